@@ -1,0 +1,3 @@
+from kit import torchvision_pair
+
+torchvision_pair.install()

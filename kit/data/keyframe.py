@@ -1,0 +1,222 @@
+"""One annotated moment: a lidar scan and the camera images taken around it, checked on entry.
+
+Everything below `kit.data` works on a `Keyframe` and knows no data set. A keyframe's points are
+finite, its cameras carry one rigid `T_cam_lidar` with the ego motion between the two time stamps
+already in it, and its labels are class indices.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+from torch import Tensor
+
+from kit import geometry
+from kit.data.classes import IGNORE, ClassMap
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """What a network must know of the lidar: its name and the scale of its intensities."""
+
+    name: str
+    intensity_mean: float
+    intensity_std: float
+
+    def __post_init__(self):
+        if not (np.isfinite(self.intensity_mean) and self.intensity_std > 0):
+            raise ValueError(
+                f"{self.name}: intensity needs a finite mean and a positive standard deviation, "
+                f"got {self.intensity_mean} and {self.intensity_std}"
+            )
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One image and where it was taken from; the image is decoded when asked for.
+
+    Attributes:
+        name: channel, e.g. "CAM_FRONT".
+        T_cam_lidar: float64 extrinsics, lidar frame to camera frame (x right, y down, z forward),
+            ego motion between the two time stamps included.
+        K: float64 intrinsics in pixels, for `image_size`.
+        image_size: (height, width) in pixels.
+        source: an image file, or a function that returns (H, W, 3) uint8 pixels.
+    """
+
+    name: str
+    T_cam_lidar: Float[Tensor, "4 4"]
+    K: Float[Tensor, "3 3"]
+    image_size: tuple[int, int]
+    source: Path | Callable[[], np.ndarray] = field(repr=False)
+
+    def __post_init__(self):
+        geometry.check_rigid(self.T_cam_lidar, f"T_cam_lidar of {self.name}")
+        K = self.K
+        if not K.isfinite().all() or K[0, 0] <= 0 or K[1, 1] <= 0 or K[2].tolist() != [0, 0, 1]:
+            raise ValueError(
+                f"K of {self.name} must be finite with positive focal lengths and end in the row "
+                f"[0, 0, 1], got {K.tolist()}"
+            )
+
+    def pixels(self) -> UInt8[np.ndarray, "H W 3"]:
+        """Decode the image.
+
+        Raises:
+            ValueError: the file is missing or broken, or is not of the calibration's size.
+        """
+        if callable(self.source):
+            pixels = self.source()
+        else:
+            try:
+                with Image.open(self.source) as image:
+                    pixels = np.asarray(image.convert("RGB"))
+            except (OSError, SyntaxError) as error:
+                raise ValueError(
+                    f"{self.source}: cannot decode this image ({error}). Is the download complete?"
+                ) from error
+        if pixels.shape[:2] != tuple(self.image_size):
+            raise ValueError(
+                f"{self.source}: image is {pixels.shape[0]}x{pixels.shape[1]} (height x width), its "
+                f"calibration is for {self.image_size[0]}x{self.image_size[1]}. Rescale K with it."
+            )
+        return pixels
+
+    @property
+    def image(self) -> Float[Tensor, "3 H W"]:
+        """The image in [0, 1], decoded anew at every call."""
+        return _to_tensor(self.pixels())
+
+    def resized(self, image_size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
+        """The image in [0, 1] at another (height, width), bilinear with antialiasing.
+
+        The aspect ratio is not kept, as in ScaLR (arXiv:2310.17504).
+        """
+        pixels = self.pixels()
+        if pixels.shape[:2] == tuple(image_size):
+            return _to_tensor(pixels)
+        height, width = image_size
+        small = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+        return _to_tensor(np.asarray(small))
+
+    def fingerprint(self) -> str:
+        """A hash of the image's content: of the file's bytes, or of the rendered pixels."""
+        data = self.source().tobytes() if callable(self.source) else self.source.read_bytes()
+        return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _to_tensor(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 255
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """One moment, as every block of the kit takes it.
+
+    Attributes:
+        token: unique name; nuScenes: the LIDAR_TOP sample_data token.
+        scene: name of the recording it belongs to.
+        points: (N, 3) float32, lidar frame, metres, finite.
+        intensity: (N,) float32, in the sensor's own unit.
+        cameras: by channel name.
+        sensor: the lidar.
+        classes: what the labels mean.
+        labels: (N,) int64 class indices with IGNORE for points that are not scored; None if unknown.
+        timestamp: microseconds.
+        T_global_lidar: float64 pose of the lidar at `timestamp`, or None.
+        row_in_file: (N,) int64, the row of each point in its file (invalid rows were dropped).
+        num_rows_in_file: rows of that file.
+    """
+
+    token: str
+    scene: str
+    points: Float[Tensor, "N 3"]
+    intensity: Float[Tensor, " N"]
+    cameras: Mapping[str, Camera]
+    sensor: Sensor
+    classes: ClassMap
+    labels: Int[Tensor, " N"] | None = None
+    timestamp: int = 0
+    T_global_lidar: Float[Tensor, "4 4"] | None = None
+    row_in_file: Int[Tensor, " N"] | None = None
+    num_rows_in_file: int | None = None
+
+    def __post_init__(self):
+        count = len(self.points)
+        if count == 0:
+            raise ValueError(f"keyframe {self.token}: the scan has no valid point")
+        if not (self.points.isfinite().all() and self.intensity.isfinite().all()):
+            raise ValueError(f"keyframe {self.token}: points and intensity must be finite")
+        for name in ("intensity", "labels", "row_in_file"):
+            values = getattr(self, name)
+            if values is not None and len(values) != count:
+                raise ValueError(
+                    f"keyframe {self.token}: {len(values)} rows of {name} for {count} points"
+                )
+        if self.labels is not None:
+            bad = self.labels[
+                (self.labels != IGNORE) & ((self.labels < 0) | (self.labels >= len(self.classes)))
+            ]
+            if len(bad):
+                raise ValueError(
+                    f"keyframe {self.token}: labels {bad.unique().tolist()[:10]} are not among the "
+                    f"{len(self.classes)} classes"
+                )
+        if self.row_in_file is None:
+            object.__setattr__(self, "row_in_file", torch.arange(count))
+            object.__setattr__(self, "num_rows_in_file", count)
+
+    @property
+    def num_dropped(self) -> int:
+        """Rows of the file that held no valid point (NaN or infinite)."""
+        return self.num_rows_in_file - len(self.points)
+
+    def __repr__(self) -> str:
+        low, high = self.points.min(0).values, self.points.max(0).values
+        extent = " x ".join(f"{a:.0f}..{b:.0f}" for a, b in zip(low, high, strict=True))
+        labelled = (
+            "none"
+            if self.labels is None
+            else f"{(self.labels != IGNORE).float().mean():.0%} of the points"
+        )
+        cameras = ", ".join(
+            f"{c.name} {c.image_size[0]}x{c.image_size[1]}" for c in self.cameras.values()
+        )
+        dropped = f" ({self.num_dropped} invalid rows dropped)" if self.num_dropped else ""
+        return (
+            f"Keyframe {self.token} of {self.scene}\n"
+            f"  points   {len(self.points):,}{dropped}, lidar frame, metres, x y z: {extent}\n"
+            f"  sensor   {self.sensor.name}\n"
+            f"  cameras  {cameras or 'none'}\n"
+            f"  labels   {labelled}, {self.classes.name}"
+        )
+
+
+class Dataset(Protocol):
+    """What a data set offers: `len(dataset)`, `dataset[i]`, and what can be known without loading.
+
+    Attributes:
+        name: for messages and run folders.
+        classes: what labels mean.
+        sensor: the lidar.
+        tokens: the token of every keyframe, in order of time within a scene.
+        scenes: the scene name of every keyframe.
+        has_labels: whether any keyframe has labels.
+    """
+
+    name: str
+    classes: ClassMap
+    sensor: Sensor
+    tokens: list[str]
+    scenes: list[str]
+    has_labels: bool
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Keyframe: ...

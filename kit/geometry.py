@@ -1,0 +1,92 @@
+"""Rigid transforms between the frames a driving data set names.
+
+`T_target_source` takes source-frame points to the target frame: `p_target = T_target_source @ p_source`,
+so neighbours match in a product: `T_cam_lidar = T_cam_ego @ T_ego_lidar`. Chains are computed in float64,
+because global coordinates are kilometres from their origin and float32 would lose millimetres.
+
+Frames (all right-handed, metres):
+    lidar   nuScenes: x right, y forward, z up; KITTI: x forward, y left, z up
+    ego     x forward, y left, z up, origin on the ground below the rear axle (nuScenes)
+    camera  x right, y down, z forward
+    global  the map
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def rigid_transform(
+    rotation: Float[Tensor, "4"] | list, translation: Float[Tensor, "3"] | list
+) -> Float[Tensor, "4 4"]:
+    """Build a transform from a quaternion and a translation, as nuScenes tables store them.
+
+    Args:
+        rotation: quaternion (w, x, y, z); normalised here.
+        translation: metres.
+
+    Returns:
+        float64 matrix.
+
+    Raises:
+        ValueError: the quaternion or the translation is not finite, or the quaternion is zero.
+
+    Source: the unit quaternion's rotation matrix, e.g. Hartley & Zisserman, Multiple View Geometry
+        (2nd ed.), A4.3.
+    """
+    q = torch.as_tensor(rotation, dtype=torch.float64)
+    t = torch.as_tensor(translation, dtype=torch.float64)
+    if q.shape != (4,) or t.shape != (3,) or not (q.isfinite().all() and t.isfinite().all()):
+        raise ValueError(
+            f"a rotation (w, x, y, z) and a translation (x, y, z) must be finite, got {rotation} "
+            f"and {translation}"
+        )
+    if q.norm() < 1e-6:
+        raise ValueError(f"a rotation quaternion must not be zero, got {rotation}")
+    w, x, y, z = (q / q.norm()).tolist()
+    T = torch.eye(4, dtype=torch.float64)
+    T[:3, :3] = torch.tensor(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    T[:3, 3] = t
+    return T
+
+
+def check_rigid(T: Float[Tensor, "4 4"], name: str = "T") -> None:
+    """Raise ValueError, with what to try, unless `T` is a rotation and a translation.
+
+    Rotations are accepted to 1e-3, the precision of calibration files with six digits.
+    """
+    last_row = T[3].tolist()
+    if last_row != [0.0, 0.0, 0.0, 1.0]:
+        raise ValueError(
+            f"{name} must end in the row [0, 0, 0, 1], got {last_row}. Was it transposed?"
+        )
+    R = T[:3, :3].double()
+    if not T.isfinite().all() or (R @ R.T - torch.eye(3, dtype=R.dtype)).abs().max() > 1e-3:
+        raise ValueError(
+            f"{name} is not a rigid transform: its upper left 3x3 block must be a rotation "
+            f"(R @ R.T = 1), got {R.tolist()}. Is it scaled, singular, or a projection K @ T?"
+        )
+    if torch.linalg.det(R) < 0:
+        raise ValueError(f"{name} mirrors space (determinant -1): is one axis flipped?")
+
+
+def invert_rigid(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
+    """Turn T_b_a into T_a_b: rotation transposed, translation -R^T t."""
+    inverse = torch.eye(4, dtype=T.dtype)
+    inverse[:3, :3] = T[:3, :3].T
+    inverse[:3, 3] = -T[:3, :3].T @ T[:3, 3]
+    return inverse
+
+
+def transform_points(
+    T_target_source: Float[Tensor, "4 4"], points: Float[Tensor, "N 3"]
+) -> Float[Tensor, "N 3"]:
+    """Take source-frame points (metres) to the target frame; computed and returned in float64."""
+    T = T_target_source.double()
+    return points.double() @ T[:3, :3].T + T[:3, 3]
