@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -58,32 +58,25 @@ class Camera:
 
     def __post_init__(self):
         geometry.check_rigid(self.T_cam_lidar, f"T_cam_lidar of {self.name}")
-        K = self.K
-        if not K.isfinite().all() or K[0, 0] <= 0 or K[1, 1] <= 0 or K[2].tolist() != [0, 0, 1]:
-            raise ValueError(
-                f"K of {self.name} must be finite with positive focal lengths and end in the row "
-                f"[0, 0, 1], got {K.tolist()}"
-            )
+        geometry.check_intrinsics(self.K, f"K of {self.name}")
+        geometry.check_image_size(self.image_size, f"image_size of {self.name}")
 
     def pixels(self) -> UInt8[np.ndarray, "H W 3"]:
         """Decode the image.
 
         Raises:
-            ValueError: the file is missing or broken, or is not of the calibration's size.
+            FileNotFoundError: the file is missing.
+            ValueError: the file is broken, or is not of the calibration's size.
         """
-        if callable(self.source):
-            pixels = self.source()
-        else:
-            try:
-                with Image.open(self.source) as image:
-                    pixels = np.asarray(image.convert("RGB"))
-            except (OSError, SyntaxError) as error:
-                raise ValueError(
-                    f"{self.source}: cannot decode this image ({error}). Is the download complete?"
-                ) from error
+        source = f"the source of {self.name}" if callable(self.source) else self.source
+        pixels = self.source() if callable(self.source) else _decode(self.source)
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise ValueError(
+                f"{source}: expected (H, W, 3) uint8 pixels, got {pixels.shape} {pixels.dtype}"
+            )
         if pixels.shape[:2] != tuple(self.image_size):
             raise ValueError(
-                f"{self.source}: image is {pixels.shape[0]}x{pixels.shape[1]} (height x width), its "
+                f"{source}: image is {pixels.shape[0]}x{pixels.shape[1]} (height x width), its "
                 f"calibration is for {self.image_size[0]}x{self.image_size[1]}. Rescale K with it."
             )
         return pixels
@@ -109,6 +102,19 @@ class Camera:
         """A hash of the image's content: of the file's bytes, or of the rendered pixels."""
         data = self.source().tobytes() if callable(self.source) else self.source.read_bytes()
         return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _decode(file: Path) -> np.ndarray:
+    """An image file's pixels, (H, W, 3) uint8; errors name the file."""
+    try:
+        with Image.open(file) as image:
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{file}: this image is missing. Was it moved since?") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{file}: cannot decode this image ({error}). Is the download complete?"
+        ) from error
 
 
 def _to_tensor(pixels: np.ndarray) -> Tensor:
@@ -153,6 +159,10 @@ class Keyframe:
             raise ValueError(f"keyframe {self.token}: the scan has no valid point")
         if not (self.points.isfinite().all() and self.intensity.isfinite().all()):
             raise ValueError(f"keyframe {self.token}: points and intensity must be finite")
+        if (self.row_in_file is None) != (self.num_rows_in_file is None):
+            raise ValueError(
+                f"keyframe {self.token}: give row_in_file and num_rows_in_file together or neither"
+            )
         for name in ("intensity", "labels", "row_in_file"):
             values = getattr(self, name)
             if values is not None and len(values) != count:
@@ -198,6 +208,7 @@ class Keyframe:
         )
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """What a data set offers: `len(dataset)`, `dataset[i]`, and what can be known without loading.
 
