@@ -1,0 +1,146 @@
+"""Judge features keyframe by keyframe: where they come from, and which points they are judged on.
+
+Four sources are compared: the teacher, the distilled student, a student with random weights, and
+the position of the points alone.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+
+from kit.data.keyframe import Dataset, Keyframe
+from kit.probe import (
+    ProbeConfig,
+    ProbeResult,
+    fit_head,
+    labelled,
+    linear_probe,
+    new_head,
+    score_head,
+)
+from kit.projection import find_pairs
+from kit.student import embed
+from kit.student.augment import turn_flip_scale
+from kit.student.inputs import collate, point_features, prepare_scan
+
+# Rows of a keyframe's points and a feature for each of them.
+Source = Callable[[Keyframe], tuple[Tensor, Tensor]]
+
+
+def seen_points(keyframe: Keyframe) -> Tensor:
+    """Rows of the points at least one camera sees: the only ones a teacher has a feature for."""
+    return find_pairs(keyframe.points, keyframe.cameras).seen_points()
+
+
+def position_source(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
+    """The baseline every feature must beat: intensity, x, y, z and range of each point."""
+    feat = point_features(keyframe.points, keyframe.intensity, keyframe.sensor)
+    return torch.arange(len(feat)), feat
+
+
+def student_source(student: nn.Module) -> Source:
+    """A student's point features, before the distillation head, for all points."""
+
+    def source(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
+        feat, _ = embed(student, keyframe)
+        return torch.arange(len(feat)), feat
+
+    return source
+
+
+def probe_source(
+    source: Source,
+    dataset: Dataset,
+    train: Sequence[int],
+    held_out: Sequence[int],
+    config: ProbeConfig = ProbeConfig(),  # noqa: B008
+    rows_of: Callable[[Keyframe], Tensor] | None = None,
+) -> ProbeResult:
+    """Probe any source of features, quick variant, one keyframe in memory at a time.
+
+    Args:
+        source: gives rows of a keyframe's points and their features.
+        train, held_out: indices of keyframes; must not share any.
+        rows_of: restrict every source to these points, so that all are judged on the same.
+
+    Raises:
+        ValueError: a keyframe is in both, or a training keyframe has no labels.
+    """
+    if shared := set(train) & set(held_out):
+        raise ValueError(f"keyframes {sorted(shared)} are both learned from and held out")
+    generator = Generator().manual_seed(config.seed)
+    learned = [
+        _draw(*_features_of(source, dataset[i], rows_of), config.points_per_keyframe, generator)
+        for i in train
+    ]
+    feat, labels = (torch.cat(column) for column in zip(*learned, strict=True))
+    scored = (_features_of(source, dataset[i], rows_of) for i in held_out)
+    return linear_probe((feat, labels), scored, dataset.classes, config)
+
+
+def _features_of(source: Source, keyframe: Keyframe, rows_of) -> tuple[Tensor, Tensor]:
+    if keyframe.labels is None:
+        raise ValueError(f"keyframe {keyframe.token} has no labels, a probe needs them")
+    rows, feat = source(keyframe)
+    if rows_of is not None:
+        keep = torch.isin(rows, rows_of(keyframe))
+        rows, feat = rows[keep], feat[keep]
+    return labelled(feat, keyframe.labels[rows])
+
+
+def _draw(feat: Tensor, labels: Tensor, count: int, generator: Generator):
+    rows = torch.randperm(len(feat), generator=generator)[:count]
+    return feat[rows], labels[rows]
+
+
+def probe_student(
+    student: nn.Module,
+    dataset: Dataset,
+    train: Sequence[int],
+    held_out: Sequence[int],
+    config: ProbeConfig = ProbeConfig(),  # noqa: B008
+) -> ProbeResult:
+    """The paper's linear probing: every epoch sees the scans anew, augmented; scored on ALL points.
+
+    The student is frozen and in eval mode, its distillation head unused.
+
+    Source: ScaLR (arXiv:2310.17504), linear probing: 20 epochs, batches of 8 scans of at most
+        20,000 points, the last epoch is scored. Differs: points are augmented as in distillation,
+        where the published code turns coordinates and features by two independent angles.
+    """
+    if shared := set(train) & set(held_out):
+        raise ValueError(f"keyframes {sorted(shared)} are both learned from and held out")
+    steps = config.epochs * -(-len(train) // config.batch_size)
+    student.eval()
+    head = new_head(student.config.width, len(dataset.classes))
+    fit_head(_augmented_batches(student, dataset, train, config), head, steps, config)
+    scored = ((embed(student, dataset[i])[0], dataset[i].labels) for i in held_out)
+    return score_head(head, scored, dataset.classes)
+
+
+@torch.no_grad()
+def _augmented_batches(
+    student: nn.Module, dataset: Dataset, train: Sequence[int], config: ProbeConfig
+) -> Iterator[tuple[Tensor, Tensor]]:
+    generator = Generator().manual_seed(config.seed)
+    inputs = student.config.inputs
+    for _ in range(config.epochs):
+        order = torch.randperm(len(train), generator=generator)
+        for batch in order.split(config.batch_size):
+            keyframes = [dataset[train[i]] for i in batch.tolist()]
+            scans = [
+                prepare_scan(
+                    k.points,
+                    k.intensity,
+                    k.sensor,
+                    inputs,
+                    augment=turn_flip_scale,
+                    generator=generator,
+                )
+                for k in keyframes
+            ]
+            pairs = zip(keyframes, scans, strict=True)
+            labels = torch.cat([keyframe.labels[scan.kept] for keyframe, scan in pairs])
+            device = next(student.parameters()).device
+            yield student.features(collate(scans, inputs).to(device)).cpu(), labels

@@ -1,0 +1,175 @@
+"""WaffleIron against the published network, a dense one written here, and its symmetries."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kit.student import build_student, inputs
+from kit.student.inputs import InputConfig, Scan
+from kit.student.waffleiron import CellConv, WaffleIron, WaffleIronConfig
+
+ORACLES = {
+    "waffleiron_scalr_layernorm": WaffleIronConfig(6, 32, (48,)),
+    "waffleiron_batchnorm": WaffleIronConfig(4, 32, (16,), norm="batch"),
+    "waffleiron_scalrplus_gelu_mlp": WaffleIronConfig(6, 32, (64, 48), activation="gelu"),
+}
+SMALL = InputConfig(fov=(4.0, 4.0, 2.0), cell_size=0.5, num_neighbours=4)
+
+
+def random_scan(count=120, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    points = (torch.rand(count, 3, generator=generator) - 0.5) * torch.tensor([7.9, 7.9, 3.9])
+    intensity = torch.rand(count, generator=generator)
+    feat = torch.cat([intensity[:, None], points, points.norm(dim=1, keepdim=True)], dim=1)
+    return Scan(
+        feat,
+        inputs.nearest_neighbours(points, SMALL.num_neighbours),
+        inputs.plane_cells(points, SMALL),
+        torch.arange(count),
+    )
+
+
+def small_student(**changes):
+    torch.manual_seed(0)
+    return WaffleIron(WaffleIronConfig(4, 8, (6,), inputs=SMALL, **changes))
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_outputs_and_gradients_equal_the_published_network(name, oracles):
+    data = load_file(oracles / "preprocess_nuscenes_keyframe.safetensors")
+    scan = Scan(
+        data["feat"][0].T.contiguous(),
+        data["neighbors"][0, 1:].T.long().contiguous(),
+        data["cell_ind"][0].long(),
+        torch.arange(data["feat"].shape[2]),
+    )
+    oracle = load_file(oracles / f"{name}.safetensors")
+    student = WaffleIron(ORACLES[name])
+    published = {k[len("weight.") :]: v for k, v in oracle.items() if k.startswith("weight.")}
+    student.load_state_dict(published)
+    student.eval()
+    output = student(inputs.collate([scan], InputConfig()))
+    assert torch.allclose(output[oracle["index"].long()], oracle["output_at_index"], atol=1e-4)
+    assert torch.allclose(output.mean(), oracle["output_mean"], atol=1e-5)
+    assert torch.allclose(output.std(), oracle["output_std"], atol=1e-4)
+
+    loss = output.square().mean()
+    loss.backward()
+    assert torch.allclose(loss, oracle["loss_mean_square_eval"], atol=1e-4)
+    gradients = {k[len("grad.") :]: v for k, v in oracle.items() if k.startswith("grad.")}
+    parameters = dict(student.named_parameters())
+    assert len(gradients) == 4
+    for parameter, expected in gradients.items():
+        assert torch.allclose(parameters[parameter].grad, expected, atol=1e-4), parameter
+
+
+def dense_forward(student, scan, config):
+    """The network from its formula: dense planes, one scan, (C, N) rows."""
+    feat = student.embed.norm(scan.feat)
+    difference = feat[scan.neighbours] - feat[:, None]
+    around = student.embed.conv2(difference.flatten(0, 1)).view(*scan.neighbours.shape, -1).amax(1)
+    x = student.embed.final(torch.cat([student.embed.conv1(feat), around], 1))
+    mixes = zip(student.waffleiron.spatial_mix, student.waffleiron.channel_mix, strict=True)
+    for layer, (spatial, channel) in enumerate(mixes):
+        (rows, columns), cells = config.grids[layer % 3], scan.cells[layer % 3]
+        y = spatial.norm(x)
+        member = torch.nn.functional.one_hot(cells, rows * columns).to(y.dtype)  # (N, cells)
+        plane = (member.T @ y) / member.sum(0).clamp(min=1)[:, None]
+        plane = plane.T.reshape(1, -1, rows, columns)
+        conv1, activation, conv2 = spatial.ffn
+        for conv, after in ((conv1, activation), (conv2, lambda image: image)):
+            plane = after(torch.conv2d(plane, conv.weight, conv.bias, padding=1, groups=y.shape[1]))
+        x = x + spatial.scale.weight.flatten() * plane[0].flatten(1).T[cells]
+        x = x + channel.scale.weight.flatten() * channel.mlp(channel.norm(x))
+    return student.classif(x)
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+@pytest.mark.parametrize("training", [True, False])
+def test_sparse_planes_equal_dense_ones_with_gradients(norm, training):
+    student, scan = small_student(norm=norm).double().train(training), random_scan()
+    scan = Scan(scan.feat.double(), scan.neighbours, scan.cells, scan.kept)
+    gradients = []
+    for forward in (
+        lambda: student(inputs.collate([scan], SMALL)),
+        lambda: dense_forward(student, scan, SMALL),
+    ):
+        student.zero_grad()
+        output = forward()
+        output.square().mean().backward()
+        gradients.append([output.detach(), *(p.grad.clone() for p in student.parameters())])
+    for ours, dense in zip(*gradients, strict=True):
+        assert torch.allclose(ours, dense, atol=1e-6, rtol=1e-5)
+
+
+def test_neighbour_convolution_passes_gradcheck():
+    plane = inputs.collate([random_scan(12)], SMALL).planes[0]
+    conv = CellConv(3).double()
+    source = torch.randn(len(plane.share), 3, dtype=torch.float64, requires_grad=True)
+    tables = plane.occupied_near_halo, plane.halo_near_occupied
+    assert torch.autograd.gradcheck(lambda s: conv(s, *tables), (source,))
+
+
+def test_points_in_another_order_give_the_same_features_in_that_order():
+    student, scan = small_student().eval(), random_scan()
+    order = torch.randperm(120, generator=torch.Generator().manual_seed(1))
+    place = order.argsort()
+    shuffled = Scan(
+        scan.feat[order], place[scan.neighbours[order]], scan.cells[:, order], scan.kept
+    )
+    plain, other = (student(inputs.collate([s], SMALL)) for s in (scan, shuffled))
+    assert torch.allclose(plain[order], other, atol=1e-5)
+
+
+def test_scans_of_a_batch_do_not_see_each_other():
+    student = small_student().eval()
+    scans = [random_scan(120, 0), random_scan(77, 1), random_scan(5, 2)]
+    together = student(inputs.collate(scans, SMALL))
+    alone = torch.cat([student(inputs.collate([scan], SMALL)) for scan in scans])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_one_point_has_a_defined_result():
+    output = small_student().eval()(inputs.collate([random_scan(1)], SMALL))
+    assert output.shape == (1, 6) and output.isfinite().all()
+
+
+def test_drop_path_skips_whole_scans_in_training_only():
+    student = small_student(drop_path=0.9)
+    batch = inputs.collate([random_scan(40, seed) for seed in range(3)], SMALL)
+    rows = torch.randn(120, 8)
+    mix = student.waffleiron.channel_mix[0].train()
+    torch.manual_seed(0)
+    moved = (mix(rows, batch) - rows).abs().amax(1) > 0
+    for scan in range(3):
+        assert moved[batch.batch_of_point == scan].unique().numel() == 1
+    assert not torch.equal(mix.eval()(rows, batch), rows)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"depth": 0}, {"norm": "group"}, {"activation": "tanh"}, {"head": ()}]
+)
+def test_wrong_settings_are_named(wrong):
+    with pytest.raises(ValueError, match="got"):
+        WaffleIronConfig(**wrong)
+
+
+def test_published_size_of_the_largest_student():
+    # ScaLR's WI-48-768 with its linear head into ViT-L: 60.2 million parameters.
+    with torch.device("meta"):
+        student = WaffleIron(WaffleIronConfig(48, 768, (1024,)))
+    assert sum(p.numel() for p in student.parameters()) == pytest.approx(60.2e6, rel=2e-3)
+
+
+def test_students_by_name_are_seeded_and_leave_the_random_state_alone():
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    first, second, other = (build_student("wi-6-64", 32, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(first.embed.conv1.weight, second.embed.conv1.weight)
+    assert not torch.equal(first.embed.conv1.weight, other.embed.conv1.weight)
+
+
+def test_an_unknown_student_lists_those_there_are():
+    with pytest.raises(ValueError, match="wi-6-64"):
+        build_student("wi-7", 32)
