@@ -1,8 +1,9 @@
 """Rigid transforms between the frames a driving data set names.
 
-`T_target_source` takes source-frame points to the target frame: `p_target = T_target_source @ p_source`,
-so neighbours match in a product: `T_cam_lidar = T_cam_ego @ T_ego_lidar`. Chains are computed in float64,
-because global coordinates are kilometres from their origin and float32 would lose millimetres.
+`T_target_source` takes source-frame points to the target frame:
+`p_target = T_target_source @ p_source`, so neighbours match in a product:
+`T_cam_lidar = T_cam_ego @ T_ego_lidar`. Chains are computed in float64, because global coordinates
+are kilometres from their origin and float32 would lose millimetres.
 
 Frames (all right-handed, metres):
     lidar   nuScenes: x right, y forward, z up; KITTI: x forward, y left, z up
@@ -74,6 +75,29 @@ def check_rigid(T: Float[Tensor, "4 4"], name: str = "T") -> None:
         )
     if torch.linalg.det(R) < 0:
         raise ValueError(f"{name} mirrors space (determinant -1): is one axis flipped?")
+
+
+def check_intrinsics(K: Float[Tensor, "3 3"], name: str = "K") -> None:
+    """Raise ValueError, with what to try, unless `K` is a pinhole camera's matrix in pixels."""
+    last_row = K[2].tolist()
+    if last_row != [0.0, 0.0, 1.0]:
+        raise ValueError(
+            f"{name} must end in the row [0, 0, 1], got {last_row}. Was it transposed?"
+        )
+    positive = K[0, 0] > 0 and K[1, 1] > 0 and K[0, 0] * K[1, 1] > K[0, 1] * K[1, 0]
+    if not (K.isfinite().all() and positive):
+        raise ValueError(
+            f"{name} must be [[fx, skew, cx], [0, fy, cy], [0, 0, 1]] in pixels, finite and with "
+            f"positive focal lengths, got {K.tolist()}"
+        )
+
+
+def check_image_size(image_size: tuple[int, int], name: str = "image_size") -> None:
+    """Raise ValueError unless `image_size` is a positive (height, width)."""
+    if min(image_size) < 1:
+        raise ValueError(
+            f"{name} must be (height, width) in pixels, both positive, got {image_size}"
+        )
 
 
 def invert_rigid(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:

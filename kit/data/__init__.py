@@ -9,7 +9,8 @@ def open_dataset(source: str | Path, **options) -> Dataset:
     """Open the embedded street or a folder on disk.
 
     Args:
-        source: "street" for the simulated default, or the root of a data set in the nuScenes schema.
+        source: "street" for the simulated default, or the root of a data set in the nuScenes
+            schema.
         options: passed on to the data set, e.g. `version="v1.0-trainval"`.
 
     Raises:

@@ -1,6 +1,7 @@
 """Class names, colours, and the maps from a data set's raw label ids to them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -8,6 +9,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 IGNORE = 255  # label of points that are not scored
+UNKNOWN = -1  # in a map from raw ids: no such id
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class ClassMap:
         name: what the set of classes is called.
         names: C class names; a label is an index into them.
         colours: C colours, (red, green, blue) in 0..255.
-        class_of_raw: for every raw label id its class index, or IGNORE. Ids beyond it are unknown.
+        class_of_raw: for every raw label id its class index, IGNORE, or UNKNOWN. Ids beyond it are
+            unknown too.
     """
 
     name: str
@@ -42,17 +45,20 @@ class ClassMap:
         Raises:
             ValueError: ids without an entry, naming `source` (the file) and the ids.
         """
-        unknown = raw[(raw < 0) | (raw >= len(self.class_of_raw))].unique().tolist()
-        if unknown:
+        table = torch.tensor((*self.class_of_raw, UNKNOWN))
+        outside = (raw < 0) | (raw >= len(self.class_of_raw))
+        labels = table[torch.where(outside, len(self.class_of_raw), raw.long())]
+        if (labels == UNKNOWN).any():
+            unknown = raw[labels == UNKNOWN].unique().tolist()
+            known = sum(entry != UNKNOWN for entry in self.class_of_raw)
             raise ValueError(
-                f"{source}: label ids {unknown[:10]} are not among the {len(self.class_of_raw)} ids "
-                f"of {self.name}; is this file labelled for another data set?"
+                f"{source}: label ids {unknown[:10]} are not among the {known} ids of {self.name}; "
+                "is this file labelled for another data set?"
             )
-        return torch.tensor(self.class_of_raw)[raw.long()]
+        return labels
 
 
-# Source of the 32 -> 16 map: nuScenes lidarseg challenge (devkit, python-sdk/nuscenes/eval/lidarseg).
-NUSCENES = ClassMap(
+_NUSCENES = ClassMap(
     name="nuScenes lidarseg, 16 classes",
     names=(
         "barrier",
@@ -90,11 +96,74 @@ NUSCENES = ClassMap(
         (222, 184, 135),
         (0, 175, 0),
     ),
-    class_of_raw=tuple(
-        IGNORE if one_based == 0 else one_based - 1
-        for one_based in (
-            *(0, 0, 7, 7, 7, 0, 7, 0, 0, 1, 0, 0, 8, 0, 2, 3),
-            *(3, 4, 5, 0, 0, 6, 9, 10, 11, 12, 13, 14, 15, 0, 16, 0),
-        )
-    ),
+    class_of_raw=(),
 )
+
+# Raw category -> class, None for what is not scored, in the order of the raw ids 0..31.
+# Source: the nuScenes lidarseg challenge (devkit, python-sdk/nuscenes/eval/lidarseg).
+_CLASS_OF_CATEGORY = {
+    "noise": None,
+    "animal": None,
+    "human.pedestrian.adult": "pedestrian",
+    "human.pedestrian.child": "pedestrian",
+    "human.pedestrian.construction_worker": "pedestrian",
+    "human.pedestrian.personal_mobility": None,
+    "human.pedestrian.police_officer": "pedestrian",
+    "human.pedestrian.stroller": None,
+    "human.pedestrian.wheelchair": None,
+    "movable_object.barrier": "barrier",
+    "movable_object.debris": None,
+    "movable_object.pushable_pullable": None,
+    "movable_object.trafficcone": "traffic_cone",
+    "static_object.bicycle_rack": None,
+    "vehicle.bicycle": "bicycle",
+    "vehicle.bus.bendy": "bus",
+    "vehicle.bus.rigid": "bus",
+    "vehicle.car": "car",
+    "vehicle.construction": "construction_vehicle",
+    "vehicle.emergency.ambulance": None,
+    "vehicle.emergency.police": None,
+    "vehicle.motorcycle": "motorcycle",
+    "vehicle.trailer": "trailer",
+    "vehicle.truck": "truck",
+    "flat.driveable_surface": "driveable_surface",
+    "flat.other": "other_flat",
+    "flat.sidewalk": "sidewalk",
+    "flat.terrain": "terrain",
+    "static.manmade": "manmade",
+    "static.other": None,
+    "static.vegetation": "vegetation",
+    "vehicle.ego": None,
+}
+
+
+def nuscenes_classes(index_of_category: Mapping[str, int]) -> ClassMap:
+    """The 16 classes of nuScenes lidarseg, for a root with its own numbers for the raw categories.
+
+    Args:
+        index_of_category: raw label id by category name, as a root's category.json lists them; it
+            may leave categories out.
+
+    Raises:
+        ValueError: a name is not a nuScenes category, or two names share an id.
+
+    Source: the nuScenes lidarseg challenge merges the categories by name.
+    """
+    class_of_raw = [UNKNOWN] * 256
+    for category, index in index_of_category.items():
+        if category not in _CLASS_OF_CATEGORY:
+            raise ValueError(
+                f"category {category!r} is not one of the {len(_CLASS_OF_CATEGORY)} of nuScenes "
+                "lidarseg, so its class is unknown. Rename it to one of them; 'noise' is not scored"
+            )
+        if not 0 <= index <= 255 or class_of_raw[index] != UNKNOWN:
+            raise ValueError(
+                f"category {category!r} has the index {index}: each needs its own, in 0..255"
+            )
+        name = _CLASS_OF_CATEGORY[category]
+        class_of_raw[index] = IGNORE if name is None else _NUSCENES.names.index(name)
+    used = max(index_of_category.values(), default=-1) + 1
+    return replace(_NUSCENES, class_of_raw=tuple(class_of_raw[:used]))
+
+
+NUSCENES = nuscenes_classes({name: index for index, name in enumerate(_CLASS_OF_CATEGORY)})

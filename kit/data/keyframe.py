@@ -37,7 +37,7 @@ class Sensor:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Camera:
     """One image and where it was taken from; the image is decoded when asked for.
 
@@ -121,7 +121,7 @@ def _to_tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 255
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Keyframe:
     """One moment, as every block of the kit takes it.
 
@@ -133,7 +133,8 @@ class Keyframe:
         cameras: by channel name.
         sensor: the lidar.
         classes: what the labels mean.
-        labels: (N,) int64 class indices with IGNORE for points that are not scored; None if unknown.
+        labels: (N,) int64 class indices with IGNORE for points that are not scored; None if
+            unknown.
         timestamp: microseconds.
         T_global_lidar: float64 pose of the lidar at `timestamp`, or None.
         row_in_file: (N,) int64, the row of each point in its file (invalid rows were dropped).
