@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Integer, UInt8
 from torch import Tensor
 
 IGNORE = 255  # label of points that are not scored
@@ -39,7 +39,7 @@ class ClassMap:
         table[: len(self)] = torch.tensor(self.colours, dtype=torch.uint8)
         return table
 
-    def from_raw(self, raw: Int[Tensor, " N"], source: str) -> Int[Tensor, " N"]:
+    def from_raw(self, raw: Integer[Tensor, " N"], source: str) -> Int[Tensor, " N"]:
         """Map raw label ids to class indices.
 
         Raises:

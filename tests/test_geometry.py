@@ -1,0 +1,117 @@
+import math
+
+import pytest
+import torch
+from pyquaternion import Quaternion
+
+from kit import geometry
+
+
+def random_rigid(seed):
+    generator = torch.Generator().manual_seed(seed)
+    rotation = torch.randn(4, generator=generator, dtype=torch.float64)
+    translation = 100 * torch.randn(3, generator=generator, dtype=torch.float64)
+    return geometry.rigid_transform(rotation, translation), rotation, translation
+
+
+def test_quarter_turn_about_z_by_hand():
+    # half the angle is 45 degrees: x goes to y, then one metre up
+    half = math.sqrt(0.5)
+    T = geometry.rigid_transform([half, 0.0, 0.0, half], [0.0, 0.0, 1.0])
+    moved = geometry.transform_points(T, torch.tensor([[2.0, 0.0, 0.0]]))
+    assert torch.allclose(moved, torch.tensor([[0.0, 2.0, 1.0]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rotation_agrees_with_pyquaternion(seed):
+    T, rotation, translation = random_rigid(seed)
+    expected = torch.from_numpy(Quaternion(rotation.numpy()).transformation_matrix)
+    expected[:3, 3] = translation
+    assert torch.allclose(T, expected, atol=1e-12)
+
+
+def test_there_and_back():
+    T, _, _ = random_rigid(7)
+    points = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
+    back = geometry.transform_points(
+        geometry.invert_rigid(T), geometry.transform_points(T, points).float()
+    )
+    assert torch.allclose(back.float(), points, atol=1e-4)
+    assert torch.allclose(geometry.invert_rigid(T), torch.linalg.inv(T), atol=1e-10)
+
+
+def test_neighbours_of_a_chain_match():
+    T_b_a, T_c_b = random_rigid(1)[0], random_rigid(2)[0]
+    points = torch.randn(10, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    two_steps = geometry.transform_points(T_c_b, geometry.transform_points(T_b_a, points))
+    assert torch.allclose(geometry.transform_points(T_c_b @ T_b_a, points), two_steps)
+
+
+def test_float32_points_are_moved_in_float64():
+    # a million metres away float32 steps by 6 cm; the shift of 1 mm must survive
+    T = torch.eye(4, dtype=torch.float64)
+    T[0, 3] = 1e6 + 0.001
+    moved = geometry.transform_points(T, torch.zeros(1, 3))
+    assert moved.dtype == torch.float64
+    assert abs(moved[0, 0].item() - 1e6 - 0.001) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("rotation", "translation"),
+    [
+        ([0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
+        ([1.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
+        ([float("nan"), 0.0, 0.0, 1.0], [0.0, 0.0, 0.0]),
+        ([1.0, 0.0, 0.0, 0.0], [0.0, float("inf"), 0.0]),
+    ],
+)
+def test_impossible_poses_are_refused(rotation, translation):
+    with pytest.raises(ValueError, match="rotation"):
+        geometry.rigid_transform(rotation, translation)
+
+
+def test_rigid_transforms_pass_the_check():
+    for seed in range(5):
+        geometry.check_rigid(random_rigid(seed)[0])
+        geometry.check_rigid(random_rigid(seed)[0].float())
+
+
+def test_what_is_wrong_with_a_transform_is_said():
+    T, _, _ = random_rigid(3)
+    with pytest.raises(ValueError, match="T_cam_lidar.*transposed"):
+        geometry.check_rigid(T.T, "T_cam_lidar")
+    scaled = T.clone()
+    scaled[:3, :3] *= 1.01
+    mirrored = T @ torch.diag(torch.tensor([1.0, -1.0, 1.0, 1.0], dtype=torch.float64))
+    singular = T.clone()
+    singular[:3, 0] = 0
+    holed = T.clone()
+    holed[0, 3] = float("nan")
+    for broken, word in (
+        (scaled, "scaled"),
+        (mirrored, "mirrors"),
+        (singular, "singular"),
+        (holed, "rigid"),
+    ):
+        with pytest.raises(ValueError, match=word):
+            geometry.check_rigid(broken)
+
+
+def test_intrinsics_are_checked():
+    K = torch.tensor([[500.0, 0, 320], [0, 510.0, 240], [0, 0, 1]])
+    geometry.check_intrinsics(K)
+    with pytest.raises(ValueError, match="transposed"):
+        geometry.check_intrinsics(K.T)
+    for row, column, value in ((0, 0, 0.0), (1, 1, -5.0), (0, 2, float("inf")), (1, 0, 1e9)):
+        broken = K.clone()
+        broken[row, column] = value
+        if (row, column) == (1, 0):
+            broken[0, 1] = 1.0  # singular or worse
+        with pytest.raises(ValueError, match="focal"):
+            geometry.check_intrinsics(broken)
+
+
+def test_image_sizes_are_positive():
+    geometry.check_image_size((900, 1600))
+    with pytest.raises(ValueError, match="height, width"):
+        geometry.check_image_size((900, 0))

@@ -1,0 +1,289 @@
+import numpy as np
+import open3d
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kit.data import open_dataset
+from kit.data.keyframe import Camera
+from kit.geometry import rigid_transform, transform_points
+from kit.projection import Pairs, find_pairs, hidden_points, project_points
+
+# lidar x right, y forward, z up -> camera x right, y down, z forward
+FORWARD = torch.tensor(
+    [[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=torch.float64
+)
+K = torch.tensor([[50.0, 0, 100], [0, 50, 50], [0, 0, 1]], dtype=torch.float64)
+SIZE = (100, 200)
+
+
+def project(*point, T=FORWARD, **options):
+    """Project one camera-frame point (x, y, z), moved to the lidar frame by the inverse of T."""
+    cam = torch.tensor([point], dtype=torch.float64)
+    points = transform_points(torch.linalg.inv(T), cam).float()
+    return project_points(points, T, K, SIZE, **options)
+
+
+def camera(name="CAM_FRONT", T=FORWARD, K=K, size=SIZE):
+    return Camera(name, T, K, size, lambda: np.zeros((*size, 3), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def nuscenes(shared_data):
+    return open_dataset(shared_data / "nuscenes")[0]
+
+
+def test_known_value_by_hand():
+    # u = 50 * 2 / 10 + 100 = 110, v = 50 * -1 / 10 + 50 = 45
+    uv, depth, visible = project(2.0, -1.0, 10.0)
+    assert uv.tolist() == [[110.0, 45.0]]
+    assert depth.tolist() == [10.0] and visible.tolist() == [True]
+
+
+def test_lidar_axes_turn_into_camera_axes():
+    # ten metres ahead, three to the right, two up: right of and above the centre
+    uv, depth, _ = project_points(torch.tensor([[3.0, 10.0, 2.0]]), FORWARD, K, SIZE)
+    assert uv.tolist() == [[115.0, 40.0]] and depth.item() == 10
+
+
+def test_a_translation_moves_the_camera_and_not_the_point():
+    T = FORWARD.clone()
+    T[:3, 3] = torch.tensor([0.0, 0.5, -2.0])  # the camera sits 0.5 m higher and 2 m ahead
+    uv, depth, _ = project_points(torch.tensor([[0.0, 12.0, 0.0]]), T, K, SIZE)
+    assert depth.item() == 10 and uv.tolist() == [[100.0, 52.5]]
+
+
+def test_points_behind_and_too_near_have_no_pixel():
+    for z in (-10.0, 0.0, 0.5, 1.0):
+        uv, depth, visible = project(0.0, 0.0, z)
+        assert uv.isnan().all() and depth.item() == z and not visible.item()
+    assert project(0.0, 0.0, 1.001)[2].item()
+    assert not project(0.0, 0.0, 9.0, min_depth=9.0)[2].item()
+    assert project(0.0, 0.0, 0.1, min_depth=0.0)[2].item()
+
+
+@pytest.mark.parametrize(
+    ("u", "v", "inside"),
+    [
+        (0.0, 50.0, False),
+        (0.5, 50.0, True),
+        (199.0, 50.0, False),
+        (198.5, 50.0, True),
+        (100.0, 0.0, False),
+        (100.0, 0.5, True),
+        (100.0, 99.0, False),
+        (100.0, 98.5, True),
+        (-5.0, 50.0, False),
+        (100.0, 120.0, False),
+    ],
+)
+def test_all_four_borders_are_strict(u, v, inside):
+    uv, _, visible = project(u - 100, v - 50, 50.0)
+    assert uv.tolist() == [[u, v]]
+    assert visible.item() is inside
+
+
+def test_halving_the_image_and_K_halves_the_pixels():
+    half = torch.diag(torch.tensor([0.5, 0.5, 1.0], dtype=torch.float64)) @ K
+    points = torch.tensor([[1.0, 7.0, -0.5], [-2.0, 9.0, 1.0]])
+    uv, _, _ = project_points(points, FORWARD, K, SIZE)
+    small, _, _ = project_points(points, FORWARD, half, (50, 100))
+    assert torch.allclose(small, uv / 2)
+
+
+def test_visible_pixels_index_the_image_for_any_camera():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(30):
+        T = rigid_transform(
+            torch.randn(4, generator=generator), torch.randn(3, generator=generator)
+        )
+        points = 30 * torch.randn(2000, 3, generator=generator)
+        uv, depth, visible = project_points(points, T, K, SIZE, min_depth=0.0)
+        column, row = uv[visible].floor().long().unbind(1)
+        assert ((column >= 0) & (column < 200) & (row >= 0) & (row < 100)).all()
+        assert torch.equal(uv.isnan().any(1), depth <= 0)
+
+
+def test_transposed_extrinsics_are_named_in_the_error():
+    T = FORWARD.clone()
+    T[:3, 3] = torch.tensor([0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="T_cam_lidar.*transposed"):
+        project_points(torch.ones(1, 3), T.T, K, SIZE)
+    with pytest.raises(ValueError, match="K .*transposed"):
+        project_points(torch.ones(1, 3), T, K.T, SIZE)
+    with pytest.raises(ValueError, match="height, width"):
+        project_points(torch.ones(1, 3), T, K, (0, 200))
+    with pytest.raises(ValueError, match="min_depth"):
+        project_points(torch.ones(1, 3), T, K, SIZE, min_depth=-1.0)
+
+
+def test_equal_to_the_oracle_for_all_six_cameras(nuscenes, oracles):
+    oracle = load_file(oracles / "projection_nuscenes_keyframe.safetensors")
+    assert len(nuscenes.cameras) == 6
+    for name, cam in nuscenes.cameras.items():
+        uv, depth, visible = project_points(nuscenes.points, cam.T_cam_lidar, cam.K, cam.image_size)
+        seen = visible.nonzero()[:, 0]
+        assert len(seen) == oracle[f"{name}.num_visible"].item()
+        every_7th = seen[::7]
+        assert (uv[every_7th] - oracle[f"{name}.uv"]).abs().max() < 0.05
+        assert (depth[every_7th] - oracle[f"{name}.depth"]).abs().max() < 1e-3
+        # The stored index lists the first visible rows, not every 7th of them.
+        index = oracle[f"{name}.index"].long()
+        assert torch.equal(index, seen[: len(index)])
+
+
+def test_agrees_with_the_devkit_for_all_six_cameras(nuscenes, shared_data):
+    from nuscenes.nuscenes import NuScenes
+
+    tables = NuScenes("v1.0-mini", str(shared_data / "nuscenes"), verbose=False)
+    sample = tables.sample[0]
+    for name, cam in nuscenes.cameras.items():
+        theirs, their_depth, _ = tables.explorer.map_pointcloud_to_image(
+            sample["data"]["LIDAR_TOP"], sample["data"][name]
+        )
+        uv, depth, visible = project_points(nuscenes.points, cam.T_cam_lidar, cam.K, cam.image_size)
+        inner = visible & (uv > 1).all(1)  # the devkit leaves out the first row and column
+        assert int(inner.sum()) == theirs.shape[1]
+        assert np.abs(uv[inner].numpy() - theirs[:2].T).max() < 0.05
+        assert np.abs(depth[inner].numpy() - their_depth).max() < 1e-3
+
+
+def test_a_transposed_rotation_moves_points_off_the_oracle(nuscenes, oracles):
+    oracle = load_file(oracles / "projection_nuscenes_keyframe.safetensors")
+    for name, cam in nuscenes.cameras.items():
+        points, K, size = nuscenes.points, cam.K, cam.image_size
+        _, _, visible = project_points(points, cam.T_cam_lidar, K, size)
+        T = cam.T_cam_lidar.clone()
+        T[:3, :3] = T[:3, :3].T.clone()
+        uv, _, _ = project_points(points, T, K, size)
+        # CAM_BACK's rotation is nearly its own transpose: it counts as many points, a little off
+        moved = (uv[visible][::7] - oracle[f"{name}.uv"]).nan_to_num(torch.inf).norm(dim=1)
+        assert moved.median() > 1
+
+
+def test_pairs_hold_what_each_camera_sees(nuscenes):
+    pairs = find_pairs(nuscenes.points, nuscenes.cameras)
+    assert pairs.camera_names == tuple(nuscenes.cameras)
+    assert pairs.image_sizes == ((900, 1600),) * 6
+    assert 0.58 < len(pairs.seen_points()) / len(nuscenes.points) < 0.60
+    for index, (name, cam) in enumerate(nuscenes.cameras.items()):
+        uv, depth, visible = project_points(nuscenes.points, cam.T_cam_lidar, cam.K, cam.image_size)
+        mine = pairs.of_camera(name)
+        assert torch.equal(mine.point, visible.nonzero()[:, 0])
+        assert torch.equal(mine.uv, uv[visible]) and torch.equal(mine.depth, depth[visible])
+        assert (mine.camera == index).all() and mine.camera_names == pairs.camera_names
+    assert len(pairs) == sum(len(pairs.of_camera(name)) for name in pairs.camera_names)
+    assert "CAM_BACK 4,822" in repr(pairs)
+
+
+def test_points_seen_twice_are_two_pairs_and_one_seen_point():
+    points = torch.tensor([[0.0, 10.0, 0.0], [0.0, -10.0, 0.0], [0.5, 10.0, 0.0]])
+    pairs = find_pairs(points, {"A": camera("A"), "B": camera("B")})
+    assert pairs.point.tolist() == [0, 2, 0, 2] and pairs.camera.tolist() == [0, 0, 1, 1]
+    assert pairs.seen_points().tolist() == [0, 2]
+    assert pairs.select(torch.tensor([3, 0])).point.tolist() == [2, 0]
+    assert pairs.select(pairs.uv[:, 0] > 101).point.tolist() == [2, 2]
+    with pytest.raises(KeyError, match="CAM_TOP"):
+        pairs.of_camera("CAM_TOP")
+
+
+def test_order_of_points_does_not_matter_to_pairs(nuscenes):
+    order = torch.randperm(len(nuscenes.points), generator=torch.Generator().manual_seed(0))
+    pairs = find_pairs(nuscenes.points, nuscenes.cameras)
+    shuffled = find_pairs(nuscenes.points[order], nuscenes.cameras)
+    back = order[shuffled.point]
+    same = (shuffled.camera * len(order) + back).argsort()
+    assert torch.equal(back[same], pairs.point) and torch.equal(shuffled.uv[same], pairs.uv)
+
+
+def test_no_camera_and_no_visible_point_give_empty_pairs():
+    for cameras in ({}, {"A": camera()}):
+        pairs = find_pairs(torch.tensor([[0.0, -5.0, 0.0]]), cameras, occlusion=True)
+        assert isinstance(pairs, Pairs) and len(pairs) == 0 and len(pairs.seen_points()) == 0
+        assert pairs.uv.shape == (0, 2) and "0 pairs" in repr(pairs)
+
+
+def rows_of_pixels(us, vs, depth):
+    v, u = np.meshgrid(vs, us, indexing="ij")
+    uv = torch.from_numpy(np.stack([u.ravel(), v.ravel()], 1)).float()
+    return uv, torch.as_tensor(depth(uv[:, 1])) + torch.zeros(len(uv))
+
+
+def test_a_far_point_amid_a_near_panel_is_hidden_and_one_beside_it_is_not():
+    uv, depth = rows_of_pixels(np.arange(600, 1000, 6), np.arange(300, 600, 8), lambda v: 10.0)
+    wall = torch.tensor([[803.0, 444.0], [1100.0, 444.0], [500.0, 444.0], [803.0, 250.0]])
+    uv, depth = torch.cat([uv, wall]), torch.cat([depth, torch.full((4,), 30.0)])
+    hidden = hidden_points(uv, depth, (900, 1600))
+    assert hidden[:-4].sum() == 0
+    assert hidden[-4:].tolist() == [True, False, False, False]
+    near = torch.where(depth == 30, 10.9, depth)
+    assert not hidden_points(uv, near, (900, 1600)).any(), "less than a metre is not in front"
+
+
+def test_a_road_hides_nothing_of_itself():
+    # rows of a 64-beam lidar on a flat road, 1.5 m below a camera with f = 1260 px
+    uv, depth = rows_of_pixels(
+        np.arange(5, 1600, 7), np.arange(460, 900, 5), lambda v: 1260 * 1.5 / (v - 450)
+    )
+    assert not hidden_points(uv, depth, (900, 1600)).any()
+
+
+def test_occlusion_finds_most_hidden_points_of_a_simulated_street():
+    """Truth: a ray from the camera to each point, through boxes that Open3D knows exactly."""
+    world = boxes_on_a_street()
+    elevation = np.deg2rad(np.linspace(-25, 10, 64))[:, None]
+    azimuth = np.deg2rad(np.linspace(0, 360, 1800, endpoint=False))
+    level = np.cos(elevation)
+    rays = level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation) + 0 * azimuth
+    rays = np.stack(rays, -1).reshape(-1, 3)
+    distance = first_hit(world, np.array([0, 0, 1.84]), rays)
+    hit = distance < 100
+    points = torch.from_numpy(rays[hit] * distance[hit, None]).float()  # lidar frame: at its centre
+    T = FORWARD.clone()
+    T[:3, 3] = torch.tensor([0.0, -0.34, -1.0])  # the camera sits 0.34 m lower and 1 m ahead
+    intrinsics = torch.tensor([[1260.0, 0, 800], [0, 1260, 450], [0, 0, 1]], dtype=torch.float64)
+    cameras = {"CAM_FRONT": camera(T=T, K=intrinsics, size=(900, 1600))}
+    pairs = find_pairs(points, cameras)
+    from_camera = points[pairs.point].numpy() - np.array([0, 1.0, -0.34])
+    range_ = np.linalg.norm(from_camera, axis=1)
+    blocked_at = first_hit(world, np.array([0, 1.0, 1.5]), from_camera / range_[:, None])
+    hidden = torch.from_numpy(blocked_at < range_ - 0.05)
+    kept = torch.isin(pairs.point, find_pairs(points, cameras, occlusion=True).point)
+    assert 0.03 < hidden.float().mean() < 0.3, "the street must hide something"
+    assert (hidden & ~kept).sum() / hidden.sum() > 0.6
+    assert (~hidden & ~kept).sum() / (~hidden).sum() < 0.01
+
+
+def boxes_on_a_street():
+    world = open3d.t.geometry.RaycastingScene()
+    draw = np.random.default_rng(0)
+
+    def box(x, y, width, length, height):
+        mesh = open3d.t.geometry.TriangleMesh.create_box(width, length, height)
+        world.add_triangles(mesh.translate([x - width / 2, y - length / 2, 0.05]))
+
+    box_floor = open3d.t.geometry.TriangleMesh.create_box(400, 400, 0.5)
+    world.add_triangles(box_floor.translate([-200, -200, -0.5]))
+    for side in (-1, 1):
+        for y in range(-60, 90, 15):
+            box(side * draw.uniform(14, 20), y, 6, 14, 12)
+            box(side * 8, y + draw.uniform(-3, 3), 0.3, 0.3, 6)
+        for y in range(-60, 90, 7):
+            box(side * 5.5, y + draw.uniform(-1, 1), 1.9, 4.5, 1.5)
+            box(side * draw.uniform(7, 10), y, 0.5, 0.5, 1.75)
+    for y in (12, 25, 40, 60):
+        box(draw.choice([-2, 2]), y, 1.9, 4.5, 1.6)
+    return world
+
+
+def first_hit(world, origin, rays):
+    both = np.concatenate([np.broadcast_to(origin, rays.shape), rays], 1).astype(np.float32)
+    return world.cast_rays(open3d.core.Tensor(both))["t_hit"].numpy()
+
+
+def test_occlusion_is_off_unless_asked_for(nuscenes):
+    cameras = {"CAM_BACK": nuscenes.cameras["CAM_BACK"]}
+    everything = find_pairs(nuscenes.points, cameras)
+    fewer = find_pairs(nuscenes.points, cameras, occlusion=True)
+    assert 0.9 < len(fewer) / len(everything) < 1
+    assert torch.isin(fewer.point, everything.point).all()
