@@ -1,0 +1,143 @@
+"""`python -m kit bench NAME`: the one place for figures, each beside the bound it has to reach.
+
+A bench is a module of this folder with a function `rows(data, device)` that yields `Row`s: `data`
+is the root of a data set or None, `device` "cpu" or "cuda". Modules named _... are not benches.
+"""
+
+import dataclasses
+import importlib
+import operator
+import os
+import pkgutil
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from kit import store
+from kit.machine import commit, machine, peak_memory, versions
+
+SIGNS = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+__all__ = ["Row", "machine", "names", "peak_memory", "run"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure.
+
+    Attributes:
+        name: what was measured, unique in its bench.
+        value: None where it could not be measured here.
+        unit: e.g. "s", "MB", "points of mIoU"; "" for plain numbers.
+        reach: the bound it has to keep: >=, >, <=, < or == and a number, e.g. ">= 12".
+        seconds: how long measuring took; `run` fills in the time since the last row.
+    """
+
+    name: str
+    value: float | int | None
+    unit: str = ""
+    reach: str | None = None
+    seconds: float | None = None
+
+    def __post_init__(self):
+        if self.reach is not None:
+            _parse_reach(self.reach)
+
+    @property
+    def ok(self) -> bool | None:
+        """Whether the bound is kept; None without one. A missing or NaN value keeps no bound."""
+        if self.reach is None:
+            return None
+        keeps, bound = _parse_reach(self.reach)
+        return self.value is not None and keeps(self.value, bound)
+
+
+def names() -> list[str]:
+    """The benches there are."""
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+def run(name: str, data: str | None = None, out: str | os.PathLike | None = None) -> list[Row]:
+    """Run a bench, print its rows as they come, and write them to a JSON file.
+
+    Args:
+        name: one of `names()`.
+        data: root of a data set for the benches that take one.
+        out: file for rows, machine, versions and commit, rewritten after every row, so that an
+            interrupted bench keeps what it measured.
+
+    Raises:
+        ValueError: no such bench; lists those there are.
+    """
+    if name not in names():
+        raise ValueError(f"no bench is called {name!r}. There are: {', '.join(names()) or 'none'}")
+    module = importlib.import_module(f"{__name__}.{name}")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    done: list[Row] = []
+    made = _how_made()
+    print(_line("name", "value", "unit", "reach", "ok", "seconds"), flush=True)
+    _write(out, done, made)
+    start = time.perf_counter()
+    for row in module.rows(data, device):
+        if row.seconds is None:
+            row = dataclasses.replace(row, seconds=time.perf_counter() - start)
+        done.append(row)
+        print(_format(row), flush=True)
+        _write(out, done, made)
+        start = time.perf_counter()
+    print(_closing_line(done, out))
+    return done
+
+
+def _parse_reach(reach: str) -> tuple[Callable, float]:
+    match = re.fullmatch(r"(>=|<=|==|>|<)\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)", reach.strip())
+    if match is None:
+        raise ValueError(f"reach {reach!r}: expected a sign and a number, e.g. '>= 12'")
+    return SIGNS[match[1]], float(match[2])
+
+
+def _how_made() -> dict:
+    head, dirty = commit()
+    return {
+        "machine": machine(),
+        "versions": versions(),
+        "commit": f"{head}-dirty" if dirty else head,
+    }
+
+
+def _write(out: str | os.PathLike | None, rows: list[Row], made: dict) -> None:
+    if out is not None:
+        figures = [{**dataclasses.asdict(row), "ok": row.ok} for row in rows]
+        store.write_json(out, {"rows": figures, **made})
+
+
+def _format(row: Row) -> str:
+    verdict = {True: "yes", False: "NO", None: ""}[row.ok]
+    return _line(
+        row.name, _number(row.value), row.unit, row.reach or "", verdict, f"{row.seconds:.1f}"
+    )
+
+
+def _number(value: float | int | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _line(name: str, value: str, unit: str, reach: str, ok: str, seconds: str) -> str:
+    return f"{name:<44} {value:>12} {unit:<16} {reach:<10} {ok:<4} {seconds:>8}".rstrip()
+
+
+def _closing_line(rows: list[Row], out: str | os.PathLike | None) -> str:
+    bounds = [row.ok for row in rows if row.ok is not None]
+    kept = f"{sum(bounds)} of {len(bounds)} bounds kept" if bounds else "no bounds"
+    return f"{len(rows)} rows, {kept}" + (f", written to {out}" if out is not None else "")
