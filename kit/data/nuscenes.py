@@ -8,6 +8,7 @@ import operator
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 import torch
@@ -100,7 +101,7 @@ class NuScenesFolder:
     def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, index: int) -> Keyframe:
+    def __getitem__(self, index: SupportsIndex) -> Keyframe:
         """Read one keyframe; its images are decoded when asked for.
 
         Raises:
@@ -146,9 +147,10 @@ class NuScenesFolder:
                 if not measured and index == chosen[-1]:
                     raise
         values = torch.cat(measured).double()
-        name = f"{' and '.join(self._vehicles)} LIDAR_TOP, intensity measured on {len(measured)}"
+        lidar = f"{' and '.join(self._vehicles)} LIDAR_TOP"
+        keyframes = f"{len(measured)} keyframe{'s' * (len(measured) != 1)}"
         std = float(values.std(correction=0)) or 1.0  # a lidar without intensities writes zeros
-        return Sensor(f"{name} keyframes", float(values.mean()), std)
+        return Sensor(f"{lidar}, intensity measured on {keyframes}", float(values.mean()), std)
 
     def _cameras(self, shots: Iterable, T_global_lidar: Tensor) -> dict[str, Camera]:
         cameras = {}

@@ -129,7 +129,7 @@ class _Tables(NuScenes):
         other = {
             record["token"]
             for record in self.calibrated_sensor
-            if modality.get(record["sensor_token"]) not in ("lidar", "camera")
+            if modality.get(record["sensor_token"], "camera") not in ("lidar", "camera")
         }
         return lambda record: (
             record["is_key_frame"] and record["calibrated_sensor_token"] not in other
@@ -146,6 +146,8 @@ class _Tables(NuScenes):
                 f"{file}: this table is missing. The metadata archive of nuScenes holds it; a root "
                 "in its schema needs it too"
             ) from error
+        except KeyError as error:
+            raise ValueError(f"{file}: a record lacks the field {error}") from error
         except ValueError as error:
             raise ValueError(
                 f"{file}: not valid JSON ({error}). Is the download complete?"
