@@ -23,6 +23,7 @@ from kit.projection import find_pairs
 from kit.student import embed
 from kit.student.augment import turn_flip_scale
 from kit.student.inputs import collate, point_features, prepare_scan
+from kit.teacher import keyframe_features
 
 # Rows of a keyframe's points and a feature for each of them.
 Source = Callable[[Keyframe], tuple[Tensor, Tensor]]
@@ -45,6 +46,16 @@ def student_source(student: nn.Module) -> Source:
     def source(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
         feat, _ = embed(student, keyframe)
         return torch.arange(len(feat)), feat
+
+    return source
+
+
+def teacher_source(teacher: nn.Module, cache=None) -> Source:
+    """The teacher's features at the points its cameras see, averaged where several see one."""
+
+    def source(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
+        pairs = find_pairs(keyframe.points, keyframe.cameras)
+        return keyframe_features(teacher, keyframe, pairs, cache=cache)
 
     return source
 

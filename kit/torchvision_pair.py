@@ -17,7 +17,7 @@ _libraries = []  # a torch.library.Library un-declares its operators when it is 
 
 
 class _DeclareOnFailure(importlib.abc.Loader):
-    """Run torchvision's own loader; after the known failure declare the operators and run it again."""
+    """Run torchvision's own loader; after the known failure declare the operators and retry."""
 
     def __init__(self, loader):
         self.loader = loader
@@ -61,6 +61,6 @@ def _declare_operators() -> None:
 
 
 def install() -> None:
-    """Watch for the first import of torchvision. Costs nothing until then; a second call does nothing."""
+    """Watch for the first import of torchvision; costs nothing until then."""
     if not any(isinstance(finder, _TorchvisionFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _TorchvisionFinder())

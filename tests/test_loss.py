@@ -102,7 +102,9 @@ def test_points_without_label_change_nothing():
     logits, labels = torch.randn(20, 4, generator=generator), torch.arange(20) % 4
     more = torch.cat([logits, torch.full((5, 4), 9.0)])
     ignored = torch.cat([labels, torch.full((5,), IGNORE)])
-    assert torch.equal(loss.segmentation_loss(logits, labels), loss.segmentation_loss(more, ignored))
+    assert torch.equal(
+        loss.segmentation_loss(logits, labels), loss.segmentation_loss(more, ignored)
+    )
 
 
 def test_no_labelled_point_gives_zero_with_a_gradient():

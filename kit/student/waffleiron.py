@@ -177,7 +177,9 @@ class Embedding(nn.Module):
 
     def _around(self, feat: Tensor, neighbours: Tensor, centre: Tensor) -> Tensor:
         difference = feat[neighbours] - centre[:, None]  # (n, K, in)
-        return self.conv2(difference.flatten(0, 1)).view(*neighbours.shape, -1).amax(1)
+        rows = self.conv2(difference.flatten(0, 1)).view(*neighbours.shape, -1)  # (n, K, C)
+        # The same value; amax is faster forward, max is several times faster backward.
+        return rows.max(1).values if torch.is_grad_enabled() else rows.amax(1)
 
 
 class _Mix(nn.Module):

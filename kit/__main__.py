@@ -1,0 +1,93 @@
+"""The kit from a terminal: `python -m kit COMMAND --help`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. Errors a user can mend are one line, no trace."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'interrupted'}", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, RuntimeError) as error:
+        if options.trace:
+            raise
+        print(f"error: {error}\n(--trace shows where)", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kit", description=__doc__)
+    parser.add_argument("--trace", action="store_true", help="show where an error came from")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = _command(commands, "demo", _demo, "distil, probe, and draw: the main job")
+    demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder for the results")
+    _add_demo_options(demo)
+
+    features = _command(commands, "features", _features, "write a student's features of all points")
+    features.add_argument("--data", default="street", help='"street" or the root of a data set')
+    features.add_argument("--checkpoint", type=Path, required=True, help="student.safetensors")
+    features.add_argument("--out", type=Path, required=True, help="folder for the features")
+
+    bench = _command(commands, "bench", _bench, "measure; prints a table, writes JSON")
+    bench.add_argument("name", help="what to measure; a wrong name lists what there is")
+    bench.add_argument("--data", help="the root of a data set; the street by default")
+    bench.add_argument("--out", type=Path, help="JSON file for the figures")
+    return parser
+
+
+def _command(commands, name: str, run, words: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=words, description=words)
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_demo_options(command: argparse.ArgumentParser) -> None:
+    """Options that are not given are left out, so DemoConfig's own defaults hold."""
+
+    def add(name: str, kind: type, words: str) -> None:
+        command.add_argument(name, type=kind, default=argparse.SUPPRESS, help=words)
+
+    add("--data", str, '"street" (default) or the root of a data set in the nuScenes schema')
+    add("--teacher", str, "efficientnet_lite0 (default), dinov2_vitb14, ... or any timm model")
+    add("--weights", str, "a local weights file for the teacher")
+    add("--student", str, "a preset: wi-6-64, wi-12-128 (default), wi-48-768, ...")
+    add("--depth", int, "layers, instead of the preset's")
+    add("--width", int, "channels, instead of the preset's")
+    add("--steps", int, "steps of the distillation")
+    add("--batch-size", int, "camera views per step")
+    add("--lr", float, "highest learning rate")
+    add("--probe-steps", int, "steps of each linear probe")
+    add("--seed", int, "of weights, draws and probes")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from kit.demo import DemoConfig, demo
+
+    names = {f.name for f in fields(DemoConfig)}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    demo(DemoConfig(**given), options.out)
+
+
+def _features(options: argparse.Namespace) -> None:
+    from kit.features import write_features
+
+    write_features(options.data, options.checkpoint, options.out)
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from kit import bench
+
+    bench.run(options.name, options.data, options.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""Ten minutes of distillation: does the student pass its own teacher?"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+
+from kit.bench import Row
+from kit.bench.distill import probe_rows, step_rows
+from kit.demo import LONG, demo
+
+
+def rows(data: str | None, device: str) -> Iterator[Row]:
+    """Run the long demo on `data` (the street by default) and report it."""
+    config = replace(LONG, data=data or "street")
+    with TemporaryDirectory() as folder:
+        metrics = demo(config, folder, say=lambda _: None)
+    yield Row("demo, start to end", metrics["seconds"], "s", "<= 600")
+    yield from step_rows(metrics, config)
+    probes = metrics["linear_probe"] or {}
+    yield from probe_rows(probes)
+    if probes:
+        gain = probes["distilled"]["miou"] - probes["teacher"]["miou"]
+        yield Row("distilled over its teacher", 100 * gain, "points of mIoU", "> 0")

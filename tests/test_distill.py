@@ -1,0 +1,145 @@
+"""The distillation loop: it learns, it can be killed at any moment, and nothing else matters."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kit import store
+from kit.data import open_dataset
+from kit.distill import DistillConfig, distill
+from kit.student import build_student, load_student
+from kit.teacher import Teacher
+
+CONFIG = DistillConfig(steps=8, batch_size=2, checkpoint_every=2, warmup=0.2)
+
+
+def street():
+    return open_dataset("street", num_scenes=1, keyframes_per_scene=2, image_size=(56, 112))
+
+
+def small_teacher():
+    return Teacher("efficientnet_lite0", image_size=(64, 128))
+
+
+def run(out=None, config=CONFIG, **options):
+    teacher = small_teacher()
+    student = build_student("wi-6-64", teacher.dim, depth=2, width=8)
+    return distill(street(), teacher, student, config, out=out, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that was never stopped."""
+    return run(tmp_path_factory.mktemp("whole"))
+
+
+def same_weights(one, other):
+    others = other.state_dict()
+    return all(torch.equal(value, others[name]) for name, value in one.state_dict().items())
+
+
+def test_the_loss_falls():
+    history = run(config=replace(CONFIG, steps=40, lr=1e-2)).history
+    first, last = (sum(row["loss"] for row in rows) / 5 for rows in (history[:5], history[-5:]))
+    assert last < first - 0.1
+
+
+def test_same_seed_same_weights_other_seed_others(whole):
+    assert same_weights(whole.student, run().student)
+    assert not same_weights(whole.student, run(config=replace(CONFIG, seed=1)).student)
+
+
+def test_a_cache_of_grids_changes_little_and_is_filled(whole, tmp_path):
+    cache = store.FeatureCache(tmp_path)
+    cached = run(cache=cache)
+    assert cache.size() > 0
+    losses = [[row["loss"] for row in r.history] for r in (whole, cached)]
+    assert losses[1] == pytest.approx(losses[0], abs=2e-3)  # grids are kept in half precision
+
+
+def test_worker_processes_change_nothing(whole):
+    assert same_weights(whole.student, run(config=replace(CONFIG, num_workers=2)).student)
+
+
+def test_the_folder_tells_how_it_was_made(whole):
+    made = store.read_json(whole.folder / "run.json")
+    assert made["config"]["distill"]["steps"] == 8
+    assert made["config"]["teacher"]["name"] == "efficientnet_lite0"
+    assert len(made["config"]["data"]["tokens"]) == 2
+    assert [row["step"] for row in store.read_jsonl(whole.folder / "history.jsonl")] == list(
+        range(8)
+    )
+    assert same_weights(load_student(whole.folder / "student.safetensors"), whole.student)
+
+
+def test_learning_rate_follows_the_schedule(whole):
+    rates = [row["lr"] for row in whole.history]
+    assert rates.index(max(rates)) == 2 and max(rates) == pytest.approx(CONFIG.lr)
+    assert rates[-1] < 0.1 * CONFIG.lr
+    rsqrt = [replace(CONFIG, schedule="rsqrt", steps=650).lr_at(step) for step in range(650)]
+    assert max(rsqrt) == pytest.approx(CONFIG.lr, rel=0.01) and 0 < rsqrt[-1] < 0.01 * CONFIG.lr
+
+
+def test_a_finished_run_is_not_done_again(whole):
+    again = run(whole.folder)
+    assert same_weights(again.student, whole.student) and len(again.history) == 8
+
+
+def test_another_setting_in_the_same_folder_is_refused(whole):
+    with pytest.raises(ValueError, match=r"distill\.lr"):
+        run(whole.folder, replace(CONFIG, lr=1e-3))
+    with pytest.raises(ValueError, match=r"data\.tokens"):
+        run(whole.folder, keyframes=[0])
+
+
+def test_a_teacher_of_another_width_is_refused():
+    with pytest.raises(ValueError, match="432"):
+        distill(street(), small_teacher(), build_student("wi-6-64", 99), CONFIG)
+
+
+def test_an_interrupt_keeps_what_is_done_and_goes_on(whole, tmp_path, monkeypatch):
+    from kit import distill as module
+
+    step, calls = module._Loop.step, []
+
+    def interrupted(self, batch):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    monkeypatch.setattr(module._Loop, "step", interrupted)
+    stopped = run(tmp_path)
+    assert not stopped.finished and len(stopped.history) == 3
+    assert store.load_checkpoint(tmp_path).step == 3
+    monkeypatch.undo()
+    assert same_weights(run(tmp_path).student, whole.student)
+
+
+def test_a_killed_run_ends_on_the_same_weights(whole, tmp_path):
+    command = [sys.executable, __file__, str(tmp_path)]
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root})
+    history, deadline = tmp_path / "history.jsonl", time.time() + 120
+    while child.poll() is None and time.time() < deadline:
+        if history.exists() and history.read_bytes().count(b"\n") >= 5:
+            child.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.005)
+    assert child.wait() == -signal.SIGKILL
+    assert store.load_checkpoint(tmp_path).step in (2, 4, 6)
+    continued = run(tmp_path)
+    assert same_weights(continued.student, whole.student)
+    assert [row["step"] for row in continued.history] == list(range(8))
+
+
+if __name__ == "__main__":
+    import kit  # noqa: F401
+
+    run(sys.argv[1])
