@@ -55,7 +55,7 @@ class WaffleIronConfig:
             raise ValueError(f"drop_path must be in [0, 1), got {self.drop_path}")
 
 
-EMBEDDING_PART = 16_384  # points embedded at a time in inference
+POINTS_AT_A_TIME = 512  # of the neighbourhoods, to stay in the cache
 NORMS = {"layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 
@@ -151,6 +151,41 @@ def _cell_sum(rows: Tensor, plane: Plane) -> Tensor:
     return F.embedding_bag(plane.points_by_cell, rows, plane.first_of_cell, mode="sum")
 
 
+class Neighbourhood(torch.autograd.Function):
+    """max over K of w2 @ relu(w1 @ difference + b1): (N, K, in) -> (N, C), a few points at a time.
+
+    The (N, K, C) arrays in between are made anew backward, so they never leave the cache.
+    """
+
+    @staticmethod
+    def forward(ctx, difference, w1, b1, w2):
+        best, winner = [], []
+        for part in difference.split(POINTS_AT_A_TIME):
+            hidden = F.linear(part, w1, b1).relu_()  # (n, K, C)
+            value, index = (hidden @ w2.T).max(1)
+            best.append(value)
+            winner.append(index.to(torch.int16))
+        ctx.save_for_backward(difference, w1, b1, w2, torch.cat(winner))
+        return torch.cat(best)
+
+    @staticmethod
+    def backward(ctx, grad):
+        difference, w1, b1, w2, winner = ctx.saved_tensors
+        grads = [torch.zeros_like(tensor) for tensor in (difference, w1, b1, w2)]
+        parts = (tensor.split(POINTS_AT_A_TIME) for tensor in (difference, winner, grad, grads[0]))
+        for part, index, grad_best, grad_part in zip(*parts, strict=True):
+            hidden = F.linear(part, w1, b1).relu_()
+            grad_out = torch.zeros_like(hidden).scatter_(
+                1, index[:, None].long(), grad_best[:, None]
+            )
+            grads[3] += grad_out.flatten(0, 1).T @ hidden.flatten(0, 1)
+            grad_hidden = (grad_out @ w2).mul_(hidden > 0).flatten(0, 1)
+            grads[1] += grad_hidden.T @ part.flatten(0, 1)
+            grads[2] += grad_hidden.sum(0)
+            grad_part.copy_((grad_hidden @ w1).view_as(part))
+        return tuple(grads)
+
+
 class Embedding(nn.Module):
     """A point's own five inputs and how it differs from its neighbours -> (N, C)."""
 
@@ -169,17 +204,52 @@ class Embedding(nn.Module):
 
     def forward(self, feat: Float[Tensor, "N in_"], neighbours: Int[Tensor, "N K"]) -> Tensor:
         feat = self.norm(feat)
-        # BatchNorm needs all points at once in training; inference goes in parts to save memory.
-        part = len(feat) if self.training else EMBEDDING_PART
-        rows = torch.arange(len(feat), device=feat.device).split(part)
-        around = torch.cat([self._around(feat, neighbours[r], feat[r]) for r in rows])
+        difference = feat[neighbours] - feat[:, None]  # (N, K, in)
+        if isinstance(self.conv2[0], nn.SyncBatchNorm):  # statistics of several processes
+            rows = self.conv2(difference.flatten(0, 1))
+            around = rows.view(*neighbours.shape, -1).max(1).values
+        else:
+            weight, bias = self._one_affine_map(difference.flatten(0, 1))
+            around = Neighbourhood.apply(difference, weight, bias, self.conv2[4].weight.flatten(1))
         return self.final(torch.cat([self.conv1(feat), around], dim=1))
 
-    def _around(self, feat: Tensor, neighbours: Tensor, centre: Tensor) -> Tensor:
-        difference = feat[neighbours] - centre[:, None]  # (n, K, in)
-        rows = self.conv2(difference.flatten(0, 1)).view(*neighbours.shape, -1)  # (n, K, C)
-        # The same value; amax is faster forward, max is several times faster backward.
-        return rows.max(1).values if torch.is_grad_enabled() else rows.amax(1)
+    def _one_affine_map(self, rows: Float[Tensor, "R in_"]) -> tuple[Tensor, Tensor]:
+        """Fold norm, convolution, norm into one map of the differences, also in training.
+
+        The second norm's batch statistics follow from the first's: a linear map W turns a mean m
+        and a covariance S into W m and W S W^T.
+        """
+        first, conv, second = self.conv2[:3]
+        matrix = conv.weight.flatten(1)
+        if self.training:
+            mean = rows.mean(0)
+            centred = rows - mean
+            covariance = centred.T @ centred / len(rows)
+            scale, shift = _batch_affine(first, mean, covariance.diagonal(), len(rows))
+            matrix, bias = matrix * scale, matrix @ shift
+            mean = matrix @ mean + bias
+            variance = ((matrix @ covariance) * matrix).sum(1)
+            scale, shift = _batch_affine(second, mean, variance, len(rows))
+        else:
+            scale, shift = _affine(first, first.running_mean, first.running_var)
+            matrix, bias = matrix * scale, matrix @ shift
+            scale, shift = _affine(second, second.running_mean, second.running_var)
+        return matrix * scale[:, None], bias * scale + shift
+
+
+def _affine(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift a BatchNorm applies, given the statistics."""
+    scale = norm.weight / (variance + norm.eps).sqrt()
+    return scale, norm.bias - mean * scale
+
+
+def _batch_affine(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int):
+    """`_affine` with a batch's statistics, which also enter the running ones as in BatchNorm."""
+    with torch.no_grad():
+        norm.num_batches_tracked += 1
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * (count / max(count - 1, 1)), norm.momentum)
+    return _affine(norm, mean, variance)
 
 
 class _Mix(nn.Module):

@@ -173,3 +173,14 @@ def test_students_by_name_are_seeded_and_leave_the_random_state_alone():
 def test_an_unknown_student_lists_those_there_are():
     with pytest.raises(ValueError, match="wi-6-64"):
         build_student("wi-7", 32)
+
+
+def test_folded_norms_keep_the_running_statistics_of_plain_ones():
+    embedding, plain = small_student().embed.train(), small_student().embed.train()
+    scan = random_scan()
+    for _ in range(3):
+        embedding(scan.feat, scan.neighbours)
+        feat = plain.norm(scan.feat)
+        plain.conv2((feat[scan.neighbours] - feat[:, None]).flatten(0, 1))
+    for ours, theirs in zip(embedding.conv2.buffers(), plain.conv2.buffers(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
