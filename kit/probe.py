@@ -199,3 +199,29 @@ def knn_predict(
         votes = (cosine / temperature).exp()[:, :, None] * one_hot[rows]
         predicted.append(votes.sum(1).argmax(1))
     return torch.cat(predicted)
+
+
+def r_precision(feat: Float[Tensor, "N C"], labels: Int[Tensor, " N"], index: int) -> float:
+    """Score a search by one example: of the most similar points, the share of the example's class.
+
+    As many points are looked at as the class has others, so a perfect search scores 1 and chance
+    the share of the class. Points without a class take no part.
+
+    Args:
+        feat: similarity is the cosine.
+        labels: classes; IGNORE for none.
+        index: row of the example.
+
+    Returns:
+        In [0, 1]; NaN if the example has no class, or is the only one of it.
+
+    Source: R-precision, Manning, Raghavan & Schuetze, Introduction to Information Retrieval, 8.4.
+    """
+    others = labels != IGNORE
+    others[index] = False
+    wanted = labels[others] == labels[index]
+    if not wanted.any():
+        return float("nan")
+    cosine = F.cosine_similarity(feat[others], feat[index][None], dim=1)
+    most_similar = cosine.topk(int(wanted.sum())).indices
+    return wanted[most_similar].float().mean().item()

@@ -1,10 +1,12 @@
-"""Probes against the published loss and metric, torchmetrics' neighbours in numpy, and properties."""
+"""Probes against the published loss and metric, scikit-learn's neighbours, and properties."""
+
+import math
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from kit import probe
 from kit.data.classes import IGNORE, ClassMap
@@ -93,3 +95,37 @@ def test_nearest_neighbours_agree_with_scikit_learn():
     expected = reference.predict(torch.nn.functional.normalize(feat).double().numpy())
     agree = probe.knn_predict(train, feat, 3).numpy() == expected
     assert agree.mean() > 0.99  # float32 may break a tie the other way
+
+
+def test_search_by_one_example_by_hand():
+    # Cosines of rows 1 to 5 to row 0: 1, 0.8, 0.6, 0, -1. Two others are of its class: 2 and 4.
+    feat = torch.tensor([[1.0, 0], [2, 0], [4, 3], [3, 4], [0, 1], [-1, 0]])
+    labels = torch.tensor([0, IGNORE, 0, 1, 0, 1])
+    assert probe.r_precision(feat, labels, 0) == 0.5  # rows 2 and 3 are nearest, row 2 is right
+    assert labels.tolist() == [0, IGNORE, 0, 1, 0, 1]
+    labels = torch.tensor([0, IGNORE, 0, 0, 1, 1])  # row 1 is as similar as can be, but no answer
+    assert probe.r_precision(feat, labels, 0) == 1.0
+
+
+def test_search_agrees_with_scikit_learns_ranking():
+    feat, labels = clusters(200, spread=3.0)
+    index = 7
+    order = NearestNeighbors(metric="cosine").fit(feat.numpy())
+    ranked = order.kneighbors(feat[[index]].numpy(), 200, return_distance=False)[0]
+    ranked = ranked[ranked != index]
+    count = int((labels == labels[index]).sum()) - 1
+    expected = (labels[ranked[:count]] == labels[index]).float().mean()
+    assert probe.r_precision(feat, labels, index) == pytest.approx(expected.item())
+    assert 0.4 < expected < 0.95  # neither chance nor trivial
+
+
+def test_search_ignores_the_length_of_features_and_finds_separable_classes():
+    feat, labels = clusters()
+    stretched = feat * torch.linspace(0.1, 10, len(feat))[:, None]
+    assert probe.r_precision(feat, labels, 0) == 1.0
+    assert probe.r_precision(stretched, labels, 0) == 1.0
+
+
+@pytest.mark.parametrize("labels", [[IGNORE, 0, 0], [1, 0, 0]])
+def test_search_for_nothing_is_nan(labels):
+    assert math.isnan(probe.r_precision(torch.randn(3, 4), torch.tensor(labels), 0))
