@@ -7,10 +7,12 @@ the position of the points alone.
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
+from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
 from kit.data.keyframe import Dataset, Keyframe
 from kit.probe import (
+    PAPER,
     ProbeConfig,
     ProbeResult,
     fit_head,
@@ -80,14 +82,34 @@ def probe_source(
     """
     if shared := set(train) & set(held_out):
         raise ValueError(f"keyframes {sorted(shared)} are both learned from and held out")
-    generator = Generator().manual_seed(config.seed)
-    learned = [
-        _draw(*_features_of(source, dataset[i], rows_of), config.points_per_keyframe, generator)
-        for i in train
-    ]
-    feat, labels = (torch.cat(column) for column in zip(*learned, strict=True))
+    learned = labelled_features(source, dataset, train, config, rows_of)
     scored = (_features_of(source, dataset[i], rows_of) for i in held_out)
-    return linear_probe((feat, labels), scored, dataset.classes, config)
+    return linear_probe(learned, scored, dataset.classes, config)
+
+
+def labelled_features(
+    source: Source,
+    dataset: Dataset,
+    keyframes: Sequence[int],
+    config: ProbeConfig = ProbeConfig(),  # noqa: B008
+    rows_of: Callable[[Keyframe], Tensor] | None = None,
+) -> tuple[Float[Tensor, "N C"], Int[Tensor, " N"]]:
+    """Features and labels of `config.points_per_keyframe` labelled points drawn from each keyframe.
+
+    Args:
+        source, rows_of: as in `probe_source`.
+        keyframes: indices; their points lie one after the other, in the order drawn.
+
+    Raises:
+        ValueError: a keyframe has no labels.
+    """
+    generator = Generator().manual_seed(config.seed)
+    drawn = [
+        _draw(*_features_of(source, dataset[i], rows_of), config.points_per_keyframe, generator)
+        for i in keyframes
+    ]
+    feat, labels = (torch.cat(column) for column in zip(*drawn, strict=True))
+    return feat, labels
 
 
 def _features_of(source: Source, keyframe: Keyframe, rows_of) -> tuple[Tensor, Tensor]:
@@ -110,7 +132,7 @@ def probe_student(
     dataset: Dataset,
     train: Sequence[int],
     held_out: Sequence[int],
-    config: ProbeConfig = ProbeConfig(),  # noqa: B008
+    config: ProbeConfig = PAPER,
 ) -> ProbeResult:
     """The paper's linear probing: every epoch sees the scans anew, augmented; scored on ALL points.
 

@@ -20,7 +20,9 @@ from kit.schedules import warmup_cosine
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """Learning of the probe; rates and decay are ScaLR's (arXiv:2310.17504).
+    """Learning of the probe. The defaults are of the quick variant, which converges in seconds.
+
+    `PAPER` holds the settings of ScaLR's linear probing.
 
     Attributes:
         steps: of the quick variant on stored features.
@@ -30,16 +32,21 @@ class ProbeConfig:
         warmup: share of the steps in which the rate rises.
     """
 
-    steps: int = 300
-    batch_points: int = 16_384
+    steps: int = 150
+    batch_points: int = 8192
     points_per_keyframe: int = 20_000
     epochs: int = 20
     batch_size: int = 8
-    lr: float = 1e-3
+    lr: float = 3e-2
     min_lr: float = 1e-5
     weight_decay: float = 3e-3
     warmup: float = 0.1
     seed: int = 0
+
+
+# Source: ScaLR (arXiv:2310.17504), linear probing; on nuScenes 2 of the 20 epochs are warm-up. Its
+# low rate needs the 70,000 steps it is used for: after 300 the probe still has far to go.
+PAPER = ProbeConfig(lr=1e-3)
 
 
 @dataclass(frozen=True)
@@ -220,8 +227,6 @@ def r_precision(feat: Float[Tensor, "N C"], labels: Int[Tensor, " N"], index: in
     others = labels != IGNORE
     others[index] = False
     wanted = labels[others] == labels[index]
-    if not wanted.any():
-        return float("nan")
     cosine = F.cosine_similarity(feat[others], feat[index][None], dim=1)
     most_similar = cosine.topk(int(wanted.sum())).indices
-    return wanted[most_similar].float().mean().item()
+    return wanted[most_similar].float().mean().item()  # the mean of none is NaN

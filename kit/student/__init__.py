@@ -28,6 +28,7 @@ def build_student(
     *,
     depth: int | None = None,
     width: int | None = None,
+    inputs: InputConfig | None = None,
     seed: int = 0,
 ) -> WaffleIron:
     """A student with random weights, ready to be distilled.
@@ -35,7 +36,7 @@ def build_student(
     Args:
         name: one of `PRESETS`.
         teacher_dim: channels D of the teacher, the width of the distillation head's output.
-        depth, width: change the preset's.
+        depth, width, inputs: change the preset's.
         seed: of the initial weights; the global random state is left as it was.
     """
     if name not in PRESETS:
@@ -45,6 +46,7 @@ def build_student(
         preset,
         depth=depth or preset.depth,
         width=width or preset.width,
+        inputs=inputs or preset.inputs,
         head=(*preset.head[:-1], teacher_dim),
     )
     with torch.random.fork_rng():

@@ -1,0 +1,69 @@
+"""Sources of features and the two ways to probe them, on a small street."""
+
+import pytest
+import torch
+
+from kit import evaluate
+from kit.data import open_dataset
+from kit.probe import ProbeConfig
+from kit.student import build_student, embed
+from kit.student.inputs import nearest_kept, prepare_scan
+
+QUICK = ProbeConfig(steps=20, batch_points=512, points_per_keyframe=500, lr=3e-2, epochs=2)
+
+
+@pytest.fixture(scope="module")
+def street():
+    return open_dataset("street", num_scenes=1, keyframes_per_scene=3, image_size=(28, 56))
+
+
+@pytest.fixture(scope="module")
+def student():
+    return build_student("wi-6-64", 12, depth=2, width=8)
+
+
+def test_labels_as_features_are_found_perfectly(street):
+    def source(keyframe):
+        rows = (keyframe.labels != 255).nonzero().squeeze(1)
+        return rows, torch.nn.functional.one_hot(keyframe.labels[rows], 16).float()
+
+    assert evaluate.probe_source(source, street, [0, 1], [2], QUICK).miou > 0.99
+
+
+def test_learning_from_a_held_out_keyframe_is_refused(street, student):
+    with pytest.raises(ValueError, match=r"keyframes \[1\]"):
+        evaluate.probe_source(evaluate.position_source, street, [0, 1], [1, 2])
+    with pytest.raises(ValueError, match=r"keyframes \[0\]"):
+        evaluate.probe_student(student, street, [0], [0])
+
+
+def test_all_sources_are_judged_on_the_points_cameras_see(street):
+    scored = [
+        evaluate.probe_source(source, street, [0], [1], QUICK, evaluate.seen_points).confusion
+        for source in (evaluate.position_source, evaluate.position_source)
+    ]
+    labels = street[1].labels[evaluate.seen_points(street[1])]
+    assert scored[0].sum() == scored[1].sum() == (labels != 255).sum()
+
+
+def test_the_papers_probe_scores_every_labelled_point_and_leaves_the_student(street, student):
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    result = evaluate.probe_student(student, street, [0, 1], [2], QUICK)
+    assert result.confusion.sum() == (street[2].labels != 255).sum()
+    assert all(torch.equal(before[name], value) for name, value in student.state_dict().items())
+
+
+def test_all_points_get_the_features_of_the_nearest_kept_one(street, student):
+    keyframe = street[0]
+    point_feat, head_feat = embed(student, keyframe)
+    assert len(point_feat) == len(head_feat) == len(keyframe.points)
+    scan = prepare_scan(keyframe.points, keyframe.intensity, keyframe.sensor, student.config.inputs)
+    rows = nearest_kept(keyframe.points, keyframe.points[scan.kept])
+    assert torch.equal(point_feat, point_feat[scan.kept][rows])
+
+
+def test_embedding_leaves_the_mode_and_statistics_alone(street, student):
+    student.train()
+    before = student.embed.norm.running_mean.clone()
+    embed(student, street[0])
+    assert student.training and torch.equal(before, student.embed.norm.running_mean)
