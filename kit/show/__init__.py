@@ -1,0 +1,27 @@
+"""Every picture of the kit as a plotly figure; `save_png` writes the same figure as a PNG."""
+
+from kit.show.charts import iou_bars, loss_curve, points_from_above
+from kit.show.classes import errors, labels
+from kit.show.clouds import feature_pca, points, side_by_side, similarity, similarity_side_by_side
+from kit.show.images import feature_image, image_grid, overlay
+from kit.show.pca import PcaBasis, fit_basis
+from kit.show.static import save_png
+
+__all__ = [
+    "PcaBasis",
+    "errors",
+    "feature_image",
+    "feature_pca",
+    "fit_basis",
+    "image_grid",
+    "iou_bars",
+    "labels",
+    "loss_curve",
+    "overlay",
+    "points",
+    "points_from_above",
+    "save_png",
+    "side_by_side",
+    "similarity",
+    "similarity_side_by_side",
+]

@@ -1,0 +1,120 @@
+"""What every picture does first: torch or numpy in, checked numpy out, few enough to draw."""
+
+from collections.abc import Sized
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from PIL import Image
+from torch import Tensor
+
+Number = float | int
+Points = Float[Tensor, "N 3"] | Float[np.ndarray, "N 3"]
+Colour = Shaped[Tensor, "M *rgb"] | Shaped[np.ndarray, "M *rgb"]
+Features = Float[Tensor, "M D"] | Float[np.ndarray, "M D"]
+Picture = Float[Tensor, "3 H W"] | Float[np.ndarray, "3 H W"]
+
+
+def to_numpy(values: Tensor | np.ndarray) -> np.ndarray:
+    """Bring a tensor to the CPU as numpy, off its graph; half precision becomes float32."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+        return values.numpy()
+    return values.astype(np.float32) if values.dtype == np.float16 else np.asarray(values)
+
+
+def check_finite(values: np.ndarray, name: str) -> None:
+    """Raise ValueError, with the count, if any number is NaN or infinite."""
+    num_bad = 0 if values.dtype.kind in "iub" else int((~np.isfinite(values)).sum())
+    if num_bad:
+        raise ValueError(f"{name}: {num_bad:,} of {values.size:,} numbers are NaN or infinite")
+
+
+def check_points(points: Points, name: str = "points") -> Float[np.ndarray, "N 3"]:
+    """Return points as float32 numpy, or raise ValueError: wrong shape, none at all, or NaN."""
+    array = to_numpy(points)
+    if array.ndim != 2 or array.shape[1] != 3:
+        raise ValueError(f"{name} must be (N, 3), got {array.shape}; give x, y, z only")
+    if len(array) == 0:
+        raise ValueError(f"{name}: there are 0 points, nothing to draw")
+    check_finite(array, name)
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def check_rows(rows: Sized, count: int, name: str, of: str = "points") -> None:
+    """Raise ValueError unless there is one row for each of `count` points."""
+    if len(rows) != count:
+        raise ValueError(f"{len(rows):,} rows of {name} for {count:,} {of}; they must be as many")
+
+
+def check_colour(colour: Colour, count: int, name: str = "colour") -> np.ndarray:
+    """Return (N,) float32 scalars or (N, 3) uint8 colours, or raise ValueError."""
+    array = to_numpy(colour)
+    check_rows(array, count, name)
+    if array.ndim == 2 and array.shape[1] == 3 and array.dtype == np.uint8:
+        return array
+    if array.ndim != 1:
+        raise ValueError(
+            f"{name} must be (N,) numbers or (N, 3) uint8 red, green, blue, got {array.shape} "
+            f"{array.dtype}; turn features into colours with PcaBasis.colours"
+        )
+    check_finite(array, name)
+    return array.astype(np.float32)
+
+
+def check_picture(image: Picture, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
+    """Return (H, W, 3) uint8 pixels of an image in [0, 1], or raise ValueError."""
+    array = to_numpy(image)
+    if array.ndim != 3 or array.shape[0] != 3 or array.size == 0:
+        raise ValueError(f"{name} must be (3, H, W), got {array.shape}")
+    check_finite(array, name)
+    if array.min() < -1e-3 or array.max() > 1 + 1e-3:
+        raise ValueError(
+            f"{name} must lie in [0, 1], got {array.min():.2f} to {array.max():.2f}; "
+            "is it normalised for a network, or in 0..255?"
+        )
+    return (array.transpose(1, 2, 0).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def choose(count: int, max_points: int) -> np.ndarray:
+    """Choose rows to draw: all, or `max_points` drawn once and for all, in file order.
+
+    The same counts give the same rows, so two clouds of one scan keep the same points. Taking every
+    k-th row would keep some beams of the lidar and lose others.
+    """
+    if max_points < 1:
+        raise ValueError(f"max_points must be at least 1, got {max_points}")
+    if count <= max_points:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).permutation(count)[:max_points])
+
+
+def told(shown: int, count: int) -> str:
+    """Say how many points are drawn."""
+    return f"{count:,} points" if shown == count else f"{shown:,} of {count:,} points"
+
+
+def robust_limits(values: np.ndarray, percent: Number = 1.0) -> tuple[float, float]:
+    """Bounds without the extreme `percent` on either side; widened where all values are equal."""
+    low, high = (float(v) for v in np.percentile(values, [percent, 100 - percent]))
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def palette(
+    rgb: UInt8[np.ndarray, "N 3"],
+) -> tuple[UInt8[np.ndarray, " N"], UInt8[np.ndarray, "P 3"]]:
+    """Write colours as an index into at most 256 of them: one byte a point instead of a string.
+
+    Exact where there are no more than 256 different colours; otherwise median cut, refined by
+    k-means.
+    """
+    codes = rgb.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
+    unique, index = np.unique(codes, return_inverse=True)
+    if len(unique) <= 256:
+        colours = np.stack([unique >> 16, (unique >> 8) & 255, unique & 255], axis=1)
+        return index.astype(np.uint8), colours.astype(np.uint8)
+    strip = Image.fromarray(np.ascontiguousarray(rgb[None]))
+    quantised = strip.quantize(256, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    colours = np.array(quantised.getpalette(), dtype=np.uint8).reshape(-1, 3)
+    return np.asarray(quantised)[0], colours
