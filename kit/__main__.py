@@ -32,6 +32,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder for the results")
     _add_demo_options(demo)
 
+    distill = _command(commands, "distill", _distill, "only distil; also under torchrun")
+    distill.add_argument("--out", type=Path, default=Path("runs/distill"), help="folder of the run")
+    distill.add_argument("--precision", default="32-true", help="e.g. bf16-mixed on a GPU")
+    distill.add_argument("--num-workers", type=int, default=0, help="processes that make batches")
+    _add_demo_options(distill)
+
     features = _command(commands, "features", _features, "write a student's features of all points")
     features.add_argument("--data", default="street", help='"street" or the root of a data set')
     features.add_argument("--checkpoint", type=Path, required=True, help="student.safetensors")
@@ -71,12 +77,32 @@ def _add_demo_options(command: argparse.ArgumentParser) -> None:
     add("--seed", int, "of weights, draws and probes")
 
 
-def _demo(options: argparse.Namespace) -> None:
-    from kit.demo import DemoConfig, demo
+def _demo_config(options: argparse.Namespace):
+    from kit.demo import DemoConfig
 
     names = {f.name for f in fields(DemoConfig)}
-    given = {name: value for name, value in vars(options).items() if name in names}
-    demo(DemoConfig(**given), options.out)
+    return DemoConfig(**{name: value for name, value in vars(options).items() if name in names})
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from kit.demo import demo
+
+    demo(_demo_config(options), options.out)
+
+
+def _distill(options: argparse.Namespace) -> None:
+    from kit.data import open_dataset
+    from kit.data.split import split
+    from kit.demo import learn
+    from kit.store import FeatureCache
+    from kit.teacher import Teacher
+
+    config = _demo_config(options)
+    dataset = open_dataset(config.data)
+    parts = split(dataset)
+    teacher = Teacher(config.teacher, weights=config.weights)
+    changes = {"precision": options.precision, "num_workers": options.num_workers}
+    learn(config, options.out, dataset, parts, teacher, FeatureCache(), **changes)
 
 
 def _features(options: argparse.Namespace) -> None:

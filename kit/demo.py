@@ -12,7 +12,7 @@ from kit import show, store
 from kit.data import open_dataset
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.split import Split, split
-from kit.distill import DistillConfig, distill
+from kit.distill import DistillConfig, DistillRun, distill
 from kit.evaluate import (
     Source,
     position_source,
@@ -81,22 +81,8 @@ def demo(config: DemoConfig, out: str | Path, say: Callable[[str], None] = print
     parts = split(dataset)
     say(f"split: {parts.rule}")
     teacher = Teacher(config.teacher, weights=config.weights)
-    student, untrained = (_student(config, teacher) for _ in range(2))
-    cache = store.FeatureCache()
-
-    run = distill(
-        dataset,
-        teacher,
-        student,
-        DistillConfig(
-            steps=config.steps, batch_size=config.batch_size, lr=config.lr, seed=config.seed
-        ),
-        keyframes=parts.train,
-        out=out,
-        cache=cache,
-    )
-    if not run.finished:
-        raise KeyboardInterrupt("the distillation was interrupted; run the same command to go on")
+    untrained, cache = _student(config, teacher), store.FeatureCache()
+    run = learn(config, out, dataset, parts, teacher, cache)
 
     sources = {
         "position": position_source,
@@ -127,6 +113,30 @@ def demo(config: DemoConfig, out: str | Path, say: Callable[[str], None] = print
     files = ["metrics.json", "student.safetensors", "history.jsonl", "run.json", *pictures]
     say("\n".join(f"  {out / name}" for name in files))
     return metrics
+
+
+def learn(
+    config: DemoConfig,
+    out: Path,
+    dataset: Dataset,
+    parts: Split,
+    teacher: Teacher,
+    cache: store.FeatureCache,
+    **changes,
+) -> DistillRun:
+    """The distillation of the main job; `changes` go to `DistillConfig`.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; what is done is kept in `out`.
+    """
+    settings = DistillConfig(
+        steps=config.steps, batch_size=config.batch_size, lr=config.lr, seed=config.seed, **changes
+    )
+    student = _student(config, teacher)
+    run = distill(dataset, teacher, student, settings, keyframes=parts.train, out=out, cache=cache)
+    if not run.finished:
+        raise KeyboardInterrupt("the distillation was interrupted; run the same command to go on")
+    return run
 
 
 def _student(config: DemoConfig, teacher: Teacher) -> torch.nn.Module:
@@ -213,7 +223,8 @@ def _pictures(
         figures["errors"] = show.errors(points, predicted, keyframe.labels[rows], classes)
         figures["iou"] = show.iou_bars(results)
     for name, figure in figures.items():
-        show.save_png(figure, out / f"{name}.png")
+        wide = name in ("features", "similarity")
+        show.save_png(figure, out / f"{name}.png", width=1500 if wide else 1200, height=640)
     store.write_text(out / "features.html", figures["features"].to_html())
     return [*(f"{name}.png" for name in figures), "features.html"]
 
