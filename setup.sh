@@ -14,7 +14,7 @@ system=$(uname -s)
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$@" >&2; exit 1; }
 runs() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' &>/dev/null; }
-has_cuda() { compgen -G "$venv/lib/python3*/site-packages/nvidia" >/dev/null; }
+holds() { compgen -G "$venv/lib/python3*/site-packages/$1" >/dev/null; }
 asks_cpu() { [ "${CPU:-0}" = 1 ]; }
 
 apt_install() {
@@ -48,21 +48,26 @@ find_python() {
 need_python() {
     find_python && return
     if [ -z "${PYTHON:-}" ] && apt_install python3-venv >&2; then find_python && return; fi
-    fail "needs Python 3.11 or 3.12 with its venv module; ${PYTHON:-no python3 on the PATH} is not one." \
+    fail "needs Python 3.11 or 3.12 with its venv module; ${PYTHON:-every python3 here} is something else." \
         "Debian 12, Ubuntu 24.04: sudo apt-get install -y python3-venv" \
         "macOS: brew install python@3.11      elsewhere: pyenv install 3.11, or install uv" \
         "Then: make setup      (or name one: make setup PYTHON=/path/to/python3.11)"
+}
+
+discard() {
+    say "making $venv anew: $1"
+    rm -rf $venv.old
+    mv $venv $venv.old # in one step: a deletion that is interrupted leaves no half of it in place
+    rm -rf $venv.old
 }
 
 make_venv() {
     local python
     if [ -e $venv ]; then
         if [ -e $unfinished ] || ! runs $venv/bin/python; then
-            say "$venv is half-made or its Python is gone: making it anew"
-            rm -rf $venv
-        elif asks_cpu && has_cuda; then
-            say "$venv holds a torch with CUDA and CPU=1 asks for one without: making it anew"
-            rm -rf $venv
+            discard "it is half-made or its Python is gone"
+        elif asks_cpu && holds nvidia; then
+            discard "it holds a torch with CUDA and CPU=1 asks for one without"
         fi
     fi
     if [ ! -e $venv ]; then
@@ -95,7 +100,7 @@ install_packages() {
         index=(--extra-index-url https://download.pytorch.org/whl/cpu)
         # uv stops at the first index that knows a name; torch's CPU builds need the best of all.
         if command -v uv >/dev/null; then index+=(--index-strategy unsafe-best-match); fi
-    elif [ "$system" = Linux ] && ! command -v nvidia-smi >/dev/null && ! has_cuda; then
+    elif [ "$system" = Linux ] && ! command -v nvidia-smi >/dev/null && ! holds torch; then
         say "no NVIDIA driver here: make setup CPU=1 downloads 1.1 GB instead of up to 3.6 GB"
     fi
     say "installing the packages of requirements.lock into $venv (some minutes)"
@@ -116,25 +121,26 @@ missing_libraries() {
 
 need_libraries() {
     local packages
-    packages=$(missing_libraries | xargs)
-    # shellcheck disable=SC2086  # a list of names
+    packages=$(missing_libraries)
+    # shellcheck disable=SC2086  # one word per package
     if [ -n "$packages" ] && ! apt_install $packages; then
         say "Open3D needs libraries of the system that only its owner can install. Type:"
-        say "    sudo apt-get install -y $packages"
+        say "    sudo apt-get install -y" $packages
     fi
 }
 
 prove() {
     local python=$PWD/$venv/bin/python error
     if ! error=$(cd / && "$python" -c 'import kit, torch, open3d' 2>&1); then
-        fail "the packages are installed, but they do not start: ${error##*$'\n'}" \
-            "Missing from the system: $(missing_libraries | xargs)" \
-            "Debian, Ubuntu: sudo apt-get install -y <these names>      Then: make setup"
+        local packages
+        packages=$(missing_libraries)
+        fail "the packages are installed but do not start: ${error##*$'\n'}" \
+            ${packages:+"type: sudo apt-get install -y ${packages//$'\n'/ }, then: make setup"}
     fi
 }
 
 main() {
-    if [ -e "$ready" ] && [ -x $venv/bin/python ] && ! { asks_cpu && has_cuda; }; then return; fi
+    if [ -e "$ready" ] && [ -x $venv/bin/python ] && ! { asks_cpu && holds nvidia; }; then return; fi
     make_venv
     need_libraries
     install_packages
