@@ -107,7 +107,9 @@ def test_grids_and_samples_can_teach_but_hold_no_gradient(teacher):
     assert not feat.requires_grad and not any(p.requires_grad for p in teacher.parameters())
     student = torch.randn(20, teacher.dim, requires_grad=True)
     F.cosine_similarity(student, feat).mean().backward()  # keeps feat for the backward pass
-    assert student.grad.abs().sum() > 0 and images.grad is None
+    weight = torch.ones(1, requires_grad=True)
+    (weight * grids.maps[0]).sum().backward()  # and so does this, of the maps themselves
+    assert student.grad.abs().sum() > 0 and weight.grad.abs() > 0 and images.grad is None
 
 
 def test_an_image_has_the_same_grid_in_any_batch(teacher):
