@@ -220,6 +220,29 @@ def test_a_far_point_amid_a_near_panel_is_hidden_and_one_beside_it_is_not():
     assert not hidden_points(uv, near, (900, 1600)).any(), "less than a metre is not in front"
 
 
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [
+        ("above below", True),
+        ("above left right", True),
+        ("above left right below", True),
+        ("above left", False),
+        ("above right", False),
+        ("above", False),
+        ("left right below", False),
+        ("", False),
+    ],
+)
+def test_hidden_means_nearer_above_and_on_another_opposite_side(sides, expected):
+    offsets = {"above": (0, -20), "below": (0, 20), "left": (-20, 0), "right": (20, 0)}
+    far = [300.0, 200.0]
+    near = [[300.0 + offsets[side][0], 200.0 + offsets[side][1]] for side in sides.split()]
+    elsewhere = [[900.0, 700.0], [5.0, 5.0]]  # not in the middle of what was looked at
+    uv = torch.tensor([far, *near, *elsewhere])
+    depth = torch.tensor([30.0] + [10.0] * (len(near) + 2))
+    assert hidden_points(uv, depth, (900, 1600)).tolist() == [expected] + [False] * (len(near) + 2)
+
+
 def test_a_road_hides_nothing_of_itself():
     # rows of a 64-beam lidar on a flat road, 1.5 m below a camera with f = 1260 px
     uv, depth = rows_of_pixels(
@@ -250,8 +273,8 @@ def test_occlusion_finds_most_hidden_points_of_a_simulated_street():
     hidden = torch.from_numpy(blocked_at < range_ - 0.05)
     kept = torch.isin(pairs.point, find_pairs(points, cameras, occlusion=True).point)
     assert 0.03 < hidden.float().mean() < 0.3, "the street must hide something"
-    assert (hidden & ~kept).sum() / hidden.sum() > 0.6
-    assert (~hidden & ~kept).sum() / (~hidden).sum() < 0.01
+    assert (hidden & ~kept).sum() / hidden.sum() > 0.7
+    assert (~hidden & ~kept).sum() / (~hidden).sum() < 0.005
 
 
 def boxes_on_a_street():

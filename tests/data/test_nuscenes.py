@@ -266,10 +266,12 @@ def test_sweeps_and_radars_are_passed_over(nuscenes_copy):
 
 
 def test_rows_that_are_not_kept_are_dropped_while_parsing(nuscenes_copy):
+    shots, poses = read(nuscenes_copy, "sample_data"), read(nuscenes_copy, "ego_pose")
+    sweep = dict(shots[0], token="sweep", ego_pose_token="sweep", is_key_frame=False)
+    write(nuscenes_copy, "sample_data", [sweep, *shots])
+    write(nuscenes_copy, "ego_pose", [dict(poses[0], token="sweep"), *poses])
     tables = nuscenes_tables._Tables(nuscenes_copy, VERSION)
-    write(nuscenes_copy, "ego_pose", [*read(nuscenes_copy, "ego_pose"), {"token": "sweep"}])
-    again = nuscenes_tables._Tables(nuscenes_copy, VERSION)
-    assert len(again.ego_pose) == len(tables.ego_pose) == 7
+    assert len(tables.sample_data) == len(tables.ego_pose) == 7
 
 
 # Versions and roots
