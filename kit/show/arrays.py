@@ -5,7 +5,6 @@ from collections.abc import Sized
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped, UInt8
-from PIL import Image
 from torch import Tensor
 
 Number = float | int
@@ -101,20 +100,20 @@ def robust_limits(values: np.ndarray, percent: Number = 1.0) -> tuple[float, flo
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def palette(
-    rgb: UInt8[np.ndarray, "N 3"],
-) -> tuple[UInt8[np.ndarray, " N"], UInt8[np.ndarray, "P 3"]]:
-    """Write colours as an index into at most 256 of them: one byte a point instead of a string.
+def palette(rgb: UInt8[np.ndarray, "N 3"]) -> tuple[np.ndarray, UInt8[np.ndarray, "P 3"]]:
+    """Write colours as an index into a list of them: one or two bytes a point instead of a string.
 
-    Exact where there are no more than 256 different colours; otherwise median cut, refined by
-    k-means.
+    Up to 4,096 different colours are exact. More are first rounded to 16 levels a channel (an error
+    of at most 8 of 255), which does not depend on the other colours: equal stays equal.
     """
+    codes, index = _distinct(rgb)
+    if len(codes) > 4096:
+        codes, index = _distinct(((rgb.astype(np.uint16) + 8) // 17 * 17).astype(np.uint8))
+    colours = np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=1).astype(np.uint8)
+    return index.astype(np.uint8 if len(colours) <= 256 else np.uint16), colours
+
+
+def _distinct(rgb: UInt8[np.ndarray, "N 3"]) -> tuple[np.ndarray, np.ndarray]:
+    """Different colours as numbers 0xRRGGBB, and which of them each row is."""
     codes = rgb.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
-    unique, index = np.unique(codes, return_inverse=True)
-    if len(unique) <= 256:
-        colours = np.stack([unique >> 16, (unique >> 8) & 255, unique & 255], axis=1)
-        return index.astype(np.uint8), colours.astype(np.uint8)
-    strip = Image.fromarray(np.ascontiguousarray(rgb[None]))
-    quantised = strip.quantize(256, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
-    colours = np.array(quantised.getpalette(), dtype=np.uint8).reshape(-1, 3)
-    return np.asarray(quantised)[0], colours
+    return np.unique(codes, return_inverse=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from kit.show import arrays, theme
 from kit.show.arrays import Colour, Number, Points
-from kit.show.scene import colour_marker
+from kit.show.scene import colour_markers
 
 MAX_SVG_POINTS = 5_000  # more are drawn by WebGL, of which a page has only about 16 contexts
 
@@ -145,12 +145,14 @@ def add_points(
     """Add points in 2-D; `words` is the hover text, `colour` numbers or (R, 3) uint8."""
     kind = go.Scatter if len(uv) <= MAX_SVG_POINTS else go.Scattergl
     words += "<br>%{marker.color:.3g}" if colour.ndim == 1 else ""
+    (marker,), layout = colour_markers([colour], size)
+    figure.update_layout(layout)
     figure.add_trace(
         kind(
             x=uv[:, 0],
             y=uv[:, 1],
             mode="markers",
-            marker=colour_marker(colour, size) | dict(line=dict(width=0)),
+            marker=marker | dict(line=dict(width=0)),
             name="points",
             showlegend=False,
             hovertemplate=words + "<extra></extra>",

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from kit.show import arrays, theme
 from kit.show.arrays import Colour, Features, Number, Points
 from kit.show.pca import PcaBasis, fit_basis
-from kit.show.scene import Cloud, add_cloud, add_pin, colour_marker, finish, fit_box
+from kit.show.scene import Cloud, add_cloud, add_pin, colour_markers, finish, fit_box
 
 MAX_POINTS = 35_000  # one scene redraws in about a third of a second on a slow machine
 MAX_POINTS_PER_PANEL = 15_000
@@ -92,11 +92,13 @@ def side_by_side(
             scale = "height" if _are_heights(ready) else "value"
         low, high = limits or arrays.robust_limits(np.concatenate(numbers))
         axis = theme.colour_axis(scale, low, high, legend)
-    drawn = []
-    for name, (xyz, colour) in ready.items():
-        rows = arrays.choose(len(xyz), max_points)
-        drawn.append(Cloud(name, xyz, rows, colour_marker(colour[rows], size)))
-    return _draw(drawn, title, limit, axis)
+    rows = {name: arrays.choose(len(xyz), max_points) for name, (xyz, _) in ready.items()}
+    markers, layout = colour_markers([c[rows[name]] for name, (_, c) in ready.items()], size)
+    drawn = [
+        Cloud(name, xyz, rows[name], marker)
+        for (name, (xyz, _)), marker in zip(ready.items(), markers, strict=True)
+    ]
+    return _draw(drawn, title, limit, layout | ({} if axis is None else dict(coloraxis=axis)))
 
 
 def feature_pca(
@@ -184,12 +186,12 @@ def similarity_side_by_side(
     drawn = []
     for name, (xyz, cosine, index) in ready.items():
         rows = arrays.choose(len(xyz), max_points)
-        drawn.append(
-            Cloud(name, xyz, rows, colour_marker(cosine[rows], size), operator.index(index))
-        )
-    words = "" if limits is None else f"cosine to the pin, {limits[0]:.2f} to {limits[1]:.2f}"
-    axis = None if limits is None else theme.colour_axis("similarity", *limits, words)
-    return _draw(drawn, title, limit, axis)
+        marker = dict(size=size, color=cosine[rows], coloraxis="coloraxis")
+        drawn.append(Cloud(name, xyz, rows, marker, index))
+    low, high = limits or (0.0, 1.0)
+    words = f"cosine to the pin, {low:.2f} to {high:.2f}"
+    axis = theme.colour_axis("similarity", low, high, words)
+    return _draw(drawn, title, limit, dict(coloraxis=axis))
 
 
 def cosine_to(feat: Features, index: SupportsIndex) -> Float[np.ndarray, " M"]:
@@ -218,7 +220,7 @@ def _are_heights(clouds: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bool:
     return all(np.array_equal(colour, xyz[:, 2]) for xyz, colour in clouds.values())
 
 
-def _draw(clouds: list[Cloud], title: str, limit: Number, axis: dict | None) -> go.Figure:
+def _draw(clouds: list[Cloud], title: str, limit: Number, layout: dict) -> go.Figure:
     """Draw each cloud in a scene of its own, all with one box and one viewpoint."""
     if not clouds:
         raise ValueError("there are 0 clouds to draw; give at least one name: (points, ...)")
@@ -229,12 +231,11 @@ def _draw(clouds: list[Cloud], title: str, limit: Number, axis: dict | None) -> 
     figure = theme.new_figure(title, _told(clouds))
     for i, cloud in enumerate(clouds):
         scene = f"scene{i + 1 if i else ''}"
-        words = "%{marker.color:.3g}" if cloud.marker.get("coloraxis") else ""
+        words = "%{marker.color:.3g}" if cloud.marker["coloraxis"] == "coloraxis" else ""
         add_cloud(figure, cloud, scene, words)
         if cloud.picked is not None:
             add_pin(figure, cloud.points[cloud.picked], scene, box)
-    if axis is not None:
-        figure.update_layout(coloraxis=axis)
+    figure.update_layout(layout)
     finish(figure, [(cloud.name, box) for cloud in clouds])
     return figure
 

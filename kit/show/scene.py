@@ -1,5 +1,6 @@
 """The stage of a 3-D picture: the box of space it shows, from where, the ego and its rings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,15 +150,27 @@ def _decor(name: str, scene: str, hoverinfo: str | None = "skip") -> dict:
     return dict(name=name, scene=scene, showlegend=False, hoverinfo=hoverinfo)
 
 
-def colour_marker(colour: np.ndarray, size: Number) -> dict:
-    """Build a plotly marker: numbers on the figure's colour axis, or rgb as one byte a point."""
-    if colour.ndim == 1:
-        return dict(size=size, color=colour, coloraxis="coloraxis")
-    index, colours = arrays.palette(colour)
-    last = max(len(colours) - 1, 1)
-    stops = [[i / last, theme.hex_of(rgb)] for i, rgb in enumerate(colours)]
+def colour_markers(colours: Sequence[np.ndarray], size: Number) -> tuple[list[dict], dict]:
+    """Build a plotly marker for each set of colours, and the palette they share, for the layout.
+
+    Numbers lie on the figure's first colour axis. Red, green, blue (uint8) become indices into one
+    palette on the second, so equal colours are drawn equal in every cloud of the figure.
+    """
+    rgb = [colour for colour in colours if colour.ndim == 2]
+    if not rgb:
+        return [dict(size=size, color=c, coloraxis="coloraxis") for c in colours], {}
+    index, table = arrays.palette(np.concatenate(rgb))
+    parts = iter(np.split(index, np.cumsum([len(colour) for colour in rgb])[:-1]))
+    markers = [
+        dict(size=size, color=c, coloraxis="coloraxis")
+        if c.ndim == 1
+        else dict(size=size, color=next(parts), coloraxis="coloraxis2")
+        for c in colours
+    ]
+    last = max(len(table) - 1, 1)
+    stops = [[i / last, theme.hex_of(colour)] for i, colour in enumerate(table)]
     stops = stops if len(stops) > 1 else [stops[0], [1.0, stops[0][1]]]
-    return dict(size=size, color=index, colorscale=stops, cmin=0, cmax=last, showscale=False)
+    return markers, dict(coloraxis2=dict(colorscale=stops, cmin=0, cmax=last, showscale=False))
 
 
 def add_cloud(

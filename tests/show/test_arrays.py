@@ -14,14 +14,18 @@ def test_a_palette_of_few_colours_is_exact():
     np.testing.assert_array_equal(colours[index], rgb)
 
 
-def test_a_palette_of_many_colours_is_close():
+def test_a_palette_of_many_colours_is_close_and_equal_stays_equal():
     rng = np.random.default_rng(0)
-    rgb = (rng.normal(size=(30_000, 3)) @ rng.normal(size=(3, 3)) * 40 + 128).clip(0, 255)
-    rgb = rgb.astype(np.uint8)
+    rgb = rng.integers(0, 256, (30_000, 3), dtype=np.uint8)
+    rgb[:3] = [0, 0, 0], [255, 255, 255], [8, 9, 247]
     index, colours = arrays.palette(rgb)
-    assert len(colours) <= 256
+    assert index.dtype == np.uint16 and len(colours) <= 4096
     error = np.abs(colours[index].astype(int) - rgb)
-    assert error.mean() < 8
+    assert error.max() <= 8 and error.mean() < 4.5
+    assert colours[index[:3]].tolist() == [[0, 0, 0], [255, 255, 255], [0, 17, 255]]
+    other = np.concatenate([rng.integers(0, 256, (9000, 3), dtype=np.uint8), rgb[:500]])
+    index_there, colours_there = arrays.palette(other)
+    np.testing.assert_array_equal(colours_there[index_there[-500:]], colours[index[:500]])
 
 
 def test_thinning_is_repeatable_spread_out_and_in_order():
