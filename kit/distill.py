@@ -163,7 +163,7 @@ def distill(
         )
     keyframes = tuple(range(len(dataset)) if keyframes is None else keyframes)
     fabric = fabric or make_fabric(config)
-    if fabric.world_size > 1:
+    if fabric.world_size > 1 and fabric.device.type == "cuda":  # torch has it on GPUs only
         student = nn.SyncBatchNorm.convert_sync_batchnorm(student)
     batches = TrainingBatches(
         dataset,
