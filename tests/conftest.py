@@ -1,4 +1,4 @@
-"""Types in signatures are checked in tests; real recordings and reference tensors come by fixture."""
+"""Signatures are type-checked in tests; recordings and reference tensors come by fixture."""
 
 import os
 from pathlib import Path
