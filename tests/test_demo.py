@@ -23,7 +23,10 @@ def no_labels(shared_data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def on_the_street(tmp_path_factory):
     out = tmp_path_factory.mktemp("street")
-    return out, demo.demo(SMALL, out, lambda line: None)
+    street = open_dataset("street", num_scenes=2, keyframes_per_scene=1, image_size=(56, 112))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "open_dataset", lambda _: street)
+        return out, demo.demo(SMALL, out, lambda line: None)
 
 
 def test_metrics_hold_the_four_probes(on_the_street):

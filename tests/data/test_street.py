@@ -145,7 +145,7 @@ def test_extrinsics_hold_the_ego_motion_between_the_time_stamps(keyframes):
     first, second = keyframes[0], keyframes[1]
     step = torch.linalg.inv(first.T_global_lidar) @ second.T_global_lidar
     speed = step[:3, 3].norm().item() / 0.5
-    assert step[1, 3] > 1.9 and 6 <= speed <= 13  # forwards, metres
+    assert step[1, 3] > 1.9 and 8.5 <= speed <= 14.5  # forwards, metres
     standing = np.linalg.inv(sensors.T_ego_cam("CAM_FRONT")) @ sensors.T_EGO_LIDAR
     difference = first.cameras["CAM_FRONT"].T_cam_lidar.numpy() - standing
     # 35 ms earlier the camera was further back: the lidar's points are further ahead of it
@@ -155,8 +155,7 @@ def test_extrinsics_hold_the_ego_motion_between_the_time_stamps(keyframes):
 
 def class_image(mesh, T_world_cam, K, image_size):
     """Cast a ray through every pixel's centre; the class it hits, -1 for the sky."""
-    row, column = np.indices(image_size)
-    centres = np.stack([column, row], -1).reshape(-1, 2) + 0.5
+    centres = sensors.pixel_centres(image_size)
     hits = sensors.trace(mesh, T_world_cam[:3, 3], sensors.pixel_rays(T_world_cam, K, centres))
     classes = np.full(len(centres), -1)
     hit = np.isfinite(hits.t)

@@ -75,7 +75,7 @@ class Street:
             classes=self.classes,
             labels=labels,
             timestamp=int(1e6 * SECONDS * moment[2]),
-            T_global_lidar=torch.from_numpy(T_global_lidar(*moment)),
+            T_global_lidar=torch.from_numpy(_T_global_lidar(*moment)),
         )
 
     def _camera(self, name: str, *moment: int) -> Camera:
@@ -100,7 +100,7 @@ def _T_world_ego(seed: int, scene: int, keyframe: int, delay: float = 0.0) -> np
     return T
 
 
-def T_global_lidar(seed: int, scene: int, keyframe: int) -> np.ndarray:
+def _T_global_lidar(seed: int, scene: int, keyframe: int) -> np.ndarray:
     T = _T_world_ego(seed, scene, keyframe) @ sensors.T_EGO_LIDAR
     T[:3, 3] += MAP_ORIGIN
     return T

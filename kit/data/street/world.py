@@ -34,7 +34,7 @@ class Road:
         self.half, self.pavement = rng.uniform(4.2, 7.5), rng.uniform(1.6, 4)
         self.verge = rng.choice([0.0, 1.0, 1.0]) * rng.uniform(1.2, 3)
         self.kerb = rng.choice([0.0, 0.05, 0.13])
-        self.speed = rng.uniform(6, 12)
+        self.speed = rng.uniform(9, 14)
         self.lane = -0.5 * min(self.half, 4.6) + rng.uniform(-0.6, 0.4)
         self.asphalt = rng.uniform(0.2, 0.32)
         turn, height = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.1)
@@ -170,13 +170,13 @@ def _traffic(mesh: Mesh, road: Road, time: float) -> None:
     """Oncoming traffic, the ego car's own lane, cyclists; who is 100 m away comes back."""
     ego, bikes = road.speed * time, road.half - (2.6 if road.half > 5.6 else 0.7)
     lanes = ((-road.lane, -5.0), (road.lane, road.speed), (bikes, -3.0), (-bikes, 4.0))
-    for number in range(36):
-        rng = np.random.default_rng((*road.seed, 2, number))
-        (lateral, speed), slot = lanes[number % 4], number // 4
-        kind = rng.choice(["car", "truck", "bus"], p=[0.6, 0.2, 0.2])
-        kind = kind if number % 4 < 2 else "bicycle"
-        away = 200 / 9 * slot + rng.uniform(-3, 3) + 300 * road.asphalt  # where a scene begins
+    phases = np.random.default_rng((*road.seed, 2)).uniform(0, 200, len(lanes))
+    for number in range(48):
+        rng, slot = np.random.default_rng((*road.seed, 2, number)), number // 4
+        lateral, speed = lanes[number % 4]
+        away = 200 / 12 * slot + rng.uniform(-1, 1) + phases[number % 4]  # where a scene begins
         away = (away + speed * time - ego + 100) % 200 - 100
+        kind = ("car", "truck", "car", "bus")[slot % 4] if number % 4 < 2 else "bicycle"
         if number % 4 != 1 or abs(away) > 14:
             pose = road.pose(ego + away, lateral, 0, np.pi if lateral > 0 else 0)
             mesh.place(kind, getattr(objects, kind)(rng), pose)
