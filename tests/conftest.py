@@ -12,6 +12,14 @@ import kit  # noqa: E402, F401  (makes torchvision importable before any test as
 SHARED = Path(os.environ.get("KIT_SHARED", Path(__file__).parents[2] / "shared"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Tests leave the user's cache of features alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def _folder(name: str) -> Path:
     folder = SHARED / name
     if not folder.is_dir():
