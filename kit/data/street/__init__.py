@@ -59,6 +59,14 @@ class Street:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        return (
+            f"Street, simulated, seed {self.seed}\n"
+            f"  keyframes  {len(self)} in {len(set(self.scenes))} scenes, six images {height}x{width}\n"
+            f"  labelled   {len(self)}, {self.classes.name}"
+        )
+
     def __getitem__(self, index: int) -> Keyframe:
         """Cast the lidar's rays for one keyframe; its images follow when asked for."""
         if not -len(self) <= index < len(self):
