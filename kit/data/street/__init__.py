@@ -60,10 +60,10 @@ class Street:
         return len(self.tokens)
 
     def __repr__(self) -> str:
-        height, width = self.image_size
+        num_scenes, (height, width) = len(set(self.scenes)), self.image_size
         return (
             f"Street, simulated, seed {self.seed}\n"
-            f"  keyframes  {len(self)} in {len(set(self.scenes))} scenes, six images {height}x{width}\n"
+            f"  keyframes  {len(self)} in {num_scenes} scenes, six images {height}x{width}\n"
             f"  labelled   {len(self)}, {self.classes.name}"
         )
 
