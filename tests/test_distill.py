@@ -13,7 +13,7 @@ import torch
 from kit import store
 from kit.data import open_dataset
 from kit.distill import DistillConfig, distill
-from kit.student import build_student, load_student
+from kit.student import WaffleIron, WaffleIronConfig, build_student, load_student
 from kit.teacher import Teacher
 
 CONFIG = DistillConfig(steps=8, batch_size=2, checkpoint_every=2, warmup=0.2)
@@ -29,7 +29,8 @@ def small_teacher():
 
 def run(out=None, config=CONFIG, **options):
     teacher = small_teacher()
-    student = build_student("wi-6-64", teacher.dim, depth=2, width=8)
+    torch.manual_seed(0)
+    student = WaffleIron(WaffleIronConfig(2, 8, (teacher.dim,), drop_path=0.3))
     return distill(street(), teacher, student, config, out=out, progress=False, **options)
 
 
