@@ -8,6 +8,8 @@ import torch
 
 import kit
 from kit.data.street import Street, sensors
+from kit.data.street.paint import PAINTERS
+from kit.data.street.shapes import Mesh, Part, box
 from kit.data.street.world import Road, build
 
 SIZE = (112, 224)
@@ -87,6 +89,20 @@ def test_the_sensor_states_the_intensities_that_are_measured():
     )
     assert intensity.mean().item() == pytest.approx(Street.sensor.intensity_mean, rel=0.1)
     assert intensity.std().item() == pytest.approx(Street.sensor.intensity_std, rel=0.15)
+
+
+def test_intensity_falls_as_a_wall_turns_away():
+    turn, mesh = 0.6, Mesh(["wall"], PAINTERS)  # one grey wall, 10 m away, turned about z
+    mesh.place(
+        "wall", [Part(box(60.0, 0.2, 8.0, -4.0), "plain", (0.5, 0.5, 0.5))], (0, 10, 0, turn)
+    )
+    points, intensity, _ = sensors.scan(mesh.finish(), np.eye(4), np.random.default_rng(0))
+    cosine = points @ (-np.sin(turn), np.cos(turn), 0) / np.linalg.norm(points, axis=1)
+    frontal, slanted = np.abs(cosine) > 0.9, np.abs(cosine) < 0.5
+    expected = np.sqrt(np.abs(cosine[slanted]).mean() / np.abs(cosine[frontal]).mean())
+    assert frontal.sum() > 1000 and slanted.sum() > 300
+    ratio = intensity[slanted].mean() / intensity[frontal].mean()
+    assert ratio == pytest.approx(expected, rel=0.05)
 
 
 def test_the_road_is_1_84_m_below_the_lidar_and_other_classes_are_elsewhere(keyframes):
