@@ -1,5 +1,6 @@
 """The main job in small: what it writes, what it says, and where it refuses to mislead."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -64,11 +65,15 @@ def test_the_closing_table_lists_present_classes_only():
     assert "bus" not in table and "25.0" in table and "50.0" in table
 
 
-def test_the_picked_point_is_on_a_car_where_labels_tell():
+def test_the_picked_point_is_on_the_car_nearest_to_12_metres_where_labels_tell():
     keyframe = open_dataset("street", num_scenes=1, image_size=(28, 56))[0]
     rows = torch.arange(len(keyframe.points))
     index = demo.find_car_point(keyframe, rows)
     assert keyframe.classes.names[keyframe.labels[index]] == "car"
+    on_cars = keyframe.points[keyframe.labels == keyframe.classes.names.index("car")]
+    off = np.abs(np.hypot(*on_cars[:, :2].numpy().T) - 12)
+    found = np.abs(np.hypot(*keyframe.points[index, :2].tolist()) - 12)
+    assert found == pytest.approx(off.min(), abs=1e-4)
 
 
 def test_a_single_keyframe_is_not_probed():
@@ -80,17 +85,3 @@ def test_a_missing_folder_is_one_line_on_the_terminal(capsys):
     assert main(["demo", "--data", "no/such/folder"]) == 1
     printed = capsys.readouterr().err
     assert "no/such/folder: no such folder" in printed and "Traceback" not in printed
-
-
-def test_features_of_every_row_of_the_file(no_labels, shared_data, tmp_path):
-    checkpoint, root = str(no_labels[0] / "student.safetensors"), str(shared_data / "nuscenes")
-    command = ["features", "--data", root, "--checkpoint", checkpoint, "--out", str(tmp_path)]
-    assert main(command) == 0
-    token = open_dataset(root).tokens[0]
-    tensors, meta = store.load_tensors(tmp_path / f"{token}.safetensors")
-    assert tensors["point_feat"].shape == (34688, 8)
-    assert tensors["head_feat"].shape == (34688, 432)
-    assert tensors["valid"].all() and meta["token"] == token
-    before = (tmp_path / f"{token}.safetensors").stat().st_mtime_ns
-    assert main(command) == 0  # a second call skips what is there
-    assert (tmp_path / f"{token}.safetensors").stat().st_mtime_ns == before

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 
+import psutil
 import pytest
 import torch
 
@@ -123,21 +124,43 @@ def test_an_interrupt_keeps_what_is_done_and_goes_on(whole, tmp_path, monkeypatc
     assert same_weights(run(tmp_path).student, whole.student)
 
 
-def test_a_killed_run_ends_on_the_same_weights(whole, tmp_path):
-    command = [sys.executable, __file__, str(tmp_path)]
+def launched(out, *launcher, kill_at=None):
+    """Run this file as a program; with `kill_at`, kill it and its processes after so many steps."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root})
-    history, deadline = tmp_path / "history.jsonl", time.time() + 120
-    while child.poll() is None and time.time() < deadline:
-        if history.exists() and history.read_bytes().count(b"\n") >= 5:
-            child.send_signal(signal.SIGKILL)
+    child = subprocess.Popen(
+        [sys.executable, *launcher, __file__, str(out)],
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    history, deadline = out / "history.jsonl", time.time() + 120
+    while kill_at and child.poll() is None and time.time() < deadline:
+        if history.exists() and history.read_bytes().count(b"\n") >= kill_at:
+            for process in psutil.Process(child.pid).children(recursive=True):
+                process.kill()
+            child.kill()
             break
         time.sleep(0.005)
-    assert child.wait() == -signal.SIGKILL
+    assert child.wait(timeout=120) == (-signal.SIGKILL if kill_at else 0)
+
+
+def test_a_killed_run_ends_on_the_same_weights(whole, tmp_path):
+    launched(tmp_path, kill_at=5)
     assert store.load_checkpoint(tmp_path).step in (2, 4, 6)
     continued = run(tmp_path)
     assert same_weights(continued.student, whole.student)
     assert [row["step"] for row in continued.history] == list(range(8))
+
+
+def test_two_processes_share_the_views_and_go_on_when_launched_again(whole, tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    launched(tmp_path / "whole", *torchrun)
+    launched(tmp_path / "killed", *torchrun, kill_at=5)
+    assert store.load_checkpoint(tmp_path / "killed").step in (2, 4, 6)
+    launched(tmp_path / "killed", *torchrun)
+    one, other = (tmp_path / name / "student.safetensors" for name in ("whole", "killed"))
+    assert same_weights(load_student(one), load_student(other))
+    rows = store.read_jsonl(tmp_path / "killed" / "history.jsonl")
+    assert [row["step"] for row in rows] == list(range(8))
+    assert not same_weights(load_student(one), whole.student)  # statistics are each process's own
 
 
 if __name__ == "__main__":

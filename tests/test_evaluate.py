@@ -60,6 +60,8 @@ def test_all_points_get_the_features_of_the_nearest_kept_one(street, student):
     scan = prepare_scan(keyframe.points, keyframe.intensity, keyframe.sensor, student.config.inputs)
     rows = nearest_kept(keyframe.points, keyframe.points[scan.kept])
     assert torch.equal(point_feat, point_feat[scan.kept][rows])
+    with torch.no_grad():
+        assert torch.allclose(head_feat, student.eval().head(point_feat), atol=1e-6)
 
 
 def test_embedding_leaves_the_mode_and_statistics_alone(street, student):

@@ -176,6 +176,7 @@ def colour_markers(colours: Sequence[np.ndarray], size: Number) -> tuple[list[di
 def add_cloud(
     figure: go.Figure, cloud: Cloud, scene: str, words: str, showlegend: bool = False, text=None
 ) -> None:
+    """Add a cloud's points to a scene; hovering says `words`, place (m) and number of a point."""
     row_type = np.uint16 if len(cloud.points) <= 65536 else np.int32  # they travel in every page
     x, y, z = cloud.points[cloud.rows].T
     lines = [words] if words else []
@@ -198,6 +199,7 @@ def add_cloud(
 
 
 def add_pin(figure: go.Figure, point: np.ndarray, scene: str, box: Box) -> None:
+    """Add a pin that stands on a picked point (3,) in metres."""
     x, y, z = (float(value) for value in point)
     figure.add_trace(
         go.Scatter3d(
