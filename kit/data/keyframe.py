@@ -6,7 +6,7 @@ already in it, and its labels are class indices.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from kit import geometry
 from kit.data.classes import IGNORE, ClassMap
+from kit.data.truth import Box, Truth
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,8 @@ class Keyframe:
         T_global_lidar: float64 pose of the lidar at `timestamp`, or None.
         row_in_file: (N,) int64, the row of each point in its file (invalid rows were dropped).
         num_rows_in_file: rows of that file.
+        boxes: around objects, where they are known.
+        truth: what a simulation knows beyond that, or None.
     """
 
     token: str
@@ -153,6 +156,8 @@ class Keyframe:
     T_global_lidar: Float[Tensor, "4 4"] | None = None
     row_in_file: Int[Tensor, " N"] | None = None
     num_rows_in_file: int | None = None
+    boxes: tuple[Box, ...] = ()
+    truth: Truth | None = None
 
     def __post_init__(self):
         count = len(self.points)
@@ -228,6 +233,9 @@ class Dataset(Protocol):
     tokens: list[str]
     scenes: list[str]
     has_labels: bool
+
+    def prepare(self, keyframes: Sequence[int] | None = None) -> None:
+        """Do now what would otherwise be done on first use; nothing, for files on disk."""
 
     def __len__(self) -> int: ...
 

@@ -1,135 +1,205 @@
-"""The embedded default data set: a simulated street, an HDL-32E-like lidar and six cameras.
+"""The embedded default data set: a simulated city block, a lidar and its cameras.
 
-Nothing is downloaded or stored: points are cast when a keyframe is asked for, images when one looks
-at them. A scene is one seeded piece of street; the ego car drives along it, two keyframes a second.
+Nothing is downloaded. A scene is one seeded piece of street; the ego car drives along it, two
+keyframes a second. A keyframe is rendered when it is first asked for, and kept in a cache.
 """
 
-from functools import lru_cache, partial
+import hashlib
+import sys
+import warnings
+from collections.abc import Sequence
+from functools import cache, lru_cache, partial
+from pathlib import Path
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
+from torch import Tensor
+from tqdm.auto import tqdm
 
 from kit.data.classes import NUSCENES
-from kit.data.keyframe import Camera, Keyframe, Sensor
-from kit.data.street import sensors
-from kit.data.street.world import Road, build
-
-SECONDS = 0.5  # between keyframes
-MAP_ORIGIN = (1250.0, 870.0, 0.0)  # of the world frame in the global frame, metres
+from kit.data.keyframe import Camera, Keyframe
+from kit.data.street.moment import (
+    MAP_ORIGIN,
+    SECONDS,
+    Moment,
+    boxes,
+    decode,
+    observe,
+    pixel_truth,
+)
+from kit.data.street.rigs import Rig, find_rig
+from kit.data.street.sky import Weather
+from kit.data.truth import Truth
+from kit.machine import num_cores
+from kit.store import FeatureCache
 
 
 class Street:
     """A data set that needs no data. Same seed, same bytes; the order of access does not matter.
 
     Args:
-        num_scenes: pieces of street, each with its own layout and light.
+        num_scenes: pieces of street, each with its own layout, district and light.
         keyframes_per_scene: moments of each, half a second apart.
-        image_size: (height, width) of the images in pixels.
+        image_size: (height, width) of the images in pixels; None for the sensors' own.
         seed: of everything that is drawn at random.
+        sensor: "nuscenes", "pandaset", "kitti", or a `Rig` of your own.
+        weather: one for all scenes; None: each scene draws its own.
+        density: of everything that can move away, 0 (an empty street) to 1.
 
     Raises:
-        ValueError: a count or a size below 1, a seed below 0.
+        ValueError: a count or a size below 1, a seed below 0, a density outside of 0 to 1, no such
+            sensor.
     """
 
-    name = "street"
     classes = NUSCENES
-    sensor = Sensor("simulated HDL-32E", intensity_mean=17.0, intensity_std=14.3)
     has_labels = True
 
     def __init__(
         self,
-        num_scenes: int = 5,
-        keyframes_per_scene: int = 4,
-        image_size: tuple[int, int] = (448, 896),
+        num_scenes: int = 8,
+        keyframes_per_scene: int = 3,
+        image_size: tuple[int, int] | None = (448, 896),
         seed: int = 0,
+        sensor: str | Rig = "nuscenes",
+        weather: Weather | None = None,
+        density: float = 1.0,
     ):
         least = {"num_scenes": num_scenes, "keyframes_per_scene": keyframes_per_scene}
-        least |= {"height of image_size": image_size[0], "width of image_size": image_size[1]}
+        height, width = image_size or (1, 1)
+        least |= {"height of image_size": height, "width of image_size": width}
         for name, value in least.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
-        self.seed, self.image_size = seed, tuple(image_size)
+        if not 0 <= density <= 1:
+            raise ValueError(f"density must be 0 to 1, got {density}")
+        self.rig, self.seed, self.weather = find_rig(sensor), seed, weather
+        self.image_size = tuple(image_size) if image_size else None
+        self.sensor = self.rig.sensor
+        self.name = "street" if sensor == "nuscenes" else f"street-{self.rig.name}"
         prefix = "street" if seed == 0 else f"street-seed{seed}"
-        self._moments = [(s, k) for s in range(num_scenes) for k in range(keyframes_per_scene)]
-        self.scenes = [f"{prefix}-s{s:03d}" for s, _ in self._moments]
-        self.tokens = [f"{prefix}-s{s:03d}-k{k:02d}" for s, k in self._moments]
+        numbers = [(s, k) for s in range(num_scenes) for k in range(keyframes_per_scene)]
+        self.scenes = [f"{prefix}-s{s:03d}" for s, _ in numbers]
+        self.tokens = [f"{prefix}-s{s:03d}-k{k:02d}" for s, k in numbers]
+        rest = (self.rig, self.image_size, weather, density)
+        self._moments = [Moment(seed, s, k, *rest) for s, k in numbers]
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __repr__(self) -> str:
-        num_scenes, (height, width) = len(set(self.scenes)), self.image_size
+        num_scenes, size = len(set(self.scenes)), self.image_size
+        size = f"{size[0]}x{size[1]}" if size else "of the sensors' own size"
         return (
-            f"Street, simulated, seed {self.seed}\n"
-            f"  keyframes  {len(self)} in {num_scenes} scenes, six images {height}x{width}\n"
+            f"Street, simulated, seed {self.seed}, {self.rig.name}\n"
+            f"  keyframes  {len(self)} in {num_scenes} scenes, {len(self.rig.cameras)} images {size}\n"
             f"  labelled   {len(self)}, {self.classes.name}"
         )
 
     def __getitem__(self, index: int) -> Keyframe:
-        """Cast the lidar's rays for one keyframe; its images follow when asked for."""
+        """One keyframe; rendered first, with a note, if the cache does not hold it."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"keyframe {index} of a street with {len(self)} keyframes")
-        moment = (self.seed, *self._moments[index])
-        points, intensity, labels = (torch.tensor(a) for a in _scan(*moment))
+        moment = self._moments[index]
+        tensors = _observed(moment)
+        T_global_lidar = moment.T_world_lidar()[0]
+        T_global_lidar[:3, 3] += MAP_ORIGIN
         return Keyframe(
             token=self.tokens[index],
             scene=self.scenes[index],
-            points=points,
-            intensity=intensity,
-            cameras={name: self._camera(name, *moment) for name in sensors.CAMERAS},
+            points=tensors["points"].clone(),
+            intensity=tensors["intensity"].clone(),
+            cameras={name: _camera(moment, name) for name in self.rig.cameras},
             sensor=self.sensor,
             classes=self.classes,
-            labels=labels,
-            timestamp=int(1e6 * SECONDS * moment[2]),
-            T_global_lidar=torch.from_numpy(_T_global_lidar(*moment)),
+            labels=tensors["labels"].long(),
+            timestamp=int(1e6 * SECONDS * moment.keyframe),
+            T_global_lidar=torch.from_numpy(T_global_lidar),
+            boxes=boxes(moment, tensors),
+            truth=Truth(
+                object_of_point=tensors["objects"].long(),
+                hidden={name: tensors[f"hidden {name}"].clone() for name in self.rig.cameras},
+                pixels=partial(_pixel_truth, moment),
+            ),
         )
 
-    def _camera(self, name: str, *moment: int) -> Camera:
-        T_world_cam = _T_world_ego(*moment, sensors.CAMERAS[name].delay) @ sensors.T_ego_cam(name)
-        T_world_lidar = _T_world_ego(*moment) @ sensors.T_EGO_LIDAR
-        return Camera(
-            name=name,
-            T_cam_lidar=torch.from_numpy(np.linalg.inv(T_world_cam) @ T_world_lidar),
-            K=torch.from_numpy(sensors.intrinsics(name, self.image_size)),
-            image_size=self.image_size,
-            source=partial(_image, *moment, name, self.image_size),
-        )
+    def prepare(self, keyframes: Sequence[int] | None = None) -> None:
+        """Render all keyframes (or these) that the cache does not hold, on all cores."""
+        chosen = range(len(self)) if keyframes is None else keyframes
+        missing = [m for m in (self._moments[i] for i in chosen) if not _is_kept(m)]
+        if not missing:
+            return
+        processes = min(num_cores(), len(missing), 8)
+        done = Parallel(processes, return_as="generator")(delayed(_render_only)(m) for m in missing)
+        for _ in tqdm(done, "rendering the street", len(missing), unit="keyframe"):
+            pass
 
 
-def _T_world_ego(seed: int, scene: int, keyframe: int, delay: float = 0.0) -> np.ndarray:
-    """Pose of the car `delay` seconds after the lidar's time stamp."""
-    road = Road(seed, scene)
-    x, y, z, yaw = road.pose(road.speed * (SECONDS * keyframe + delay), road.lane)
-    T = np.eye(4)
-    T[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
-    T[:3, 3] = x, y, z
-    return T
+def _camera(moment: Moment, name: str) -> Camera:
+    mount = moment.rig.cameras[name]
+    size = moment.size_of(mount)
+    return Camera(
+        name=name,
+        T_cam_lidar=torch.from_numpy(moment.T_cam_lidar(name)),
+        K=torch.from_numpy(mount.intrinsics(size)),
+        image_size=size,
+        source=partial(_image, moment, name),
+    )
 
 
-def _T_global_lidar(seed: int, scene: int, keyframe: int) -> np.ndarray:
-    T = _T_world_ego(seed, scene, keyframe) @ sensors.T_EGO_LIDAR
-    T[:3, 3] += MAP_ORIGIN
-    return T
+@lru_cache(maxsize=8)
+def _observed(moment: Moment) -> dict[str, Tensor]:
+    """From the cache, else rendered and, where the cache can be written, kept."""
+    stored = FeatureCache().get(_key(moment))
+    if stored is None:
+        scene = f"scene {moment.scene}, keyframe {moment.keyframe}"
+        print(f"rendering the street ({scene}) ...", file=sys.stderr, flush=True)
+        stored = _render(moment)
+    return stored
 
 
-@lru_cache(maxsize=2)
-def _world(seed: int, scene: int, keyframe: int):
-    return build(Road(seed, scene), SECONDS * keyframe)
+def _render(moment: Moment) -> dict[str, Tensor]:
+    tensors = observe(moment)
+    _keep(moment, tensors)
+    return tensors
+
+
+def _render_only(moment: Moment) -> None:
+    """As a worker process does it: the result goes to the cache, not back."""
+    _render(moment)
+
+
+def _keep(moment: Moment, tensors: dict[str, Tensor]) -> None:
+    try:
+        FeatureCache().put(_key(moment), tensors)
+    except OSError as error:
+        warnings.warn(f"the street is rendered anew each time: {error}", stacklevel=3)
+
+
+def _is_kept(moment: Moment) -> bool:
+    return FeatureCache().get(_key(moment)) is not None
 
 
 @lru_cache(maxsize=64)
-def _scan(seed: int, scene: int, keyframe: int):
-    rng = np.random.default_rng((seed, scene, 3, keyframe))
-    T_world_lidar = _T_world_ego(seed, scene, keyframe) @ sensors.T_EGO_LIDAR
-    return sensors.scan(_world(seed, scene, keyframe), T_world_lidar, rng)
-
-
-@lru_cache(maxsize=128)
-def _image(seed: int, scene: int, keyframe: int, name: str, image_size: tuple[int, int]):
-    T = _T_world_ego(seed, scene, keyframe, sensors.CAMERAS[name].delay) @ sensors.T_ego_cam(name)
-    K, sun = sensors.intrinsics(name, image_size), Road(seed, scene).sun
-    pixels = sensors.render(_world(seed, scene, keyframe), sun, T, K, image_size)
+def _image(moment: Moment, name: str) -> np.ndarray:
+    pixels = decode(_observed(moment)[f"image {name}"])
     pixels.flags.writeable = False
     return pixels
+
+
+def _pixel_truth(moment: Moment, name: str):
+    return pixel_truth(_observed(moment), name)
+
+
+def _key(moment: Moment) -> str:
+    return f"street {_version()} {moment!r}"
+
+
+@cache
+def _version() -> str:
+    """A hash of this package's code and of what draws its numbers: other code, other pictures."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    code = b"".join(file.read_bytes() for file in files)
+    return hashlib.sha256(code + np.__version__.encode()).hexdigest()[:16]

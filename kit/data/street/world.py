@@ -3,44 +3,179 @@
 A place is given by `along` the road's centre line and `lateral` to it (left positive), metres; the
 road is an arc, so both are bent into the world frame. Every `BLOCK` metres of street have random
 numbers of their own: a keyframe looks the same however many keyframes the scene has.
+
+What stands where is written in tables: districts choose plots, plots and kerbsides hold rules.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from kit.data.classes import NUSCENES
-from kit.data.street import objects
-from kit.data.street.paint import PAINTERS
+from kit.data.street import assets, sky
 from kit.data.street.shapes import Mesh, Part, box
+from kit.data.street.textures import KERBSIDE, PAINTERS
 
 BLOCK, REACH = 28.0, 112.0  # metres with the same random numbers; metres built around the car
-PLOTS = ("garden", "forecourt", "park", "garden", "car park")
+LANE = 3.3  # metres
+PLOT_DEPTH = 42.0
 
 
-class Road:
+class Rule(NamedTuple):
+    """Every `step` metres stands one of `names`, with a probability.
+
+    Attributes:
+        names: of assets, one of them is drawn.
+        lateral: metres from the zone's edge that faces the road, lowest and highest.
+        step: metres along the road. chance: of each place being taken.
+        heading: "along" the traffic, "across", towards the "road", or "any".
+        jitter: share of a step by which a place may move.
+        near: metres from the car beyond which it is left out, being too small to see.
+    """
+
+    names: tuple[str, ...]
+    lateral: tuple[float, float]
+    step: float
+    chance: float = 1.0
+    heading: str = "along"
+    jitter: float = 0.25
+    near: float = REACH
+
+
+class Plot(NamedTuple):
+    """What is behind the pavement: its ground, its rules, its buildings and how far back."""
+
+    ground: str
+    rules: tuple[Rule, ...]
+    building: str = ""
+    setback: tuple[float, float] = (0.0, 0.0)
+
+
+PARKED = ("car",) * 22 + ("delivery van", "pickup")
+PLOTS = {
+    "gardens": Plot("grass", (
+        Rule(("hedge",), (0.3, 0.4), 2.0, 0.55, jitter=0.02),
+        Rule(("bush", "bush", "tree", "conifer"), (1.2, 3.0), 5.0, 0.6, "any"),
+        Rule(("garden wall",), (0.2, 0.25), 2.0, 0.2, jitter=0.02),
+    ), "house", (4, 8)),
+    "shops": Plot("paving", (
+        Rule(("person",), (0.3, 2.0), 6.0, 0.5, "any", 1.0, 75),
+        Rule(("bin", "traffic sign", "bench", "bicycle"), (0.4, 0.8), 7.0, 0.5, near=75),
+    ), "house", (0.0, 2.5)),
+    "offices": Plot("paving", (
+        Rule(("tree", "bush", "palm"), (1.5, 2.5), 8.0, 0.6, "any"),
+        Rule(("person",), (0.5, 3.0), 10.0, 0.5, "any", 1.0, 75),
+    ), "office building", (2, 7)),
+    "yard": Plot("lot", (
+        Rule(("fence",), (0.3, 0.3), 2.0, 0.85, jitter=0.0),
+        Rule(("truck", "trailer", "delivery van", "car", "car"), (4.5, 8.0), 9.0, 0.45, "across"),
+    ), "hall", (11, 14)),
+    "workshops": Plot("paving", (
+        Rule(("bin", "utility pole", "billboard"), (0.3, 0.6), 12.0, 0.5),
+        Rule(("car", "delivery van"), (2.6, 3.0), 9.0, 0.25, "across"),
+    ), "hall", (0.0, 6.0)),
+    "car park": Plot("lot", (
+        Rule(("fence", "hedge"), (0.3, 0.3), 2.0, 0.4, jitter=0.0),
+        Rule(PARKED, (4.0, 4.4), 2.8, 0.75, "across", 0.05),
+        Rule(PARKED, (14.0, 14.4), 2.8, 0.6, "across", 0.05),
+        Rule(("street lamp",), (9.0, 9.0), 14.0),
+    ), "hall", (22, 26)),
+    "park": Plot("grass", (
+        Rule(("tree", "tree", "conifer", "bush"), (1.0, 9.0), 4.5, 0.8, "any"),
+        Rule(("tree", "conifer", "bush"), (9.0, 26.0), 3.5, 0.8, "any"),
+        Rule(("bench", "person"), (0.6, 1.2), 9.0, 0.5, "road", near=75),
+    )),
+    "square": Plot("paving", (
+        Rule(("tree", "palm"), (2.0, 2.2), 7.0, 0.7, "any", 0.1),
+        Rule(("person",), (1.0, 12.0), 3.5, 0.55, "any", 1.0, 75),
+        Rule(("bicycle", "bench", "bin"), (3.0, 4.0), 5.0, 0.5, "any", near=75),
+    ), "house", (18, 24)),
+    "building site": Plot("soil", (
+        Rule(("barrier",), (0.3, 0.4), 2.1, 0.8, jitter=0.02),
+        Rule(("excavator", "wheel loader", "road roller", "excavator"), (5.0, 8.0), 9.0, 0.85, "any"),
+        Rule(("worker",), (1.5, 9.0), 7.0, 0.7, "any", 1.0, 75),
+    ), "office building", (18, 22)),
+}  # fmt: skip
+# Which plots a district has; a scene shuffles them.
+DISTRICTS = {
+    "suburb": ("gardens", "gardens", "park", "gardens", "building site", "car park", "workshops"),
+    "town": ("shops", "shops", "gardens", "square", "workshops", "building site", "park"),
+    "centre": ("offices", "shops", "offices", "square", "building site", "workshops", "park"),
+    "industry": ("workshops", "yard", "workshops", "car park", "building site", "yard", "park"),
+}
+# What is at the kerb, metres from it towards the middle of the road.
+KERBSIDES = {
+    "parked": (Rule(PARKED, (1.1, 1.25), 6.3, 0.85, jitter=0.06),),
+    "free": (Rule(PARKED, (1.1, 1.25), 9.0, 0.25),),
+    "roadworks": (
+        Rule(("traffic cone",), (2.2, 2.5), 2.3, 0.95, jitter=0.05),
+        Rule(("construction vehicle",), (0.9, 1.1), 14.0, 0.8, jitter=0.05),
+        Rule(("worker",), (0.4, 1.8), 7.0, 0.6, "any"),
+    ),
+    "closed lane": (
+        Rule(("barrier",), (2.1, 2.3), 2.1, 0.95, jitter=0.01),
+        Rule(("traffic cone", "worker"), (0.6, 1.5), 5.0, 0.6, "any"),
+    ),
+    "bus stop": (
+        Rule(("bus",), (1.3, 1.3), 28.0, jitter=0.05),
+        Rule(("person",), (-1.8, -0.6), 2.6, 0.45, "any", 0.6),
+    ),
+    "loading": (
+        Rule(("trailer", "truck"), (1.3, 1.4), 14.0, 0.95, jitter=0.03),
+        Rule(("traffic cone", "person"), (0.5, 2.5), 9.0, 0.5, "any"),
+    ),
+    "two wheels": (
+        Rule(("motorcycle",), (0.7, 1.0), 1.3, 0.55, "across", 0.1),
+        Rule(("bicycle",), (-1.3, -1.0), 0.9, 0.55, "across", 0.1),
+    ),
+}
+KERBSIDE_MIX = ("parked",) * 5 + ("free",) * 2 + tuple(KERBSIDES)
+PAVEMENT = (
+    Rule(("tree", "tree", "street lamp", "bush", "utility pole"), (0.5, 0.7), 8.0, 0.6),
+    Rule(("traffic sign", "bollard", "bin", "bench", "traffic light", "bicycle", "motorcycle"),
+         (0.4, 0.6), 7.0, 0.5, "road", near=75),
+    Rule(("person",), (0.6, 2.4), 6.0, 0.5, "along", 1.0, 75),
+)  # fmt: skip
+TRAFFIC = ("car",) * 22 + ("delivery van", "truck", "bus", "motorcyclist", "motorcyclist")
+
+
+class Scene:
     """What holds for a whole scene, drawn from its random numbers.
 
     Attributes:
-        seed: of the data set, number of the scene. order: of the plots beside the road.
+        seed: of the data set, number of the scene.
+        district, layout: "straight", "bend", "junction" or "square" in words.
         curvature: 1/m, positive to the left. half: from the centre line to the kerb, m.
-        verge, pavement: widths of the strips beside it, m. kerb: height of the pavement, m.
+        lanes: of both directions. median: width of the island in the middle, m.
+        verge, pavement: widths of the strips beside the road, m. kerb: height of the pavement, m.
         speed, lane: of the ego car, m/s; where it drives, m.
-        asphalt: its brightness. sun: (3,) towards the sun; its length is its strength.
+        weather: light and air.
     """
 
-    def __init__(self, seed: int, scene: int):
-        rng = np.random.default_rng((seed, scene))
-        self.seed, self.order = (seed, scene), rng.permutation(len(PLOTS))
-        self.curvature = rng.choice([-1, 1]) / rng.uniform(140, 600)
-        self.half, self.pavement = rng.uniform(4.2, 7.5), rng.uniform(1.6, 4)
-        self.verge = rng.choice([0.0, 1.0, 1.0]) * rng.uniform(1.2, 3)
-        self.kerb = rng.choice([0.0, 0.05, 0.13])
-        self.speed = rng.uniform(9, 14)
-        self.lane = -0.5 * min(self.half, 4.6) + rng.uniform(-0.6, 0.4)
-        self.asphalt = rng.uniform(0.2, 0.32)
-        turn, height = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.1)
-        flat = np.cos(height)
-        sun = np.array([np.cos(turn) * flat, np.sin(turn) * flat, np.sin(height)])
-        self.sun = rng.uniform(0.25, 0.75) * sun
+    LAYOUTS = ("straight", "junction", "bend", "square")
+
+    def __init__(self, seed: int, number: int, weather: sky.Weather | None = None):
+        rng = np.random.default_rng((seed, number))
+        self.seed = (seed, number)
+        self.district = tuple(DISTRICTS)[(number + rng.integers(2)) % len(DISTRICTS)]
+        self.layout = self.LAYOUTS[number % 4]
+        radius = rng.uniform(95, 160) if self.layout == "bend" else rng.uniform(700, 4000)
+        self.curvature = rng.choice([-1, 1]) / radius
+        self.lanes, self.median = int(rng.choice([2, 2, 4])), rng.choice([0.0, 1.4])
+        self.half = self.lanes / 2 * LANE + self.median / 2 + KERBSIDE
+        self.pavement = rng.uniform(2.2, 4.5)
+        self.verge = rng.choice([0.0, 1.0, 1.0]) * rng.uniform(1.2, 2.5)
+        self.kerb = rng.uniform(0.1, 0.16)
+        self.speed = rng.uniform(6, 13)
+        self.lane = -(self.median / 2 + LANE * (self.lanes / 2 - 0.5)) + rng.uniform(-0.3, 0.3)
+        self.plots = rng.permutation(DISTRICTS[self.district])
+        self.kerbsides = rng.permutation(KERBSIDE_MIX)
+        self.square = int(rng.integers(2))
+        self.tone, self.yellow = rng.uniform(0.3, 0.46), float(rng.random() < 0.5)
+        self.tint = 1 + rng.uniform(-0.04, 0.04, 3)
+        self.slab = rng.random()
+        drawn = sky.draw_weather(rng)
+        self.weather = weather or drawn
 
     def pose(self, along, lateral, z=0.0, turn=0.0):
         """World x, y, z and yaw of a place, or of arrays of places."""
@@ -49,134 +184,245 @@ class Road:
         y = (1 - np.cos(yaw)) / k + lateral * np.cos(yaw)
         return x, y, z, yaw + turn
 
+    def plot(self, index: int, side: int) -> str:
+        """Which plot lies left (1) or right (-1) of a block."""
+        if self.layout == "square" and index % 3 != 2 and (side > 0) == bool(self.square):
+            return "square"
+        return str(self.plots[(2 * index + (side > 0)) % len(self.plots)])
 
-def build(road: Road, time: float) -> Mesh:
-    """Build all within REACH of the ego car, `time` seconds after the scene's start."""
-    mesh, ego = Mesh(NUSCENES.names, PAINTERS), road.speed * time
-    fields = Part(box(900.0, 900.0, 0.1), "grass", (0.3, 0.36, 0.16))
-    mesh.place("terrain", [fields], road.pose(ego, 0, -0.5))
-    for index in range(int((ego - REACH) // BLOCK), int((ego + REACH) // BLOCK) + 1):
-        _block(mesh, road, index)
-    _traffic(mesh, road, time)
-    return mesh.finish()
-
-
-def _block(mesh: Mesh, road: Road, index: int) -> None:
-    """One stretch: the road, then on either side strips of ground and what is on them."""
-    rng = np.random.default_rng((*road.seed, 1, index % 2**32))
-    start, end, edge = index * BLOCK, (index + 1) * BLOCK, road.half + road.verge
-    _ground(mesh, road, rng, "road", (start, end), (-road.half, road.half))
-    corner = start + 9 * (rng.random() < 0.3 and index != 0)  # a side road takes the first 9 m
-    for side in (-1, 1):
-        span, plot = (corner, end), edge + road.pavement
-        if corner > start:
-            _ground(mesh, road, rng, "lot", (start, corner), (side * road.half, side * 75))
-            _houses(mesh, road, rng, (start - 5, corner + 5), side, 78)
-        if road.verge:
-            _ground(mesh, road, rng, "grass", span, (side * road.half, side * edge))
-        _ground(mesh, road, rng, "paving", span, (side * edge, side * plot))
-        kind = PLOTS[road.order[(2 * index + (side > 0)) % len(PLOTS)]]
-        _plot(mesh, road, rng, kind, span, side, plot)
-        _pavement(mesh, road, rng, span, side)
-        _roadside(mesh, road, rng, span, side, (index + road.order[0] + 1 + side) % 4)
+    def is_crossing(self, index: int) -> bool:
+        """Whether a side road crosses at the start of a block."""
+        return self.layout == "junction" and index % 4 == 1
 
 
-def _ground(mesh: Mesh, road: Road, rng, kind, along, lateral) -> None:
-    """A strip of ground with a kerb all round; grass is uneven."""
-    a, b = np.pad(np.linspace(*along, 15), 1, "edge"), np.pad(np.linspace(*lateral, 9), 1, "edge")
-    z = np.full((len(a), len(b)), road.kerb if kind == "paving" else 0.0)
-    if kind == "grass":
-        z[1:-1, 1:-1] += rng.uniform(-0.08, 0.16, (len(a) - 2, len(b) - 2))
-    z[[0, -1]] = z[:, [0, -1]] = -0.6  # the doubled edge goes down as the kerb
-    a, b = np.broadcast_to(a[:, None], z.shape), np.broadcast_to(b, z.shape)
-    i = np.arange(z.size).reshape(z.shape)
-    i, right, up, both = (x.ravel() for x in (i[:-1, :-1], i[:-1, 1:], i[1:, :-1], i[1:, 1:]))
-    triangles = np.hstack([(i, right, up), (right, both, up)]).T
-    label, colour = {
-        "paving": ("sidewalk", np.array((0.58, 0.54, 0.48)) * rng.uniform(0.85, 1.1)),
-        "grass": ("terrain", np.array((0.27, 0.37, 0.13)) * rng.uniform(0.8, 1.25)),
-    }.get(kind, ("driveable_surface", np.full(3, road.asphalt)))
-    style = road.half if kind == "road" else rng.random()
-    part = Part((np.stack([a, b, z], -1).reshape(-1, 3), triangles), kind, colour, style)
-    mesh.place_bent(label, part, np.stack(road.pose(a, b, z)[:3], -1).reshape(-1, 3))
+def build(scene: Scene, time: float, density: float = 1.0) -> Mesh:
+    """Build all within REACH of the ego car, `time` seconds after the scene's start.
+
+    Args:
+        density: of everything that can move away; 0 leaves an empty street.
+    """
+    street = _Street(scene, scene.speed * time, density)
+    fields = Part(box(900.0, 900.0, 0.1), "grass", (0.35, 0.4, 0.22))
+    street.mesh.place("terrain", [fields], scene.pose(street.ego, 0, -0.5))
+    first, last = ((street.ego + reach) // BLOCK for reach in (-REACH, REACH))
+    for index in range(int(first), int(last) + 1):
+        street.block(index)
+    street.traffic(time)
+    return street.mesh.finish()
 
 
-def _plot(mesh: Mesh, road: Road, rng, kind, span, side, edge) -> None:
-    """Behind the pavement: houses with or without gardens, a park, or a car park."""
-    ground = {"forecourt": "paving", "car park": "lot"}.get(kind, "grass")
-    _ground(mesh, road, rng, ground, span, (side * edge, side * (edge + 40)))
-    if kind in ("park", "garden"):
-        deep, scales = (26, (0.3, 0.8, 1.2)) if kind == "park" else (3, (0.3, 0.5))
-        for _ in range(8 if kind == "park" else 3):
-            place = road.pose(rng.uniform(*span), side * (edge + rng.uniform(1, deep)))
-            mesh.place("vegetation", objects.tree(rng, rng.choice(scales)), place)
-    if kind == "garden" and rng.random() < 0.5:
-        for at in np.arange(span[0] + 1.5, span[1], 2):
-            mesh.place("vegetation", objects.hedge(rng), road.pose(at, side * (edge + 0.4)))
-    if kind == "car park":
-        for at in np.arange(span[0] + 2, span[1] - 1, 2.8):
-            for row in (3.5, 13.0, 19.0)[rng.integers(2) :]:
-                turn = rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, 0.04)
-                mesh.place("car", objects.car(rng), road.pose(at, side * (edge + row), 0, turn))
-    setback = {"garden": rng.uniform(3, 8), "forecourt": rng.uniform(0, 3)}.get(kind, 29)
-    _houses(mesh, road, rng, span, side, edge + setback)
+class _Street:
+    """A street while it is being built."""
 
+    def __init__(self, scene: Scene, ego: float, density: float):
+        self.scene, self.ego, self.density = scene, ego, density
+        self.mesh = Mesh(NUSCENES.names, PAINTERS)
 
-def _houses(mesh: Mesh, road: Road, rng, span, side, front) -> None:
-    """A row of houses that look at the road."""
-    at = span[0] + 0.3
-    while (room := int((span[1] - at) / objects.BAY)) >= 3:
-        bays = min(int(rng.integers(3, 7)), room)
-        width, lateral = bays * objects.BAY, side * (front + 2 * objects.BAY)
-        corner = road.pose(at, lateral) if side < 0 else road.pose(at + width, lateral, 0, np.pi)
-        mesh.place("manmade", objects.house(rng, bays), corner)
-        at += width + rng.choice([0.0, rng.uniform(0.5, 2.5)])
+    # --- one stretch ----------------------------------------------------------------------------
 
+    def block(self, index: int) -> None:
+        """The road, then on either side strips of ground and what is on them."""
+        scene, span = self.scene, (index * BLOCK, (index + 1) * BLOCK)
+        rng = np.random.default_rng((*scene.seed, 1, index % 2**32))
+        half, inner = scene.half, scene.half + scene.verge
+        style = (half, scene.lanes, scene.yellow, rng.random())
+        self.ground("road", span, (-half, half), rng, style)
+        cut = span[0] + (2 * LANE + 2 * scene.pavement + 4 if scene.is_crossing(index) else 0)
+        if cut > span[0]:
+            self.crossing(rng, span[0], cut)
+        self.island(rng, index, cut)
+        for side in (-1, 1):
+            outer = inner + scene.pavement
+            rest = (cut, span[1])
+            if scene.verge:
+                self.ground("grass", rest, (side * half, side * inner), rng)
+            self.ground("paving", rest, (side * inner, side * outer), rng)
+            self.plot(rng, index, rest, side, outer)
+            track = f"{scene.seed[0]}-{scene.seed[1]}-{index}-{side}"
+            for number, rule in enumerate(PAVEMENT):
+                self.fill(rng, rule, rest, side, inner, 1, f"{track}-p{number}")
+            kind = str(scene.kerbsides[(2 * index + (side > 0)) % len(scene.kerbsides)])
+            for number, rule in enumerate(KERBSIDES[kind]):
+                self.fill(rng, rule, rest, side, half, -1, f"{track}-k{number}", 0.0)
+            if kind == "bus stop":
+                place = scene.pose(cut + 8, side * (inner + scene.pavement - 1.0), scene.kerb)
+                self.put(rng, "bus shelter", place, 0 if side > 0 else np.pi, track)
 
-def _pavement(mesh: Mesh, road: Road, rng, span, side) -> None:
-    """Trees, lamps, signs and people."""
-    turn = 0 if side < 0 else np.pi
-    for at in np.arange(span[0] + 2, span[1] - 1, 7.0):
-        place = road.pose(at + rng.uniform(-1, 1), side * (road.half + 0.7), 0, turn)
-        kind = rng.choice(["tree", "bush", "lamp", "sign"], p=[0.4, 0.15, 0.25, 0.2])
-        if kind in ("lamp", "sign"):
-            mesh.place("manmade", getattr(objects, kind)(rng), place)
+    def ground(self, kind, along, lateral, rng, style=None) -> None:
+        """A strip of ground with a kerb all round; grass is uneven."""
+        scene = self.scene
+        a, b = np.pad(np.linspace(*along, 15), 1, "edge"), np.pad(np.linspace(*lateral, 9), 1, "edge")
+        z = np.full((len(a), len(b)), scene.kerb if kind in ("paving", "island") else 0.0)
+        if kind in ("grass", "soil"):
+            rough = 0.06 if kind == "grass" else 0.15
+            z[1:-1, 1:-1] += scene.kerb + rough * rng.normal(size=(len(a) - 2, len(b) - 2))
+        z[[0, -1]] = z[:, [0, -1]] = -0.6  # the doubled edge goes down as the kerb
+        a, b = np.broadcast_to(a[:, None], z.shape), np.broadcast_to(b, z.shape)
+        label, colour = {
+            "paving": ("sidewalk", np.array((0.66, 0.64, 0.6)) * (0.8 + 0.3 * scene.slab)),
+            "island": ("other_flat", np.array((0.6, 0.58, 0.55))),
+            "grass": ("terrain", np.array((0.36, 0.42, 0.2)) * rng.uniform(0.8, 1.2)),
+            "soil": ("terrain", np.array((0.48, 0.4, 0.31)) * rng.uniform(0.8, 1.1)),
+        }.get(kind, ("driveable_surface", scene.tone * scene.tint * rng.uniform(0.97, 1.03)))
+        style = style or (rng.random(), scene.slab)
+        self.surface(kind, label, colour, style, a, b, z)
+
+    def surface(self, kind, label, colour, style, a, b, z) -> None:
+        """A bent sheet: arrays (A, B) of along, lateral and height."""
+        i = np.arange(z.size).reshape(z.shape)
+        i, right, up, both = (x.ravel() for x in (i[:-1, :-1], i[:-1, 1:], i[1:, :-1], i[1:, 1:]))
+        triangles = np.hstack([(i, right, up), (right, both, up)]).T
+        part = Part((np.stack([a, b, z], -1).reshape(-1, 3), triangles), kind, colour, style)
+        world = np.stack(self.scene.pose(a, b, z)[:3], -1).reshape(-1, 3)
+        self.mesh.place_bent(label, part, world)
+
+    def marking(self, along, lateral) -> None:
+        """A rectangle of paint."""
+        a, b = np.meshgrid(np.linspace(*along, 2), np.linspace(*lateral, 3), indexing="ij")
+        white = np.array((0.78, 0.78, 0.76))
+        self.surface("marking", "driveable_surface", white, (), a, b, np.full(a.shape, 0.008))
+
+    def crossing(self, rng, start: float, end: float) -> None:
+        """A side road with zebra crossings, traffic lights and waiting cars."""
+        scene, (half, walk) = self.scene, (self.scene.half, self.scene.pavement)
+        for side in (-1, 1):
+            road, far = (start + walk, end - walk), (side * half, side * 80)
+            self.ground("lot", road, far, rng)
+            for strip in ((start, start + walk), (end - walk, end)):
+                self.ground("paving", strip, far, rng)
+            for lateral in np.arange(0.4, half, 1.1):
+                for at in (start - 3.5, end + 0.5):
+                    self.marking((at, at + 3), (side * lateral, side * (lateral + 0.55)))
+            for at in np.arange(road[0] + 0.3, road[1] - 0.4, 1.1):
+                self.marking((at, at + 0.55), (side * (half + 1.0), side * (half + 3.6)))
+            for at, turn in ((start + 0.6, np.pi), (end - 0.6, 0.0)):
+                place = scene.pose(at, side * (half + 0.8), scene.kerb, turn)
+                self.put(rng, "traffic light", place[:3] + (0.0,), place[3], "light")
+            for number, away in enumerate((8, 14.5, 21, 34)):
+                if rng.random() < 0.7 * self.density:
+                    at = (road[0] + road[1] - side * LANE) / 2
+                    place = scene.pose(at, side * (half + away))
+                    turn = place[3] - side * np.pi / 2
+                    track = f"{scene.seed}-{start}-{side}-{number}"
+                    self.put(rng, str(rng.choice(TRAFFIC)), place[:3] + (0.0,), turn, track)
+
+    def island(self, rng, index: int, start: float) -> None:
+        """A traffic island in the middle of the road, with a keep-left sign and bollards."""
+        scene = self.scene
+        if not scene.median:
+            return
+        long = BLOCK - 4 if index % 2 else 7.0
+        span = (start + 3, min(start + 3 + long, (index + 1) * BLOCK - 0.5))
+        wide = scene.median / 2
+        self.ground("island", span, (-wide, wide), rng, (rng.random(), 0.8))
+        for at, name in ((span[0] + 0.4, "traffic sign"), (span[1] - 0.4, "bollard")):
+            place = scene.pose(at, 0.0, scene.kerb, np.pi)
+            self.put(rng, name, place[:3] + (0.0,), place[3], "island")
+
+    def plot(self, rng, index: int, span, side: int, edge: float) -> None:
+        """Ground, rules and buildings behind the pavement."""
+        kind = self.scene.plot(index, side)
+        plot = PLOTS[kind]
+        self.ground(plot.ground, span, (side * edge, side * (edge + PLOT_DEPTH)), rng)
+        height = 0.0 if plot.ground == "lot" else self.scene.kerb
+        for number, rule in enumerate(plot.rules):
+            track = f"{self.scene.seed[0]}-{self.scene.seed[1]}-{index}-{side}-g{number}"
+            self.fill(rng, rule, span, side, edge, 1, track, height)
+        if kind == "square":
+            self.basin(rng, span, side, edge)
+        if plot.building:
+            self.buildings(rng, plot.building, span, side, edge + rng.uniform(*plot.setback))
+        self.backdrop(rng, span, side, edge)
+
+    def basin(self, rng, span, side: int, edge: float) -> None:
+        """Water between stones, on a square."""
+        a, b = (span[0] + 9, span[0] + 19), (side * (edge + 6), side * (edge + 13))
+        for kind, grow, z in (("island", 0.5, self.scene.kerb + 0.3), ("water", 0.0, 0.05)):
+            along, lateral = (a[0] - grow, a[1] + grow), (b[0] - side * grow, b[1] + side * grow)
+            x, y = np.pad(np.linspace(*along, 4), 1, "edge"), np.pad(np.linspace(*lateral, 4), 1, "edge")
+            high = np.full((6, 6), z + 0.35 if kind == "water" else z)
+            high[[0, -1]] = high[:, [0, -1]] = 0.0
+            x, y = np.broadcast_to(x[:, None], (6, 6)), np.broadcast_to(y, (6, 6))
+            self.surface(kind, "other_flat", np.array((0.3, 0.38, 0.4)), (0.3, 0.9), x, y, high)
+
+    def buildings(self, rng, name: str, span, side: int, front: float) -> None:
+        """A row of buildings that look at the road."""
+        draw = {"house": assets.house, "office building": assets.office, "hall": assets.hall}[name]
+        at = span[0] + 0.2
+        while span[1] - at > 7:
+            left = span[1] - at - 0.2
+            width = left if left < 16 else rng.uniform(8, min(left - 7, 18))
+            width = left if name != "house" else width
+            corner = (at, np.pi) if side > 0 else (at + width, 0.0)
+            place = self.scene.pose(at + width if side > 0 else at, side * front, 0, corner[1])
+            self.mesh.place("manmade", draw(rng, width), place)
+            at += width + rng.choice([0.0, 0.0, rng.uniform(0.8, 3)])
+
+    def backdrop(self, rng, span, side: int, edge: float) -> None:
+        """Tall buildings further back, for a skyline."""
+        if rng.random() < (0.75 if self.scene.district in ("centre", "town") else 0.3):
+            turn = np.pi if side > 0 else 0.0
+            at = span[1] - 2 if side > 0 else span[0] + 2
+            place = self.scene.pose(at, side * (edge + rng.uniform(36, 42)), 0, turn)
+            self.mesh.place("manmade", assets.office(rng, rng.uniform(12, 22)), place)
+
+    # --- objects --------------------------------------------------------------------------------
+
+    def fill(self, rng, rule: Rule, span, side, edge, outward, track, height=None) -> None:
+        """Follow a rule along one side; `outward` is 1 away from the road, -1 into it."""
+        scene, number = self.scene, 0
+        height = scene.kerb if height is None else height
+        for at in np.arange(span[0] + rule.step / 2, span[1], rule.step):
+            number += 1
+            own = np.random.default_rng(rng.integers(2**63))  # so that leaving one out moves none
+            name = str(own.choice(rule.names))
+            along = at + rule.jitter * rule.step * own.uniform(-1, 1)
+            lateral = side * (edge + outward * own.uniform(*rule.lateral))
+            keep = rule.chance
+            if assets.ASSETS[name].category:
+                keep *= self.density
+            if own.random() >= keep or abs(along - self.ego) > rule.near:
+                continue
+            forward = 0.0 if side < 0 else np.pi
+            turn = {
+                "along": forward + own.normal(0, 0.03),
+                "across": own.choice([-1, 1]) * np.pi / 2 + own.normal(0, 0.04),
+                "road": np.pi if side < 0 else 0.0,
+                "any": own.uniform(0, 2 * np.pi),
+            }[rule.heading]
+            if name == "person" and rule.heading == "along":
+                turn += own.choice([0, np.pi])
+            x, y, z, yaw = scene.pose(along, lateral, height, turn)
+            self.put(own, name, (x, y, z, 0.0), yaw, f"{track}-{number}")
+
+    def put(self, rng, name: str, place, turn: float, track: str, speed: float = 0.0) -> None:
+        """Build an asset and put it somewhere, with a name and an identity if it is an object."""
+        full, asset, parts = assets.make(name, rng)
+        pose = (*place[:3], place[3] + turn)
+        if asset.category:
+            self.mesh.place_thing(asset.label, parts, pose, full, asset.category, track, speed)
         else:
-            scale = rng.uniform(0.5, 0.9) if kind == "tree" else 0.25
-            mesh.place("vegetation", objects.tree(rng, scale), place)
-    for _ in range(rng.poisson(4)):
-        lateral = side * (road.half + road.verge + rng.uniform(0.4, road.pavement))
-        turn = rng.choice([0, np.pi]) + rng.normal(0, 0.4)
-        place = road.pose(rng.uniform(*span), lateral, road.kerb, turn)
-        mesh.place("pedestrian", objects.person(rng), place)
+            self.mesh.place(asset.label, parts, pose)
 
-
-def _roadside(mesh: Mesh, road: Road, rng, span, side, number) -> None:
-    """Roadworks behind cones or barriers, else parked cars where the road is wide enough."""
-    works = {0: "traffic_cone", 2: "barrier"}.get(number)
-    if works:
-        for at in np.arange(span[0] + 2, span[1] - 2, 2.4):
-            place = road.pose(at, side * (road.half - 0.5), 0, rng.normal(0, 0.06))
-            mesh.place(works, getattr(objects, works)(rng), place)
-    elif road.half > 5.6:
-        for at in np.arange(span[0] + 4, span[1] - 3, 6.2):
-            turn = rng.normal(0, 0.03) + (0 if side < 0 else np.pi)
-            if rng.random() < 0.7:
-                place = road.pose(at, side * (road.half - 1.15), 0, turn)
-                mesh.place("car", objects.car(rng), place)
-
-
-def _traffic(mesh: Mesh, road: Road, time: float) -> None:
-    """Oncoming traffic, the ego car's own lane, cyclists; who is 100 m away comes back."""
-    ego, bikes = road.speed * time, road.half - (2.6 if road.half > 5.6 else 0.7)
-    lanes = ((-road.lane, -5.0), (road.lane, road.speed), (bikes, -3.0), (-bikes, 4.0))
-    phases = np.random.default_rng((*road.seed, 2)).uniform(0, 200, len(lanes))
-    for number in range(48):
-        rng, slot = np.random.default_rng((*road.seed, 2, number)), number // 4
-        lateral, speed = lanes[number % 4]
-        away = 200 / 12 * slot + rng.uniform(-1, 1) + phases[number % 4]  # where a scene begins
-        away = (away + speed * time - ego + 100) % 200 - 100
-        kind = ("car", "truck", "car", "bus")[slot % 4] if number % 4 < 2 else "bicycle"
-        if number % 4 != 1 or abs(away) > 14:
-            pose = road.pose(ego + away, lateral, 0, np.pi if lateral > 0 else 0)
-            mesh.place(kind, getattr(objects, kind)(rng), pose)
+    def traffic(self, time: float) -> None:
+        """Cars in all lanes, cyclists beside them; who is 110 m away comes back."""
+        scene, ego = self.scene, self.ego
+        inner = scene.median / 2 + LANE / 2
+        lanes = [(s * (inner + LANE * n), s) for n in range(scene.lanes // 2) for s in (-1, 1)]
+        bikes = scene.half - KERBSIDE - 0.5
+        paths = [(lateral, -side * (scene.speed if side < 0 else 9.0), 17, TRAFFIC)
+                 for lateral, side in lanes]  # fmt: skip
+        paths += [(s * bikes, -s * 4.0, 27, ("cyclist",)) for s in (-1, 1)]
+        phases = np.random.default_rng((*scene.seed, 2)).uniform(0, 220, len(paths))
+        for number, (lateral, speed, gap, names) in enumerate(paths):
+            for slot in range(int(220 // gap)):
+                rng = np.random.default_rng((*scene.seed, 2, number, slot))
+                start = slot * gap + rng.uniform(-2, 2) + phases[number]
+                lap, away = np.divmod(start + speed * time - ego + 110, 220)
+                away -= 110
+                same = abs(lateral - scene.lane) < 2
+                if rng.random() > 0.62 * self.density or (same and abs(away) < 13):
+                    continue
+                place = scene.pose(ego + away, lateral, 0, np.pi if lateral > 0 else 0.0)
+                track = f"{scene.seed[0]}-{scene.seed[1]}-t{number}-{slot}-{int(lap)}"
+                self.put(rng, str(rng.choice(names)), place[:3] + (0.0,), place[3], track, abs(speed))

@@ -1,0 +1,82 @@
+"""What is known of a moment beside its labels: boxes, and, in a simulation, everything."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, Int32, UInt8
+from torch import Tensor
+
+from kit import geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A box around one object.
+
+    Attributes:
+        name: in plain language, e.g. "red car".
+        category: as nuScenes names it, e.g. "vehicle.car".
+        label: class index.
+        T_lidar_box: (4, 4) float64 pose in the lidar frame: origin in the middle of the box, x
+            along its length, y along its width, z up.
+        size: length, width, height in metres.
+        track: the same for one object at all moments of a scene.
+        speed: m/s along x.
+
+    Raises:
+        ValueError: a pose that is not rigid, or a size that is not positive.
+    """
+
+    name: str
+    category: str
+    label: int
+    T_lidar_box: Float[Tensor, "4 4"]
+    size: tuple[float, float, float]
+    track: str
+    speed: float = 0.0
+
+    def __post_init__(self):
+        geometry.check_rigid(self.T_lidar_box, f"T_lidar_box of {self.name}")
+        if not min(self.size) > 0:
+            raise ValueError(f"box of {self.name}: sizes must be positive, got {self.size}")
+
+    def contains(self, points: Float[Tensor, "N 3"], margin: float = 0.0) -> Bool[Tensor, " N"]:
+        """Which points of the lidar frame lie inside; `margin` metres are added on all sides."""
+        T_box_lidar = geometry.invert_rigid(self.T_lidar_box)
+        half = torch.tensor(self.size, dtype=torch.float64) / 2 + margin
+        return (geometry.transform_points(T_box_lidar, points).abs() <= half).all(1)
+
+
+@dataclass(frozen=True, eq=False)
+class PixelTruth:
+    """What every pixel's centre shows.
+
+    Attributes:
+        labels: (H, W) class indices, 255 for the sky.
+        objects: (H, W) row of the keyframe's boxes, -1 for scenery and sky.
+    """
+
+    labels: UInt8[np.ndarray, "H W"]
+    objects: Int32[np.ndarray, "H W"]
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What only a simulation knows.
+
+    Attributes:
+        object_of_point: (N,) row of the keyframe's boxes, -1 for ground, houses and plants.
+        hidden: by camera, (N,) whether a point inside that camera's view is behind something.
+        pixels: gives a camera's `PixelTruth` by name.
+    """
+
+    object_of_point: Int[Tensor, " N"]
+    hidden: Mapping[str, Bool[Tensor, " N"]]
+    pixels: Callable[[str], PixelTruth] = field(repr=False)
+
+    @property
+    def foreground(self) -> Bool[Tensor, " N"]:
+        """Points on things that can move or be moved."""
+        return self.object_of_point >= 0
