@@ -90,11 +90,11 @@ class Street:
         return len(self.tokens)
 
     def __repr__(self) -> str:
-        num_scenes, size = len(set(self.scenes)), self.image_size
+        num_scenes, num_images, size = len(set(self.scenes)), len(self.rig.cameras), self.image_size
         size = f"{size[0]}x{size[1]}" if size else "of the sensors' own size"
         return (
             f"Street, simulated, seed {self.seed}, {self.rig.name}\n"
-            f"  keyframes  {len(self)} in {num_scenes} scenes, {len(self.rig.cameras)} images {size}\n"
+            f"  keyframes  {len(self)} in {num_scenes} scenes, {num_images} images {size} each\n"
             f"  labelled   {len(self)}, {self.classes.name}"
         )
 

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int, UInt8
 
 from kit.data.street.shapes import Mesh
 from kit.data.street.sky import Weather
-from kit.data.street.textures import PAINTERS, Spots
+from kit.data.street.spots import Spots
+from kit.data.street.textures import PAINTERS
 
 CORNERS = np.array([(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)])
 NEAR_LIGHT = 5.0  # metres in which things keep the sky's light from each other
@@ -117,8 +118,9 @@ def render(
 ) -> Picture:
     """Take a picture: 2 x 2 rays a pixel wherever one ray would not do.
 
-    One ray goes through every pixel's centre. Where its colour or surface differs from a
-    neighbour's, four rays take its place.
+    One ray goes through every pixel's centre. Where its part or its colour differs from a
+    neighbour's, four rays take its place; those that hit the same part share one colour unless
+    that part itself is busy there.
 
     Args:
         mesh: finished.
@@ -130,29 +132,42 @@ def render(
     hits = trace(mesh, view.origin, view.rays)
     ambient = view.ambient(hits)
     light = view.look(hits, view.rays, ambient)
-    part = np.full(len(hits.t), -1)
-    hit = np.isfinite(hits.t)
-    part[hit] = mesh.part[hits.triangle[hit]]
-    again = np.arange(len(part)) if everywhere else np.flatnonzero(_rough(light, part, image_size))
-    finer = (view.centres[again, None] + CORNERS).reshape(-1, 2)
-    rays = pixel_rays(T_world_cam, K, finer)
+    part = _parts(mesh, hits)
+    edge, busy = _rough(light, part, image_size)
+    again = np.arange(len(part)) if everywhere else np.flatnonzero(edge | busy)
+    rays = pixel_rays(T_world_cam, K, (view.centres[again, None] + CORNERS).reshape(-1, 2))
     found = trace(mesh, view.origin, rays)
-    four = view.look(found, rays, np.repeat(ambient[again], 4))
+    owner = np.repeat(again, 4)  # pixel of each ray
+    four = np.take(light, owner, 0)
+    other = np.flatnonzero(busy[owner] | (_parts(mesh, found) != part[owner]) | everywhere)
+    four[other] = view.look(found.at(other), rays[other], ambient[owner[other]])
     light[again] = four.reshape(-1, 4, 3).mean(1)
     depth = hits.t * (view.rays @ T_world_cam[:3, 2].astype(np.float32))
     film = develop(light.reshape(*image_size, 3), weather, rng)
     return Picture(film, part.reshape(image_size), depth.reshape(image_size))
 
 
-def _rough(light, part, image_size) -> np.ndarray:
-    """Pixels that differ from a neighbour by more than 6 % of white, or show another part."""
+def _parts(mesh: Mesh, hits: Hits) -> np.ndarray:
+    """Row of the part that each ray hit, -1 for the sky."""
+    hit = np.isfinite(hits.t)
+    return np.where(hit, np.take(mesh.part, np.where(hit, hits.triangle, 0)), -1)
+
+
+def _rough(light, part, image_size) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels with a neighbour of another part, and of the same part but 6 % of white apart."""
     tone = np.sqrt(light.mean(1) / (light.mean(1) + 1)).reshape(image_size)
-    part, rough = part.reshape(image_size), np.zeros(image_size, bool)
+    part, edge, busy = (
+        part.reshape(image_size),
+        np.zeros(image_size, bool),
+        np.zeros(image_size, bool),
+    )
     for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
-        step = (np.abs(tone[a] - tone[b]) > 0.06) | (part[a] != part[b])
-        rough[a] |= step
-        rough[b] |= step
-    return rough.ravel()
+        differs = part[a] != part[b]
+        apart = (np.abs(tone[a] - tone[b]) > 0.06) & ~differs
+        for mask, step in ((edge, differs), (busy, apart)):
+            mask[a] |= step
+            mask[b] |= step
+    return edge.ravel(), busy.ravel()
 
 
 class _View:
@@ -284,6 +299,8 @@ def develop(
 def _blurred(light) -> np.ndarray:
     """A lens is not perfectly sharp: a little of each pixel falls on its neighbours."""
     for axis in (0, 1):
-        ahead = np.concatenate([light.take(range(1, light.shape[axis]), axis), light.take([-1], axis)], axis)
+        ahead = np.concatenate(
+            [light.take(range(1, light.shape[axis]), axis), light.take([-1], axis)], axis
+        )
         light = 0.875 * light + 0.0625 * (ahead + np.roll(light, 1, axis))
     return light

@@ -117,4 +117,6 @@ def _returned(mesh: Mesh, hits, rays, part) -> np.ndarray:
     material = np.array([REFLECTANCE.get(name, 0.35) for name in mesh.surfaces])
     facing = np.abs(np.einsum("ij,ij->i", mesh.normal[hits.triangle], rays))
     clear = 1 - 0.93 * (looks[:, 3] > 0.35)
-    return material[mesh.surface[part]] * (0.05 + 0.6 * looks[:, :3].mean(1)) * np.sqrt(facing) * clear
+    return (
+        material[mesh.surface[part]] * (0.05 + 0.6 * looks[:, :3].mean(1)) * np.sqrt(facing) * clear
+    )

@@ -63,7 +63,9 @@ class Mount:
     def T_ego_cam(self) -> Float[np.ndarray, "4 4"]:
         """Pose of the camera (x right, y down, z forward) on the car."""
         yaw, pitch, T = np.radians(self.yaw), np.radians(self.pitch), np.eye(4)
-        forward = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
+        forward = np.array(
+            [np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)]
+        )
         right = np.array([np.sin(yaw), -np.cos(yaw), 0])
         T[:3] = np.column_stack([right, np.cross(forward, right), forward, self.place])
         return T
@@ -102,11 +104,11 @@ class Rig:
 
 
 def _nuscenes(place, yaw, focal, delay) -> Mount:
-    return Mount(place, yaw, focal, (815, 491), (900, 1600), delay)
+    return Mount(place, yaw, focal, (815.0, 491.0), (900, 1600), delay)
 
 
 def _pandaset(place, yaw, focal) -> Mount:
-    return Mount(place, yaw, focal, (960, 500), (1080, 1920), -0.05)
+    return Mount(place, yaw, focal, (960.0, 500.0), (1080, 1920), -0.05)
 
 
 RIGS = {
@@ -127,8 +129,8 @@ RIGS = {
     "pandaset": Rig(
         "PandaSet-like car",
         Lidar(
-            (15.0, 11.0, 8.0, 5.0, 3.0, *np.linspace(2, -6, 49).round(3).tolist(), *range(-7, -15, -1),
-             -19.0, -25.0),
+            (15.0, 11.0, 8.0, 5.0, 3.0, *np.linspace(2, -6, 49).round(3).tolist(),
+             *np.arange(-7.0, -15.0, -1.0).tolist(), -19.0, -25.0),
             azimuths=1800, hz=10.0, start=180.0, max_range=200.0,
         ),
         Sensor("simulated Pandar64", intensity_mean=17.0, intensity_std=14.3),

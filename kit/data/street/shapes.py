@@ -7,7 +7,7 @@ metres. Nearly everything is a loft: a skin over a row of rings, open or closed 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 
 Shape = tuple[np.ndarray, np.ndarray]
 STYLE = 4  # numbers a part gives to its surface
@@ -66,7 +66,7 @@ def extrude(outline, width) -> Shape:
     return loft(np.stack([left, left * [1, -1, 1]]))
 
 
-def box(length: float, width: float, height: float, z: float = 0.0) -> Shape:
+def box(length, width, height, z=0.0) -> Shape:
     """A box centred on the z axis, from `z` upwards."""
     if min(length, width, height) <= 0:
         raise ValueError(f"a box needs positive sizes, got {length} x {width} x {height} m")
@@ -112,7 +112,7 @@ def tube(path, radius, sides: int = 7) -> Shape:
     return loft(path[:, None] + radius * ring)
 
 
-def blob(rng: np.random.Generator, half_axes, rough: float = 0.25, detail: int = 9) -> Shape:
+def blob(rng: np.random.Generator, half_axes, rough=0.25, detail: int = 9) -> Shape:
     """A lumpy ellipsoid about the origin."""
     up = np.linspace(-np.pi / 2, np.pi / 2, detail)[:, None]
     turn = 2 * np.pi * np.arange(2 * detail) / (2 * detail)
@@ -123,7 +123,7 @@ def blob(rng: np.random.Generator, half_axes, rough: float = 0.25, detail: int =
     return loft(np.stack(unit, -1) * radius[..., None] * half_axes, caps=False)
 
 
-def leaves(rng: np.random.Generator, half_axes, count: int, leaf: float) -> Shape:
+def leaves(rng: np.random.Generator, half_axes, count: int, leaf) -> Shape:
     """Loose triangles about an ellipsoid, denser outside: some light and laser pass through."""
     outward = rng.normal(size=(count, 3))
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
@@ -137,15 +137,19 @@ def outward(shape: Shape, centre, half_axes) -> Float[np.ndarray, "V 3"]:
     return _unit((shape[0] - centre) / np.square(half_axes))
 
 
-def moved(shape: Shape, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Shape:
+def moved(shape: Shape, x=0.0, y=0.0, z=0.0) -> Shape:
     """The shape elsewhere in its object's frame."""
     return shape[0] + (x, y, z), shape[1]
 
 
-def turned(shape: Shape, yaw: float) -> Shape:
+def turned(shape: Shape, yaw) -> Shape:
     """The shape turned about the z axis, radians, to the left."""
+    return shape[0] @ _rotation(yaw).T, shape[1]
+
+
+def _rotation(yaw) -> Float[np.ndarray, "3 3"]:
     cos, sin = np.cos(yaw), np.sin(yaw)
-    return shape[0] @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]]), shape[1]
+    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1.0]])
 
 
 class Thing(NamedTuple):
@@ -177,8 +181,8 @@ class Mesh:
         corner, edges: (F, 3), (F, 2, 3) a corner in the object's frame and edges from it, m.
         local_normal: (F, 3) unit normals in that frame, either way out.
         normal: (F, 3) the same in the world.
-        rounding: (F,) row of `corner_normal` (R, 3, 3), the unit normals at the corners of triangles
-            that look rounded; -1 for flat ones.
+        rounding: (F,) row of `corner_normal` (R, 3, 3), the unit normals at the corners of those
+            triangles that look rounded; -1 for flat ones.
         part: (F,) part of each triangle. label, surface: (P,) class index, index into `surfaces`.
         colour: (P, 3) in [0, 1]. style: (P, 4). thing: (P,) row of `things`, -1 for the scenery.
         things: the objects, in the order they were placed.
@@ -209,12 +213,11 @@ class Mesh:
         self._placed.append((self.classes.index(label), -1, part, world))
 
     def _add(self, label: str, parts: list[Part], pose, thing: int) -> None:
-        x, y, z, yaw = pose
+        rotation, place = _rotation(pose[3]), pose[:3]
         for part in parts:
-            world = turned(part.shape, yaw)[0] + (x, y, z)
+            world = part.shape[0] @ rotation.T + place
             if not isinstance(part.smooth, bool):
-                normals = turned((part.smooth, None), yaw)[0]
-                part = part._replace(smooth=normals)
+                part = part._replace(smooth=part.smooth @ rotation.T)
             self._placed.append((self.classes.index(label), thing, part, world))
 
     def finish(self) -> "Mesh":
@@ -262,7 +265,7 @@ def _corners(vertices, triangles):
 
 
 def _vertex_normals(
-    vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "R 3"]
+    vertices: Float[np.ndarray, "V 3"], triangles: Integer[np.ndarray, "R 3"]
 ) -> Float[np.ndarray, "V 3"]:
     """Unit normals at vertices: the mean of the faces that meet there, by area."""
     _, edges, _ = _corners(vertices, triangles)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from kit.data.street.textures import look_up
+from kit.data.street.spots import look_up
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,6 @@ def draw_weather(rng: np.random.Generator) -> Weather:
         clouds=clouds,
         visibility=float(rng.uniform(180, 700)),
         warmth=float(rng.uniform(-0.6, 0.8)),
-        exposure=float(np.exp(rng.uniform(-0.45, 0.3))),
+        exposure=float(np.exp(rng.uniform(-0.9, 0.3))),
         noise=float(rng.uniform(0.004, 0.015)),
     )

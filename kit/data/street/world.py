@@ -3,140 +3,31 @@
 A place is given by `along` the road's centre line and `lateral` to it (left positive), metres; the
 road is an arc, so both are bent into the world frame. Every `BLOCK` metres of street have random
 numbers of their own: a keyframe looks the same however many keyframes the scene has.
-
-What stands where is written in tables: districts choose plots, plots and kerbsides hold rules.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 
 from kit.data.classes import NUSCENES
-from kit.data.street import assets, sky
+from kit.data.street import assets, buildings, sky
+from kit.data.street.plan import (
+    BLOCK,
+    DISTRICTS,
+    FRONTS,
+    KERBSIDE_MIX,
+    KERBSIDES,
+    LANE,
+    PAVEMENT,
+    PLOT_DEPTH,
+    PLOTS,
+    REACH,
+    TRAFFIC,
+    Rule,
+)
 from kit.data.street.shapes import Mesh, Part, box
-from kit.data.street.textures import KERBSIDE, PAINTERS
-
-BLOCK, REACH = 28.0, 112.0  # metres with the same random numbers; metres built around the car
-LANE = 3.3  # metres
-PLOT_DEPTH = 42.0
-
-
-class Rule(NamedTuple):
-    """Every `step` metres stands one of `names`, with a probability.
-
-    Attributes:
-        names: of assets, one of them is drawn.
-        lateral: metres from the zone's edge that faces the road, lowest and highest.
-        step: metres along the road. chance: of each place being taken.
-        heading: "along" the traffic, "across", towards the "road", or "any".
-        jitter: share of a step by which a place may move.
-        near: metres from the car beyond which it is left out, being too small to see.
-    """
-
-    names: tuple[str, ...]
-    lateral: tuple[float, float]
-    step: float
-    chance: float = 1.0
-    heading: str = "along"
-    jitter: float = 0.25
-    near: float = REACH
-
-
-class Plot(NamedTuple):
-    """What is behind the pavement: its ground, its rules, its buildings and how far back."""
-
-    ground: str
-    rules: tuple[Rule, ...]
-    building: str = ""
-    setback: tuple[float, float] = (0.0, 0.0)
-
-
-PARKED = ("car",) * 22 + ("delivery van", "pickup")
-PLOTS = {
-    "gardens": Plot("grass", (
-        Rule(("hedge",), (0.3, 0.4), 2.0, 0.55, jitter=0.02),
-        Rule(("bush", "bush", "tree", "conifer"), (1.2, 3.0), 5.0, 0.6, "any"),
-        Rule(("garden wall",), (0.2, 0.25), 2.0, 0.2, jitter=0.02),
-    ), "house", (4, 8)),
-    "shops": Plot("paving", (
-        Rule(("person",), (0.3, 2.0), 6.0, 0.5, "any", 1.0, 75),
-        Rule(("bin", "traffic sign", "bench", "bicycle"), (0.4, 0.8), 7.0, 0.5, near=75),
-    ), "house", (0.0, 2.5)),
-    "offices": Plot("paving", (
-        Rule(("tree", "bush", "palm"), (1.5, 2.5), 8.0, 0.6, "any"),
-        Rule(("person",), (0.5, 3.0), 10.0, 0.5, "any", 1.0, 75),
-    ), "office building", (2, 7)),
-    "yard": Plot("lot", (
-        Rule(("fence",), (0.3, 0.3), 2.0, 0.85, jitter=0.0),
-        Rule(("truck", "trailer", "delivery van", "car", "car"), (4.5, 8.0), 9.0, 0.45, "across"),
-    ), "hall", (11, 14)),
-    "workshops": Plot("paving", (
-        Rule(("bin", "utility pole", "billboard"), (0.3, 0.6), 12.0, 0.5),
-        Rule(("car", "delivery van"), (2.6, 3.0), 9.0, 0.25, "across"),
-    ), "hall", (0.0, 6.0)),
-    "car park": Plot("lot", (
-        Rule(("fence", "hedge"), (0.3, 0.3), 2.0, 0.4, jitter=0.0),
-        Rule(PARKED, (4.0, 4.4), 2.8, 0.75, "across", 0.05),
-        Rule(PARKED, (14.0, 14.4), 2.8, 0.6, "across", 0.05),
-        Rule(("street lamp",), (9.0, 9.0), 14.0),
-    ), "hall", (22, 26)),
-    "park": Plot("grass", (
-        Rule(("tree", "tree", "conifer", "bush"), (1.0, 9.0), 4.5, 0.8, "any"),
-        Rule(("tree", "conifer", "bush"), (9.0, 26.0), 3.5, 0.8, "any"),
-        Rule(("bench", "person"), (0.6, 1.2), 9.0, 0.5, "road", near=75),
-    )),
-    "square": Plot("paving", (
-        Rule(("tree", "palm"), (2.0, 2.2), 7.0, 0.7, "any", 0.1),
-        Rule(("person",), (1.0, 12.0), 3.5, 0.55, "any", 1.0, 75),
-        Rule(("bicycle", "bench", "bin"), (3.0, 4.0), 5.0, 0.5, "any", near=75),
-    ), "house", (18, 24)),
-    "building site": Plot("soil", (
-        Rule(("barrier",), (0.3, 0.4), 2.1, 0.8, jitter=0.02),
-        Rule(("excavator", "wheel loader", "road roller", "excavator"), (5.0, 8.0), 9.0, 0.85, "any"),
-        Rule(("worker",), (1.5, 9.0), 7.0, 0.7, "any", 1.0, 75),
-    ), "office building", (18, 22)),
-}  # fmt: skip
-# Which plots a district has; a scene shuffles them.
-DISTRICTS = {
-    "suburb": ("gardens", "gardens", "park", "gardens", "building site", "car park", "workshops"),
-    "town": ("shops", "shops", "gardens", "square", "workshops", "building site", "park"),
-    "centre": ("offices", "shops", "offices", "square", "building site", "workshops", "park"),
-    "industry": ("workshops", "yard", "workshops", "car park", "building site", "yard", "park"),
-}
-# What is at the kerb, metres from it towards the middle of the road.
-KERBSIDES = {
-    "parked": (Rule(PARKED, (1.1, 1.25), 6.3, 0.85, jitter=0.06),),
-    "free": (Rule(PARKED, (1.1, 1.25), 9.0, 0.25),),
-    "roadworks": (
-        Rule(("traffic cone",), (2.2, 2.5), 2.3, 0.95, jitter=0.05),
-        Rule(("construction vehicle",), (0.9, 1.1), 14.0, 0.8, jitter=0.05),
-        Rule(("worker",), (0.4, 1.8), 7.0, 0.6, "any"),
-    ),
-    "closed lane": (
-        Rule(("barrier",), (2.1, 2.3), 2.1, 0.95, jitter=0.01),
-        Rule(("traffic cone", "worker"), (0.6, 1.5), 5.0, 0.6, "any"),
-    ),
-    "bus stop": (
-        Rule(("bus",), (1.3, 1.3), 28.0, jitter=0.05),
-        Rule(("person",), (-1.8, -0.6), 2.6, 0.45, "any", 0.6),
-    ),
-    "loading": (
-        Rule(("trailer", "truck"), (1.3, 1.4), 14.0, 0.95, jitter=0.03),
-        Rule(("traffic cone", "person"), (0.5, 2.5), 9.0, 0.5, "any"),
-    ),
-    "two wheels": (
-        Rule(("motorcycle",), (0.7, 1.0), 1.3, 0.55, "across", 0.1),
-        Rule(("bicycle",), (-1.3, -1.0), 0.9, 0.55, "across", 0.1),
-    ),
-}
-KERBSIDE_MIX = ("parked",) * 5 + ("free",) * 2 + tuple(KERBSIDES)
-PAVEMENT = (
-    Rule(("tree", "tree", "street lamp", "bush", "utility pole"), (0.5, 0.7), 8.0, 0.6),
-    Rule(("traffic sign", "bollard", "bin", "bench", "traffic light", "bicycle", "motorcycle"),
-         (0.4, 0.6), 7.0, 0.5, "road", near=75),
-    Rule(("person",), (0.6, 2.4), 6.0, 0.5, "along", 1.0, 75),
-)  # fmt: skip
-TRAFFIC = ("car",) * 22 + ("delivery van", "truck", "bus", "motorcyclist", "motorcyclist")
+from kit.data.street.spots import KERBSIDE
+from kit.data.street.textures import PAINTERS
 
 
 class Scene:
@@ -195,11 +86,12 @@ class Scene:
         return self.layout == "junction" and index % 4 == 1
 
 
-def build(scene: Scene, time: float, density: float = 1.0) -> Mesh:
+def build(scene: Scene, time: float, density: float = 1.0, add: Callable | None = None) -> Mesh:
     """Build all within REACH of the ego car, `time` seconds after the scene's start.
 
     Args:
         density: of everything that can move away; 0 leaves an empty street.
+        add: is given the mesh at last, to place more in it.
     """
     street = _Street(scene, scene.speed * time, density)
     fields = Part(box(900.0, 900.0, 0.1), "grass", (0.35, 0.4, 0.22))
@@ -208,6 +100,8 @@ def build(scene: Scene, time: float, density: float = 1.0) -> Mesh:
     for index in range(int(first), int(last) + 1):
         street.block(index)
     street.traffic(time)
+    if add:
+        add(street.mesh)
     return street.mesh.finish()
 
 
@@ -245,13 +139,18 @@ class _Street:
             for number, rule in enumerate(KERBSIDES[kind]):
                 self.fill(rng, rule, rest, side, half, -1, f"{track}-k{number}", 0.0)
             if kind == "bus stop":
-                place = scene.pose(cut + 8, side * (inner + scene.pavement - 1.0), scene.kerb)
-                self.put(rng, "bus shelter", place, 0 if side > 0 else np.pi, track)
+                turn = 0.0 if side > 0 else np.pi
+                lateral = side * (inner + scene.pavement - 1.0)
+                place = scene.pose(cut + 8, lateral, scene.kerb, turn)
+                self.put(rng, "bus shelter", place, track)
 
     def ground(self, kind, along, lateral, rng, style=None) -> None:
         """A strip of ground with a kerb all round; grass is uneven."""
         scene = self.scene
-        a, b = np.pad(np.linspace(*along, 15), 1, "edge"), np.pad(np.linspace(*lateral, 9), 1, "edge")
+        a, b = (
+            np.pad(np.linspace(*along, 15), 1, "edge"),
+            np.pad(np.linspace(*lateral, 9), 1, "edge"),
+        )
         z = np.full((len(a), len(b)), scene.kerb if kind in ("paving", "island") else 0.0)
         if kind in ("grass", "soil"):
             rough = 0.06 if kind == "grass" else 0.15
@@ -297,14 +196,13 @@ class _Street:
                 self.marking((at, at + 0.55), (side * (half + 1.0), side * (half + 3.6)))
             for at, turn in ((start + 0.6, np.pi), (end - 0.6, 0.0)):
                 place = scene.pose(at, side * (half + 0.8), scene.kerb, turn)
-                self.put(rng, "traffic light", place[:3] + (0.0,), place[3], "light")
+                self.put(rng, "traffic light", place, "light")
             for number, away in enumerate((8, 14.5, 21, 34)):
                 if rng.random() < 0.7 * self.density:
                     at = (road[0] + road[1] - side * LANE) / 2
-                    place = scene.pose(at, side * (half + away))
-                    turn = place[3] - side * np.pi / 2
+                    place = scene.pose(at, side * (half + away), 0.0, -side * np.pi / 2)
                     track = f"{scene.seed}-{start}-{side}-{number}"
-                    self.put(rng, str(rng.choice(TRAFFIC)), place[:3] + (0.0,), turn, track)
+                    self.put(rng, str(rng.choice(TRAFFIC)), place, track)
 
     def island(self, rng, index: int, start: float) -> None:
         """A traffic island in the middle of the road, with a keep-left sign and bollards."""
@@ -317,7 +215,7 @@ class _Street:
         self.ground("island", span, (-wide, wide), rng, (rng.random(), 0.8))
         for at, name in ((span[0] + 0.4, "traffic sign"), (span[1] - 0.4, "bollard")):
             place = scene.pose(at, 0.0, scene.kerb, np.pi)
-            self.put(rng, name, place[:3] + (0.0,), place[3], "island")
+            self.put(rng, name, place, "island")
 
     def plot(self, rng, index: int, span, side: int, edge: float) -> None:
         """Ground, rules and buildings behind the pavement."""
@@ -339,7 +237,10 @@ class _Street:
         a, b = (span[0] + 9, span[0] + 19), (side * (edge + 6), side * (edge + 13))
         for kind, grow, z in (("island", 0.5, self.scene.kerb + 0.3), ("water", 0.0, 0.05)):
             along, lateral = (a[0] - grow, a[1] + grow), (b[0] - side * grow, b[1] + side * grow)
-            x, y = np.pad(np.linspace(*along, 4), 1, "edge"), np.pad(np.linspace(*lateral, 4), 1, "edge")
+            x, y = (
+                np.pad(np.linspace(*along, 4), 1, "edge"),
+                np.pad(np.linspace(*lateral, 4), 1, "edge"),
+            )
             high = np.full((6, 6), z + 0.35 if kind == "water" else z)
             high[[0, -1]] = high[:, [0, -1]] = 0.0
             x, y = np.broadcast_to(x[:, None], (6, 6)), np.broadcast_to(y, (6, 6))
@@ -347,7 +248,7 @@ class _Street:
 
     def buildings(self, rng, name: str, span, side: int, front: float) -> None:
         """A row of buildings that look at the road."""
-        draw = {"house": assets.house, "office building": assets.office, "hall": assets.hall}[name]
+        draw = FRONTS[name]
         at = span[0] + 0.2
         while span[1] - at > 7:
             left = span[1] - at - 0.2
@@ -364,7 +265,7 @@ class _Street:
             turn = np.pi if side > 0 else 0.0
             at = span[1] - 2 if side > 0 else span[0] + 2
             place = self.scene.pose(at, side * (edge + rng.uniform(36, 42)), 0, turn)
-            self.mesh.place("manmade", assets.office(rng, rng.uniform(12, 22)), place)
+            self.mesh.place("manmade", buildings.office(rng, rng.uniform(12, 22)), place)
 
     # --- objects --------------------------------------------------------------------------------
 
@@ -392,13 +293,11 @@ class _Street:
             }[rule.heading]
             if name == "person" and rule.heading == "along":
                 turn += own.choice([0, np.pi])
-            x, y, z, yaw = scene.pose(along, lateral, height, turn)
-            self.put(own, name, (x, y, z, 0.0), yaw, f"{track}-{number}")
+            self.put(own, name, scene.pose(along, lateral, height, turn), f"{track}-{number}")
 
-    def put(self, rng, name: str, place, turn: float, track: str, speed: float = 0.0) -> None:
+    def put(self, rng, name: str, pose, track: str, speed=0.0) -> None:
         """Build an asset and put it somewhere, with a name and an identity if it is an object."""
         full, asset, parts = assets.make(name, rng)
-        pose = (*place[:3], place[3] + turn)
         if asset.category:
             self.mesh.place_thing(asset.label, parts, pose, full, asset.category, track, speed)
         else:
@@ -412,7 +311,7 @@ class _Street:
         bikes = scene.half - KERBSIDE - 0.5
         paths = [(lateral, -side * (scene.speed if side < 0 else 9.0), 17, TRAFFIC)
                  for lateral, side in lanes]  # fmt: skip
-        paths += [(s * bikes, -s * 4.0, 27, ("cyclist",)) for s in (-1, 1)]
+        paths += [(s * bikes, -s * 4.0, 17, ("cyclist",)) for s in (-1, 1)]
         phases = np.random.default_rng((*scene.seed, 2)).uniform(0, 220, len(paths))
         for number, (lateral, speed, gap, names) in enumerate(paths):
             for slot in range(int(220 // gap)):
@@ -425,4 +324,4 @@ class _Street:
                     continue
                 place = scene.pose(ego + away, lateral, 0, np.pi if lateral > 0 else 0.0)
                 track = f"{scene.seed[0]}-{scene.seed[1]}-t{number}-{slot}-{int(lap)}"
-                self.put(rng, str(rng.choice(names)), place[:3] + (0.0,), place[3], track, abs(speed))
+                self.put(rng, str(rng.choice(names)), place, track, abs(speed))

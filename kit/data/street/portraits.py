@@ -1,0 +1,113 @@
+"""A thing of the street alone, from several sides: what a word of the catalogue looks like."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from kit.data.classes import NUSCENES
+from kit.data.street.assets import ASSETS, make
+from kit.data.street.camera import render
+from kit.data.street.shapes import Mesh, Part, box
+from kit.data.street.sky import Weather, draw_weather
+from kit.data.street.textures import PAINTERS
+from kit.data.street.world import Scene, build
+
+AHEAD = 14.0  # metres along the street where a thing is put
+
+
+class Portraits(NamedTuple):
+    """V pictures of one thing.
+
+    Attributes:
+        name: in full, e.g. "red car".
+        images: (V, H, W, 3) uint8. masks: (V, H, W) where the thing is.
+    """
+
+    name: str
+    images: UInt8[np.ndarray, "V H W 3"]
+    masks: Bool[np.ndarray, "V H W"]
+
+
+def portraits(
+    name: str,
+    views: int = 4,
+    image_size: tuple[int, int] = (224, 224),
+    background: str = "plain",
+    seed: int = 0,
+    weather: Weather | None = None,
+) -> Portraits:
+    """Look at one thing from all around.
+
+    Args:
+        name: of the catalogue, with or without a colour: "traffic cone", "red car".
+        views: how many sides, evenly spaced.
+        image_size: (height, width) in pixels.
+        background: "plain" (asphalt and sky) or "street" (a street without traffic).
+        seed: of the thing's own shape and colour, of the street and the weather.
+        weather: None draws one.
+
+    Raises:
+        ValueError: no such name or background, or less than one view.
+    """
+    if views < 1 or min(image_size) < 1:
+        raise ValueError(f"expected at least one view and pixel, got {views} and {image_size}")
+    if background not in ("plain", "street"):
+        raise ValueError(f'background must be "plain" or "street", got {background!r}')
+    rng = np.random.default_rng((seed, *name.encode()))
+    full, _, parts = make(name, rng)
+    weather = weather or draw_weather(rng)
+    scene = Scene(seed, int(rng.integers(1000)))
+    pose = scene.pose(AHEAD, 0.0) if background == "street" else (0.0, 0.0, 0.0, 0.0)
+    put = partial(_put, full=full, parts=parts, pose=pose)
+    mesh = build(scene, 0.0, 0.0, put) if background == "street" else _plain(put)
+    eyes = [_look_at(mesh, 2 * np.pi * (view + 0.3) / views) for view in range(views)]
+    K = _intrinsics(image_size)
+    pictures = [render(mesh, weather, eye, K, image_size, rng) for eye in eyes]
+    thing = len(mesh.things) - 1
+    masks = [(p.part >= 0) & (mesh.thing[p.part] == thing) for p in pictures]
+    return Portraits(full, np.stack([p.pixels for p in pictures]), np.stack(masks))
+
+
+def names() -> tuple[str, ...]:
+    """Everything that can be looked at."""
+    return tuple(ASSETS)
+
+
+def _put(mesh: Mesh, full: str, parts: list[Part], pose) -> None:
+    mesh.place_thing("manmade", parts, pose, full, "", full)
+
+
+def _plain(put) -> Mesh:
+    mesh = Mesh(NUSCENES.names, PAINTERS)
+    ground = Part(box(300.0, 300.0, 0.1, -0.1), "lot", (0.4, 0.4, 0.4))
+    mesh.place("driveable_surface", [ground], (0, 0, 0, 0))
+    put(mesh)
+    return mesh.finish()
+
+
+def _intrinsics(image_size) -> Float[np.ndarray, "3 3"]:
+    height, width = image_size
+    focal = 1.1 * min(image_size)
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+
+
+def _look_at(mesh: Mesh, turn: float) -> Float[np.ndarray, "4 4"]:
+    """Pose of a camera at a person's height that sees the last thing whole."""
+    thing = mesh.things[-1]
+    x, y, z, yaw = thing.pose
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    middle = (thing.low + thing.high) / 2
+    centre = np.array([cos * middle[0] - sin * middle[1] + x, sin * middle[0] + cos * middle[1] + y,
+                       middle[2] + z])  # fmt: skip
+    radius = np.linalg.norm(thing.high - thing.low) / 2
+    away = 2.3 * radius + 0.4
+    height = np.clip(centre[2] + 0.3 * away, 0.5, 1.8)
+    eye = np.array([centre[0] + away * np.cos(turn), centre[1] + away * np.sin(turn), height])
+    forward = (centre - eye) / np.linalg.norm(centre - eye)
+    right = np.cross(forward, (0, 0, 1.0))
+    right /= np.linalg.norm(right)
+    T = np.eye(4)
+    T[:3] = np.column_stack([right, np.cross(forward, right), forward, eye])
+    return T
