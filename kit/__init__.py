@@ -37,6 +37,8 @@ _HOME = {
     "linear_probe": "kit.probe",
     "load_student": "kit.student",
     "open_dataset": "kit.data",
+    "pretrained": "kit.student.pretrained",
+    "pretrained_figures": "kit.student.pretrained",
     "prepare_scan": "kit.student.inputs",
     "project_points": "kit.projection",
     "save_student": "kit.student",

@@ -43,6 +43,20 @@ def _parser() -> argparse.ArgumentParser:
     features.add_argument("--checkpoint", type=Path, required=True, help="student.safetensors")
     features.add_argument("--out", type=Path, required=True, help="folder for the features")
 
+    street = _command(
+        commands, "street", _street, "write a simulated street as a nuScenes dataroot"
+    )
+    street.add_argument(
+        "--out", type=Path, required=True, help="folder; an interrupted run goes on"
+    )
+    street.add_argument("--scenes", type=int, default=4, help="pieces of street")
+    street.add_argument("--keyframes", type=int, default=3, help="of each, half a second apart")
+    street.add_argument(
+        "--sensor", default="nuscenes", help="nuscenes (default), pandaset or kitti"
+    )
+    street.add_argument("--image-size", default="native", help="native (default) or HEIGHTxWIDTH")
+    street.add_argument("--seed", type=int, default=0, help="of everything drawn at random")
+
     bench = _command(commands, "bench", _bench, "measure; prints a table, writes JSON")
     bench.add_argument("name", help="what to measure; a wrong name lists what there is")
     bench.add_argument("--data", help="the root of a data set; the street by default")
@@ -99,6 +113,7 @@ def _distill(options: argparse.Namespace) -> None:
 
     config = _demo_config(options)
     dataset = open_dataset(config.data)
+    dataset.prepare()
     parts = split(dataset)
     teacher = Teacher(config.teacher, weights=config.weights)
     changes = {"precision": options.precision, "num_workers": options.num_workers}
@@ -115,6 +130,27 @@ def _bench(options: argparse.Namespace) -> None:
     from kit import bench
 
     bench.run(options.name, options.data, options.out)
+
+
+def _street(options: argparse.Namespace) -> None:
+    from kit.data.street import Street
+    from kit.data.street.dataroot import write_dataroot
+
+    size = _image_size(options.image_size)
+    street = Street(options.scenes, options.keyframes, size, options.seed, options.sensor)
+    write_dataroot(street, options.out)
+
+
+def _image_size(text: str) -> tuple[int, int] | None:
+    if text == "native":
+        return None
+    try:
+        height, width = map(int, text.lower().split("x"))
+    except ValueError:
+        raise ValueError(
+            f"--image-size must be native or HEIGHTxWIDTH such as 448x896, got {text}"
+        ) from None
+    return height, width
 
 
 if __name__ == "__main__":

@@ -78,10 +78,11 @@ def demo(config: DemoConfig, out: str | Path, say: Callable[[str], None] = print
     began, out = time.perf_counter(), Path(out)
     dataset = open_dataset(config.data)
     say(repr(dataset))
+    dataset.prepare()
     parts = split(dataset)
     say(f"split: {parts.rule}")
     teacher = Teacher(config.teacher, weights=config.weights)
-    untrained, cache = _student(config, teacher), store.FeatureCache()
+    untrained, cache = untrained_student(config, teacher), store.FeatureCache()
     run = learn(config, out, dataset, parts, teacher, cache)
 
     sources = {
@@ -132,14 +133,15 @@ def learn(
     settings = DistillConfig(
         steps=config.steps, batch_size=config.batch_size, lr=config.lr, seed=config.seed, **changes
     )
-    student = _student(config, teacher)
+    student = untrained_student(config, teacher)
     run = distill(dataset, teacher, student, settings, keyframes=parts.train, out=out, cache=cache)
     if not run.finished:
         raise KeyboardInterrupt("the distillation was interrupted; run the same command to go on")
     return run
 
 
-def _student(config: DemoConfig, teacher: Teacher) -> torch.nn.Module:
+def untrained_student(config: DemoConfig, teacher: Teacher) -> torch.nn.Module:
+    """The student of the main job as it is before it learns."""
     return build_student(
         config.student,
         teacher.dim,

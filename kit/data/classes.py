@@ -135,6 +135,7 @@ _CLASS_OF_CATEGORY = {
     "static.vegetation": "vegetation",
     "vehicle.ego": None,
 }
+CATEGORIES = tuple(_CLASS_OF_CATEGORY)  # by raw id
 
 
 def nuscenes_classes(index_of_category: Mapping[str, int]) -> ClassMap:

@@ -5,7 +5,7 @@ counted; what is there but broken is an error that names the file.
 """
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import SupportsIndex
@@ -97,6 +97,9 @@ class NuScenesFolder:
         self.has_labels = self.num_missing_labels < len(labels)
         self.tokens = [record.lidar.token for record in self._records]
         self.scenes = [record.scene for record in self._records]
+
+    def prepare(self, keyframes: Sequence[int] | None = None) -> None:
+        """Nothing: everything is on disk."""
 
     def __len__(self) -> int:
         return len(self._records)

@@ -20,7 +20,6 @@ from tqdm.auto import tqdm
 from kit.data.classes import NUSCENES
 from kit.data.keyframe import Camera, Keyframe
 from kit.data.street.moment import (
-    MAP_ORIGIN,
     SECONDS,
     Moment,
     boxes,
@@ -57,8 +56,8 @@ class Street:
 
     def __init__(
         self,
-        num_scenes: int = 8,
-        keyframes_per_scene: int = 3,
+        num_scenes: int = 12,
+        keyframes_per_scene: int = 2,
         image_size: tuple[int, int] | None = (448, 896),
         seed: int = 0,
         sensor: str | Rig = "nuscenes",
@@ -84,7 +83,7 @@ class Street:
         self.scenes = [f"{prefix}-s{s:03d}" for s, _ in numbers]
         self.tokens = [f"{prefix}-s{s:03d}-k{k:02d}" for s, k in numbers]
         rest = (self.rig, self.image_size, weather, density)
-        self._moments = [Moment(seed, s, k, *rest) for s, k in numbers]
+        self.moments = [Moment(seed, s, k, *rest) for s, k in numbers]
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -102,10 +101,9 @@ class Street:
         """One keyframe; rendered first, with a note, if the cache does not hold it."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"keyframe {index} of a street with {len(self)} keyframes")
-        moment = self._moments[index]
+        moment = self.moments[index]
         tensors = _observed(moment)
-        T_global_lidar = moment.T_world_lidar()[0]
-        T_global_lidar[:3, 3] += MAP_ORIGIN
+        T_global_lidar = moment.T_global_ego(0.0) @ self.rig.T_ego_lidar
         return Keyframe(
             token=self.tokens[index],
             scene=self.scenes[index],
@@ -125,10 +123,14 @@ class Street:
             ),
         )
 
+    def recipe(self) -> str:
+        """Everything that the keyframes' content depends on."""
+        return "\n".join(_key(moment) for moment in self.moments)
+
     def prepare(self, keyframes: Sequence[int] | None = None) -> None:
         """Render all keyframes (or these) that the cache does not hold, on all cores."""
         chosen = range(len(self)) if keyframes is None else keyframes
-        missing = [m for m in (self._moments[i] for i in chosen) if not _is_kept(m)]
+        missing = [m for m in (self.moments[i] for i in chosen) if not _is_kept(m)]
         if not missing:
             return
         processes = min(num_cores(), len(missing), 8)
@@ -197,9 +199,13 @@ def _key(moment: Moment) -> str:
     return f"street {_version()} {moment!r}"
 
 
+_WRITERS = ("dataroot", "dataroot_tables")
+
+
 @cache
 def _version() -> str:
-    """A hash of this package's code and of what draws its numbers: other code, other pictures."""
+    """A hash of the code that makes pictures and of what draws its numbers."""
     files = sorted(Path(__file__).parent.glob("*.py"))
+    files = [file for file in files if file.stem not in ("__init__", "portraits", *_WRITERS)]
     code = b"".join(file.read_bytes() for file in files)
     return hashlib.sha256(code + np.__version__.encode()).hexdigest()[:16]

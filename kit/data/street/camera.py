@@ -15,7 +15,7 @@ from kit.data.street.textures import PAINTERS
 
 CORNERS = np.array([(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)])
 NEAR_LIGHT = 5.0  # metres in which things keep the sky's light from each other
-AMBIENT_RAYS, TILE = 4, 5  # rays a pixel; pixels across after which their directions repeat
+AMBIENT_RAYS, TILE = 3, 5  # rays a pixel; pixels across after which their directions repeat
 
 
 class Hits(NamedTuple):
@@ -154,7 +154,7 @@ def _parts(mesh: Mesh, hits: Hits) -> np.ndarray:
 
 
 def _rough(light, part, image_size) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels with a neighbour of another part, and of the same part but 6 % of white apart."""
+    """Pixels with a neighbour of another part, and of the same part but 8 % of white apart."""
     tone = np.sqrt(light.mean(1) / (light.mean(1) + 1)).reshape(image_size)
     part, edge, busy = (
         part.reshape(image_size),
@@ -163,7 +163,7 @@ def _rough(light, part, image_size) -> tuple[np.ndarray, np.ndarray]:
     )
     for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
         differs = part[a] != part[b]
-        apart = (np.abs(tone[a] - tone[b]) > 0.06) & ~differs
+        apart = (np.abs(tone[a] - tone[b]) > 0.08) & ~differs
         for mask, step in ((edge, differs), (busy, apart)):
             mask[a] |= step
             mask[b] |= step

@@ -1,9 +1,11 @@
 """What stands on a street: works, signs, lamps, fences; metres, x towards who looks at it."""
 
+from functools import cache
+
 import numpy as np
 
 from kit.data.street.colours import COLOURS, WALLS
-from kit.data.street.shapes import Part, blob, box, lathe, loft, moved, stack, tube
+from kit.data.street.shapes import Part, Shape, blob, box, join, lathe, loft, moved, stack, tube
 
 
 def traffic_cone(rng, colour) -> list[Part]:
@@ -117,12 +119,16 @@ def billboard(rng, colour) -> list[Part]:
     return [*parts, Part(box(0.3, 6, 3, z), "print", (0, 0, 0), (rng.random(), z, 3.0))]
 
 
+@cache
+def _railings(tall: float) -> Shape:
+    bars = [moved(box(0.025, 0.025, tall), x) for x in np.arange(-0.95, 1, 0.16)]
+    return join([*bars, *(box(2.0, 0.04, 0.05, z) for z in (0.15, tall - 0.15))])
+
+
 def fence(rng, colour) -> list[Part]:
     """Two metres of railings."""
-    iron, tall = np.full(3, rng.choice([0.03, 0.3])), rng.uniform(1.3, 2.1)
-    bars = [moved(box(0.025, 0.025, tall), x) for x in np.arange(-0.95, 1, 0.16)]
-    rails = [box(2.0, 0.04, 0.05, z) for z in (0.15, tall - 0.15)]
-    return [Part(shape, "plain", iron) for shape in bars + rails]
+    iron = np.full(3, rng.choice([0.03, 0.3]))
+    return [Part(_railings(float(rng.choice([1.3, 1.7, 2.1]))), "plain", iron)]
 
 
 def garden_wall(rng, colour) -> list[Part]:

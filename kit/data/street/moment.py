@@ -5,6 +5,7 @@
 
 import io
 import json
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -61,6 +62,12 @@ class Moment:
         T[:, 0, 3], T[:, 1, 3] = x, y
         return T
 
+    def T_global_ego(self, delay: float) -> Float[np.ndarray, "4 4"]:
+        """Pose of the car on the map, `delay` seconds after the keyframe's time stamp."""
+        T = self.T_world_ego(np.array([delay]))[0]
+        T[:3, 3] += MAP_ORIGIN
+        return T
+
     def T_world_lidar(self, delays=np.zeros(1)) -> Float[np.ndarray, "A 4 4"]:  # noqa: B008
         return self.T_world_ego(delays) @ self.rig.T_ego_lidar
 
@@ -88,7 +95,7 @@ def observe(moment: Moment) -> dict[str, Tensor]:
         "objects": mesh.thing[scan.part].astype(np.int32),
         "boxes": np.frombuffer(json.dumps([_plain(t) for t in mesh.things]).encode(), np.uint8),
     }
-    with ThreadPoolExecutor(2) as pool:  # numpy and Open3D leave Python's lock while they work
+    with ThreadPoolExecutor(3) as pool:  # numpy and Open3D leave Python's lock while they work
         looks = pool.map(lambda name: _look(moment, mesh, scan, name), moment.rig.cameras)
         for name, look in zip(moment.rig.cameras, looks, strict=True):
             tensors |= {f"{key} {name}": value for key, value in look.items()}
@@ -131,7 +138,7 @@ def _hidden(mesh: Mesh, scan: lidar.Scan, T_world_cam, K, size) -> np.ndarray:
 
 def _png(pixels: np.ndarray) -> np.ndarray:
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "png", compress_level=1)
+    Image.fromarray(pixels).save(file, "png", compress_level=1, compress_type=zlib.Z_RLE)
     return np.frombuffer(file.getvalue(), np.uint8)
 
 

@@ -1,9 +1,11 @@
 """People, on foot and on two wheels; x forward, y left, z up, metres, feet at z = 0."""
 
+from functools import cache
+
 import numpy as np
 
 from kit.data.street.colours import COLOURS
-from kit.data.street.shapes import Part, blob, box, extrude, lathe, moved, tube
+from kit.data.street.shapes import Part, Shape, blob, box, extrude, join, lathe, moved, tube
 
 SKINS = ((0.78, 0.57, 0.45), (0.5, 0.33, 0.24), (0.32, 0.2, 0.15))
 
@@ -67,32 +69,40 @@ def worker(rng, colour) -> list[Part]:
     return parts
 
 
-def _spoked(x: float, radius: float, thick: float) -> list[Part]:
-    """A bicycle's wheel: a tyre, and a few spokes."""
+@cache
+def _bicycle_shapes() -> tuple[Shape, Shape, Shape, Shape]:
+    """Tyres, spokes, frame and handlebar: all bicycles are of one size."""
+    tyres, spokes, radius = [], [], 0.34
     turn = np.linspace(0, 2 * np.pi, 19)
-    path = np.stack([x + radius * np.cos(turn), 0 * turn, radius + radius * np.sin(turn)], 1)
-    parts = [Part(tube(path, thick, 5), "plain", (0.04, 0.04, 0.04))]
-    for angle in np.pi * np.arange(7) / 7:
-        spoke = radius * np.array((np.cos(angle), 0, np.sin(angle)))
+    for x in (-0.52, 0.54):
+        ring = [x + radius * np.cos(turn), 0 * turn, radius + radius * np.sin(turn)]
+        tyres.append(tube(np.stack(ring, 1), 0.028, 5))
         hub = np.array((x, 0, radius))
-        parts.append(Part(tube([hub - spoke, hub + spoke], 0.008, 3), "plain", (0.5, 0.5, 0.5)))
-    return parts
-
-
-def bicycle(rng, colour) -> list[Part]:
-    """A bicycle alone: two wheels, a frame of tubes, saddle, handlebar."""
+        for angle in np.pi * np.arange(7) / 7:
+            spoke = radius * np.array((np.cos(angle), 0, np.sin(angle)))
+            spokes.append(tube([hub - spoke, hub + spoke], 0.008, 3))
     bars = [
         [(-0.52, 0, 0.34), (-0.08, 0, 0.3), (0.36, 0, 0.82)],
         [(-0.52, 0, 0.34), (-0.22, 0, 0.82), (0.36, 0, 0.86)],
         [(-0.08, 0, 0.3), (-0.24, 0, 0.95)],
         [(0.54, 0, 0.34), (0.34, 0, 1.02)],
     ]
-    parts = [*_spoked(-0.52, 0.34, 0.028), *_spoked(0.54, 0.34, 0.028)]
-    parts += [Part(tube(bar, 0.028, 5), "plain", colour) for bar in bars]
     handle = [(0.3, -0.28, 1.04), (0.36, -0.1, 1.02), (0.36, 0.1, 1.02), (0.3, 0.28, 1.04)]
+    frame = join(tube(bar, 0.028, 5) for bar in bars)
+    return join(tyres), join(spokes), frame, tube(handle, 0.016, 5)
+
+
+def bicycle(rng, colour) -> list[Part]:
+    """A bicycle alone: two wheels, a frame of tubes, saddle, handlebar."""
+    tyres, spokes, frame, handle = _bicycle_shapes()
     saddle = moved(blob(rng, (0.14, 0.07, 0.04), 0, 5), -0.26, 0, 0.97)
-    parts.append(Part(saddle, "plain", (0.05, 0.05, 0.05)))
-    return [*parts, Part(tube(handle, 0.016, 5), "plain", (0.1, 0.1, 0.1))]
+    return [
+        Part(tyres, "plain", (0.04, 0.04, 0.04)),
+        Part(spokes, "plain", (0.5, 0.5, 0.5)),
+        Part(frame, "plain", colour),
+        Part(saddle, "plain", (0.05, 0.05, 0.05)),
+        Part(handle, "plain", (0.1, 0.1, 0.1)),
+    ]
 
 
 def cyclist(rng, colour) -> list[Part]:

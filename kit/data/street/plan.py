@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from kit.data.street import buildings
 
-BLOCK, REACH = 28.0, 112.0  # metres with the same random numbers; metres built around the car
-LANE = 3.3  # metres
+BLOCK, REACH = 28.0, 98.0  # metres with the same random numbers; metres built around the car
+LANE = 3.5  # metres
 PLOT_DEPTH = 42.0
 
 
@@ -110,7 +110,7 @@ KERBSIDES = {
         Rule(("person",), (-1.8, -0.6), 2.6, 0.45, "any", 0.6),
     ),
     "loading": (
-        Rule(("trailer",), (1.3, 1.4), 14.0, 0.7, jitter=0.03),
+        Rule(("trailer",), (1.3, 1.35), 28.0, 0.9, jitter=0.2),
         Rule(("traffic cone", "person"), (0.5, 2.5), 9.0, 0.5, "any"),
     ),
     "two wheels": (

@@ -4,7 +4,9 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from kit.data.classes import NUSCENES
 from kit.data.street.assets import ASSETS, make
@@ -22,12 +24,12 @@ class Portraits(NamedTuple):
 
     Attributes:
         name: in full, e.g. "red car".
-        images: (V, H, W, 3) uint8. masks: (V, H, W) where the thing is.
+        images: (V, 3, H, W) in [0, 1]. masks: (V, H, W) where the thing is.
     """
 
     name: str
-    images: UInt8[np.ndarray, "V H W 3"]
-    masks: Bool[np.ndarray, "V H W"]
+    images: Float[Tensor, "V 3 H W"]
+    masks: Bool[Tensor, "V H W"]
 
 
 def portraits(
@@ -66,8 +68,9 @@ def portraits(
     K = _intrinsics(image_size)
     pictures = [render(mesh, weather, eye, K, image_size, rng) for eye in eyes]
     thing = len(mesh.things) - 1
-    masks = [(p.part >= 0) & (mesh.thing[p.part] == thing) for p in pictures]
-    return Portraits(full, np.stack([p.pixels for p in pictures]), np.stack(masks))
+    masks = np.stack([(p.part >= 0) & (mesh.thing[p.part] == thing) for p in pictures])
+    images = torch.from_numpy(np.stack([p.pixels for p in pictures])).permute(0, 3, 1, 2)
+    return Portraits(full, images.float() / 255, torch.from_numpy(masks))
 
 
 def names() -> tuple[str, ...]:

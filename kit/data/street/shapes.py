@@ -4,6 +4,7 @@ A shape is `(vertices (V, 3), triangles (F, 3))` in its object's own frame: x fo
 metres. Nearly everything is a loft: a skin over a row of rings, open or closed at the ends.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -135,6 +136,15 @@ def leaves(rng: np.random.Generator, half_axes, count: int, leaf) -> Shape:
 def outward(shape: Shape, centre, half_axes) -> Float[np.ndarray, "V 3"]:
     """Unit normals of an ellipsoid at a shape's vertices: loose leaves lit as one round crown."""
     return _unit((shape[0] - centre) / np.square(half_axes))
+
+
+def join(shapes: Iterable[Shape]) -> Shape:
+    """Several shapes as one, for what looks alike."""
+    vertices, triangles = zip(*shapes, strict=True)
+    start = np.cumsum([0, *(len(v) for v in vertices[:-1])])
+    return np.concatenate(vertices), np.concatenate(
+        [t + s for t, s in zip(triangles, start, strict=True)]
+    )
 
 
 def moved(shape: Shape, x=0.0, y=0.0, z=0.0) -> Shape:

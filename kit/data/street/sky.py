@@ -71,17 +71,21 @@ class Weather:
     def sky(self, rays: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
         """Brightness of the sky along unit rays: blue overhead, pale below, clouds, the sun."""
         up = np.clip(rays[:, 2:], 0.0, 1)
-        high = np.array([0.22, 0.42, 0.9], np.float32) * (1 - 0.6 * self.clouds) + 0.3 * self.clouds
+        blue = np.array([0.22, 0.42, 0.9], np.float32)
+        high = blue * (1 - 0.6 * self.clouds) + 0.3 * self.clouds
         pale = np.array([0.95, 1.02, 1.1], np.float32)
         colour = pale + (high - pale) * np.sqrt(up)
-        plane = rays[:, :2] / (up + 0.12) * 40 + (37 * self.sun_azimuth, 11 * self.sun_elevation)
+        drift = np.array([37 * self.sun_azimuth, 11 * self.sun_elevation], np.float32)
+        plane = rays[:, :2] / (up + 0.12) * 40 + drift
         cover = look_up(*plane.T)[:, None] * 0.5 + 2.6 * self.clouds - 1.3
         cloud = np.clip(1.6 * cover + 0.5, 0, 1) * np.clip(6 * up, 0, 1)
         grey = 1.25 - 0.45 * self.clouds - 0.12 * np.clip(cover, 0, 2)
         colour = colour + cloud * (grey - colour)
-        toward = np.clip(rays @ self.to_sun, 0, 1)[:, None]
-        glow = self.sun * (0.5 * toward**12 + 2.5 * toward**200 + 30 * (toward > 0.9996))
-        return ((colour + glow * (1 - 0.7 * cloud)) * self._tint()).astype(np.float32)
+        toward = (rays @ self.to_sun)[:, None]
+        near = np.exp(12 * (toward - 1))
+        glow = self.sun * (0.5 * near + 2.5 * np.exp(200 * (toward - 1)) + 30 * (toward > 0.9996))
+        tint = self._tint().astype(np.float32)
+        return ((colour + glow * (1 - 0.7 * cloud)) * tint).astype(np.float32)
 
 
 def draw_weather(rng: np.random.Generator) -> Weather:

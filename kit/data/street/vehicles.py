@@ -3,10 +3,25 @@
 x forward, y left, z up, metres; the origin is on the ground in the middle.
 """
 
+from functools import cache
+
 import numpy as np
 
 from kit.data.street.colours import COLOURS
-from kit.data.street.shapes import Part, blob, box, extrude, lathe, loft, moved, stack, tube, turned
+from kit.data.street.shapes import (
+    Part,
+    Shape,
+    blob,
+    box,
+    extrude,
+    join,
+    lathe,
+    loft,
+    moved,
+    stack,
+    tube,
+    turned,
+)
 
 # length, width, height, belt, hood, and along the length (0 rear, 1 front): where the cabin's glass
 # begins and ends at the belt, where its roof does; height of the rear deck above the belt.
@@ -81,19 +96,28 @@ def pickup(rng, colour) -> list[Part]:
     return _body(rng, colour, "pickup")
 
 
-def _wheels(axles, track: float, radius: float, wide: float = 0.22) -> list[Part]:
-    """Two tyres on every axle, a little proud of the body."""
+@cache
+def _tyre(radius: float, wide: float) -> tuple[Shape, Shape]:
+    """A tyre and the disc in it, for the left side."""
     profile = np.array([(0.2, -0.5), (0.9, -0.5), (1, -0.3), (1, 0.3), (0.9, 0.5), (0.2, 0.5)])
-    ring = lathe(profile * (radius, wide), 16, "y")
-    disc = lathe(np.array([(0.0, 0.44), (0.88, 0.46), (0.9, 0.4)]) * (radius, wide), 16, "y")
-    parts = []
-    for x in axles:
-        for side in (-1, 1):
-            y, style = side * (track / 2 - wide / 2 + 0.02), (x, radius, radius)
-            face = disc[0] * (1, side, 1), disc[1]
-            for shape in (ring, face):
-                parts.append(Part(moved(shape, x, y, radius), "tyre", (0, 0, 0), style))
-    return parts
+    disc = np.array([(0.0, 0.44), (0.88, 0.46), (0.9, 0.4)])
+    size = (radius, wide)
+    return lathe(profile * size, 16, "y"), lathe(disc * size, 16, "y")
+
+
+def _wheels(axles, track, radius: float, wide: float = 0.22) -> list[Part]:
+    """Two tyres on every axle, a little proud of the body."""
+    tyre, disc = _tyre(radius, wide)
+    y = track / 2 - wide / 2 + 0.02
+    pair = join(
+        [moved(tyre, 0, y), moved(tyre, 0, -y), moved(disc, 0, y), _mirrored(moved(disc, 0, y))]
+    )
+    style = [(x, radius, radius) for x in axles]
+    return [Part(moved(pair, s[0], 0, radius), "tyre", (0, 0, 0), s) for s in style]
+
+
+def _mirrored(shape: Shape) -> Shape:
+    return shape[0] * (1, -1, 1), shape[1]
 
 
 # --- larger vehicles ----------------------------------------------------------------------------

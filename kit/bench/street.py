@@ -1,0 +1,155 @@
+"""Is the street worth learning from? How fast it is made, what is learned on it, what carries over.
+
+`--data` names a real recording with labels: a probe fitted on the street alone is read off there,
+and a student distilled on the street alone is probed there.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+from kit.bench import Row, peak_memory
+from kit.bench.distill import probe_rows
+from kit.data import open_dataset
+from kit.data.keyframe import Dataset, Keyframe
+from kit.data.split import split
+from kit.data.street import Street, moment
+from kit.demo import DemoConfig, demo, untrained_student
+from kit.evaluate import (
+    labelled_features,
+    position_source,
+    probe_source,
+    seen_points,
+    student_source,
+    teacher_source,
+)
+from kit.probe import ProbeConfig, ProbeResult, linear_probe, score_head
+from kit.projection import find_pairs
+from kit.store import FeatureCache
+from kit.student import load_student
+from kit.teacher import Teacher
+
+# Many short scenes: what a probe needs is variety.
+WIDE = {"num_scenes": 40, "keyframes_per_scene": 1}
+# A strong pull to zero keeps a probe from leaning on what is special to the simulation.
+CALM = ProbeConfig(steps=600, lr=1e-2, weight_decay=1.0)
+
+
+def rows(data: str | None, device: str) -> Iterator[Row]:
+    """Report the street; with `data`, how far it carries."""
+    yield from _rendering()
+    yield Row("classes in the default scenes", len(_classes(Street())), "", "== 16")
+    teacher, cache = Teacher(), FeatureCache()
+    wide = Street(**WIDE)
+    wide.prepare()
+    yield from _within(wide, teacher, cache)
+    with TemporaryDirectory() as folder:
+        config = DemoConfig()
+        metrics = demo(config, folder, say=lambda _: None)
+        yield Row("demo, start to end", metrics["seconds"], "s", "<= 300")
+        for row in probe_rows(metrics["linear_probe"]):
+            wanted = ">= 60" if row.name.endswith("distilled") else None
+            yield replace(row, name=f"demo, {row.name}", reach=wanted)
+        if data:
+            real = open_dataset(data)
+            yield from _probe_carried_over(wide, real, teacher, cache)
+            yield from _student_carried_over(replace(config, data=data), Path(folder), real)
+
+
+def _rendering() -> Iterator[Row]:
+    first = Street().moments[0]
+    began = time.perf_counter()
+    once = moment.observe(first)
+    cold = time.perf_counter() - began
+    began = time.perf_counter()
+    again = moment.observe(first)
+    yield Row("keyframe, first one in a process", cold, "s")
+    yield Row("keyframe: scan and six 448x896 images", time.perf_counter() - began, "s", "<= 4")
+    yield Row("peak memory of it", peak_memory(), "MB", "<= 1500")
+    same = all(torch.equal(value, again[name]) for name, value in once.items())
+    yield Row("same seed, same bytes", int(same), "", "== 1")
+
+
+def _classes(dataset: Dataset) -> set[int]:
+    dataset.prepare()
+    found: set[int] = set()
+    for index in range(len(dataset)):
+        labels = dataset[index].labels
+        found |= set(labels.unique().tolist())
+    return found
+
+
+def unhidden_points(keyframe: Keyframe) -> Tensor:
+    """Rows of the points that some camera really sees: in its view, and behind nothing."""
+    pairs = find_pairs(keyframe.points, keyframe.cameras)
+    seen = torch.zeros(len(keyframe.points), dtype=torch.bool)
+    for name, hidden in keyframe.truth.hidden.items():
+        point = pairs.of_camera(name).point
+        seen[point[~hidden[point]]] = True
+    return seen.nonzero()[:, 0]
+
+
+def _within(wide: Dataset, teacher: Teacher, cache: FeatureCache) -> Iterator[Row]:
+    """Linear probes on held-out scenes of the street."""
+    parts = split(wide)
+    sources = {
+        "teacher": teacher_source(teacher, cache),
+        "random": student_source(untrained_student(DemoConfig(), teacher)),
+        "position": position_source,
+    }
+    for name, source in sources.items():
+        result = probe_source(source, wide, parts.train, parts.held_out, CALM, unhidden_points)
+        wanted = ">= 75" if name == "teacher" else None
+        yield Row(f"street, {name}, points it sees", 100 * result.miou, "% mIoU", wanted)
+        if name == "teacher":
+            yield from _class_rows("street, teacher", result)
+    result = probe_source(sources["teacher"], wide, parts.train, parts.held_out, CALM, seen_points)
+    yield Row("street, teacher, hidden points too", 100 * result.miou, "% mIoU")
+
+
+def _class_rows(title: str, result: ProbeResult) -> Iterator[Row]:
+    for name, iou in result.iou.items():
+        if iou is not None:
+            yield Row(f"{title}, {name}", 100 * iou, "% IoU")
+
+
+def _probe_carried_over(
+    wide: Dataset, real: Dataset, teacher: Teacher, cache: FeatureCache
+) -> Iterator[Row]:
+    """A probe of the teacher fitted on the street alone, read off on all real keyframes."""
+    source = teacher_source(teacher, cache)
+    learned = labelled_features(source, wide, range(len(wide)), CALM, unhidden_points)
+    head = linear_probe(learned, [], real.classes, CALM).head
+    result = score_head(head, _labelled_keyframes(real, source), real.classes)
+    yield Row(f"street to {real.name}, teacher", 100 * result.miou, "% mIoU", ">= 28")
+    yield from _class_rows(f"street to {real.name}", result)
+
+
+def _labelled_keyframes(dataset: Dataset, source) -> Iterator[tuple[Tensor, Tensor]]:
+    for index in range(len(dataset)):
+        keyframe = dataset[index]
+        points, feat = source(keyframe)
+        yield feat, keyframe.labels[points]
+
+
+def _student_carried_over(config: DemoConfig, street_run: Path, real: Dataset) -> Iterator[Row]:
+    """Students probed on the real data: distilled on the street, on that data, and not at all."""
+    parts = split(real)
+    with TemporaryDirectory() as folder:
+        metrics = demo(config, folder, say=lambda _: None)
+    yield from _named(metrics, real.name)
+    student = student_source(load_student(street_run / "student.safetensors"))
+    settings = ProbeConfig(steps=config.probe_steps, seed=config.seed)
+    result = probe_source(student, real, parts.train, parts.held_out, settings, seen_points)
+    yield Row(f"{real.name}, student of the street", 100 * result.miou, "% mIoU")
+
+
+def _named(metrics: dict, name: str) -> Iterator[Row]:
+    words = {"random": "random student", "distilled": f"student of {name}", "teacher": "teacher"}
+    for source, title in words.items():
+        yield Row(f"{name}, {title}", 100 * metrics["linear_probe"][source]["miou"], "% mIoU")
