@@ -35,7 +35,7 @@ from kit.student import load_student
 from kit.teacher import Teacher
 
 # Many short scenes: what a probe needs is variety.
-WIDE = {"num_scenes": 40, "keyframes_per_scene": 1}
+WIDE = {"num_scenes": 60, "keyframes_per_scene": 1}
 # A strong pull to zero keeps a probe from leaning on what is special to the simulation.
 CALM = ProbeConfig(steps=600, lr=1e-2, weight_decay=1.0)
 

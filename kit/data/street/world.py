@@ -93,13 +93,13 @@ def build(scene: Scene, time: float, density: float = 1.0, add: Callable | None 
         density: of everything that can move away; 0 leaves an empty street.
         add: is given the mesh at last, to place more in it.
     """
-    street = _Street(scene, scene.speed * time, density)
+    street = _Street(scene, time, density)
     fields = Part(box(900.0, 900.0, 0.1), "grass", (0.35, 0.4, 0.22))
     street.mesh.place("terrain", [fields], scene.pose(street.ego, 0, -0.5))
     first, last = ((street.ego + reach) // BLOCK for reach in (-REACH, REACH))
     for index in range(int(first), int(last) + 1):
         street.block(index)
-    street.traffic(time)
+    street.traffic()
     if add:
         add(street.mesh)
     return street.mesh.finish()
@@ -108,8 +108,9 @@ def build(scene: Scene, time: float, density: float = 1.0, add: Callable | None 
 class _Street:
     """A street while it is being built."""
 
-    def __init__(self, scene: Scene, ego: float, density: float):
-        self.scene, self.ego, self.density = scene, ego, density
+    def __init__(self, scene: Scene, time: float, density: float):
+        self.scene, self.time, self.density = scene, time, density
+        self.ego = scene.speed * time  # along the road, metres
         self.mesh = Mesh(NUSCENES.names, PAINTERS)
 
     # --- one stretch ----------------------------------------------------------------------------
@@ -291,9 +292,13 @@ class _Street:
                 "road": np.pi if side < 0 else 0.0,
                 "any": own.uniform(0, 2 * np.pi),
             }[rule.heading]
+            speed = 0.0
             if name == "person" and rule.heading == "along":
-                turn += own.choice([0, np.pi])
-            self.put(own, name, scene.pose(along, lateral, height, turn), f"{track}-{number}")
+                way, speed = own.choice([-1, 1]), own.uniform(0.9, 1.6)
+                turn = 0.0 if way > 0 else np.pi
+                along += way * speed * self.time / (1 - scene.curvature * lateral)
+            pose = scene.pose(along, lateral, height, turn)
+            self.put(own, name, pose, f"{track}-{number}", speed)
 
     def put(self, rng, name: str, pose, track: str, speed=0.0) -> None:
         """Build an asset and put it somewhere, with a name and an identity if it is an object."""
@@ -303,7 +308,7 @@ class _Street:
         else:
             self.mesh.place(asset.label, parts, pose)
 
-    def traffic(self, time: float) -> None:
+    def traffic(self) -> None:
         """Cars in all lanes, cyclists beside them; who is 110 m away comes back."""
         scene, ego = self.scene, self.ego
         inner = scene.median / 2 + LANE / 2
@@ -317,11 +322,12 @@ class _Street:
             for slot in range(int(220 // gap)):
                 rng = np.random.default_rng((*scene.seed, 2, number, slot))
                 start = slot * gap + rng.uniform(-2, 2) + phases[number]
-                lap, away = np.divmod(start + speed * time - ego + 110, 220)
+                lap, away = np.divmod(start + speed * self.time - ego + 110, 220)
                 away -= 110
                 same = abs(lateral - scene.lane) < 2
                 if rng.random() > 0.62 * self.density or (same and abs(away) < 13):
                     continue
                 place = scene.pose(ego + away, lateral, 0, np.pi if lateral > 0 else 0.0)
                 track = f"{scene.seed[0]}-{scene.seed[1]}-t{number}-{slot}-{int(lap)}"
-                self.put(rng, str(rng.choice(names)), place, track, abs(speed))
+                really = abs(speed) * (1 - scene.curvature * lateral)  # an outer lane is longer
+                self.put(rng, str(rng.choice(names)), place, track, really)

@@ -223,7 +223,7 @@ def test_objects_lie_in_their_boxes_and_last(keyframes):
         then = second.T_global_lidar @ b.T_lidar_box
         moved.append((a.speed, (then - there)[:3, 3].norm().item()))
     # metres in half a second; an arc is a little longer than its chord
-    assert all(way == pytest.approx(speed / 2, rel=0.05, abs=1e-6) for speed, way in moved)
+    assert all(way == pytest.approx(speed / 2, rel=0.01, abs=1e-6) for speed, way in moved)
     assert any(speed > 3 for speed, _ in moved) and any(speed == 0 for speed, _ in moved)
 
 
