@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     street.add_argument("--image-size", default="native", help="native (default) or HEIGHTxWIDTH")
     street.add_argument("--seed", type=int, default=0, help="of everything drawn at random")
 
+    pretrain = _command(commands, "pretrain", _pretrain, "make the student that comes with the kit")
+    pretrain.add_argument(
+        "--run", type=Path, default=Path("runs/pretrain"), help="the run's folder"
+    )
+
     bench = _command(commands, "bench", _bench, "measure; prints a table, writes JSON")
     bench.add_argument("name", help="what to measure; a wrong name lists what there is")
     bench.add_argument("--data", help="the root of a data set; the street by default")
@@ -124,6 +129,12 @@ def _features(options: argparse.Namespace) -> None:
     from kit.features import write_features
 
     write_features(options.data, options.checkpoint, options.out)
+
+
+def _pretrain(options: argparse.Namespace) -> None:
+    from kit.pretrain import pretrain
+
+    pretrain(options.run)
 
 
 def _bench(options: argparse.Namespace) -> None:

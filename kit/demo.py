@@ -64,19 +64,25 @@ class DemoConfig:
 LONG = DemoConfig(steps=1200)
 
 
-def demo(config: DemoConfig, out: str | Path, say: Callable[[str], None] = print) -> dict:
+def demo(
+    config: DemoConfig,
+    out: str | Path,
+    say: Callable[[str], None] = print,
+    dataset: Dataset | None = None,
+) -> dict:
     """Run the main job.
 
     Args:
         config: what to run.
         out: folder for metrics.json, student.safetensors, run files and pictures.
         say: receives what is worth telling, line by line.
+        dataset: instead of the one that `config.data` names.
 
     Returns:
         What `metrics.json` holds.
     """
     began, out = time.perf_counter(), Path(out)
-    dataset = open_dataset(config.data)
+    dataset = dataset or open_dataset(config.data)
     say(repr(dataset))
     dataset.prepare()
     parts = split(dataset)

@@ -188,7 +188,11 @@ def _describe(dataset, keyframes, teacher, student, config) -> dict:
         "distill": asdict(config),
         "student": asdict(student.config),
         "teacher": {"name": teacher.name, "fingerprint": teacher.fingerprint},
-        "data": {"name": dataset.name, "tokens": [dataset.tokens[i] for i in keyframes]},
+        "data": {
+            "name": dataset.name,
+            "tokens": [dataset.tokens[i] for i in keyframes],
+            "content": dataset.content(),
+        },
     }
 
 

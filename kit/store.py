@@ -320,6 +320,16 @@ class FeatureCache:
             stored = self.get(key) or dict(computed)  # another process may have been first
         return stored
 
+    def has(self, key: str) -> bool:
+        """Whether there is an entry; whether it is whole is not looked at."""
+        return self._path(key).exists()
+
+    def is_writable(self) -> bool:
+        """Whether entries can be added; makes the folder if it can."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder.is_dir() and os.access(self.folder, os.W_OK)
+
     def size(self) -> int:
         """Bytes of all entries."""
         return sum(path.stat().st_size for path in self.folder.glob("*/*.safetensors"))

@@ -25,9 +25,7 @@ def no_labels(shared_data, tmp_path_factory):
 def on_the_street(tmp_path_factory):
     out = tmp_path_factory.mktemp("street")
     street = open_dataset("street", num_scenes=2, keyframes_per_scene=1, image_size=(56, 112))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "open_dataset", lambda _: street)
-        return out, demo.demo(SMALL, out, lambda line: None)
+    return out, demo.demo(SMALL, out, lambda line: None, street)
 
 
 def test_metrics_hold_the_four_probes(on_the_street):

@@ -28,14 +28,13 @@ from kit.evaluate import (
     student_source,
     teacher_source,
 )
+from kit.pretrain import SCENES
 from kit.probe import ProbeConfig, ProbeResult, linear_probe, score_head
 from kit.projection import find_pairs
 from kit.store import FeatureCache
 from kit.student import load_student
 from kit.teacher import Teacher
 
-# Many short scenes: what a probe needs is variety.
-WIDE = {"num_scenes": 60, "keyframes_per_scene": 1}
 # A strong pull to zero keeps a probe from leaning on what is special to the simulation.
 CALM = ProbeConfig(steps=600, lr=1e-2, weight_decay=1.0)
 
@@ -45,7 +44,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     yield from _rendering()
     yield Row("classes in the default scenes", len(_classes(Street())), "", "== 16")
     teacher, cache = Teacher(), FeatureCache()
-    wide = Street(**WIDE)
+    wide = Street(**SCENES)
     wide.prepare()
     yield from _within(wide, teacher, cache)
     with TemporaryDirectory() as folder:
@@ -68,8 +67,13 @@ def _rendering() -> Iterator[Row]:
     cold = time.perf_counter() - began
     began = time.perf_counter()
     again = moment.observe(first)
+    warm = [time.perf_counter() - began]
+    for _ in range(2):
+        began = time.perf_counter()
+        moment.observe(first)
+        warm.append(time.perf_counter() - began)
     yield Row("keyframe, first one in a process", cold, "s")
-    yield Row("keyframe: scan and six 448x896 images", time.perf_counter() - began, "s", "<= 4")
+    yield Row("keyframe: scan and six 448x896 images", sorted(warm)[1], "s", "<= 4")
     yield Row("peak memory of it", peak_memory(), "MB", "<= 1500")
     same = all(torch.equal(value, again[name]) for name, value in once.items())
     yield Row("same seed, same bytes", int(same), "", "== 1")
@@ -105,8 +109,10 @@ def _within(wide: Dataset, teacher: Teacher, cache: FeatureCache) -> Iterator[Ro
     for name, source in sources.items():
         result = probe_source(source, wide, parts.train, parts.held_out, CALM, unhidden_points)
         wanted = ">= 75" if name == "teacher" else None
-        yield Row(f"street, {name}, points it sees", 100 * result.miou, "% mIoU", wanted)
+        yield Row(f"street, {name}, un-hidden points", 100 * result.miou, "% mIoU", wanted)
         if name == "teacher":
+            num_present = sum(iou is not None for iou in result.iou.values())
+            yield Row("street, classes in the held-out scenes", num_present, "", "== 16")
             yield from _class_rows("street, teacher", result)
     result = probe_source(sources["teacher"], wide, parts.train, parts.held_out, CALM, seen_points)
     yield Row("street, teacher, hidden points too", 100 * result.miou, "% mIoU")
@@ -122,6 +128,8 @@ def _probe_carried_over(
     wide: Dataset, real: Dataset, teacher: Teacher, cache: FeatureCache
 ) -> Iterator[Row]:
     """A probe of the teacher fitted on the street alone, read off on all real keyframes."""
+    if real.classes.names != wide.classes.names:
+        raise ValueError(f"{real.name}: its classes are not the street's, labels mean other things")
     source = teacher_source(teacher, cache)
     learned = labelled_features(source, wide, range(len(wide)), CALM, unhidden_points)
     head = linear_probe(learned, [], real.classes, CALM).head

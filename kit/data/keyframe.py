@@ -237,6 +237,9 @@ class Dataset(Protocol):
     def prepare(self, keyframes: Sequence[int] | None = None) -> None:
         """Do now what would otherwise be done on first use; nothing, for files on disk."""
 
+    def content(self) -> str:
+        """What tells two data sets with the same tokens apart; "" where tokens do."""
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Keyframe: ...

@@ -101,6 +101,10 @@ class NuScenesFolder:
     def prepare(self, keyframes: Sequence[int] | None = None) -> None:
         """Nothing: everything is on disk."""
 
+    def content(self) -> str:
+        """Nothing: a token of nuScenes stands for one recording."""
+        return ""
+
     def __len__(self) -> int:
         return len(self._records)
 

@@ -67,7 +67,8 @@ class Truth:
     """What only a simulation knows.
 
     Attributes:
-        object_of_point: (N,) row of the keyframe's boxes, -1 for ground, houses and plants.
+        object_of_point: (N,) row of the keyframe's boxes, -1 for scenery: ground, houses, plants,
+            poles, signs, benches.
         hidden: by camera, (N,) whether a point inside that camera's view is behind something.
         pixels: gives a camera's `PixelTruth` by name.
     """

@@ -30,5 +30,6 @@ def pretrained_figures(name: str = "street") -> dict:
 def _file(name: str, ending: str) -> Path:
     there = sorted(file.stem for file in FOLDER.glob("*.safetensors"))
     if name not in there:
-        raise ValueError(f"no student {name!r} comes with the kit; there are: {', '.join(there)}")
+        listed = ", ".join(there) or "none; python -m kit pretrain makes one"
+        raise ValueError(f"no student {name!r} comes with the kit; there are: {listed}")
     return FOLDER / f"{name}{ending}"

@@ -5,13 +5,14 @@ keyframes a second. A keyframe is rendered when it is first asked for, and kept 
 """
 
 import hashlib
-import sys
+import importlib.metadata
 import warnings
 from collections.abc import Sequence
 from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from joblib import Parallel, delayed
 from torch import Tensor
@@ -77,7 +78,7 @@ class Street:
         self.rig, self.seed, self.weather = find_rig(sensor), seed, weather
         self.image_size = tuple(image_size) if image_size else None
         self.sensor = self.rig.sensor
-        self.name = "street" if sensor == "nuscenes" else f"street-{self.rig.name}"
+        self.name = "street" if self.rig.name == "nuscenes" else f"street-{self.rig.name}"
         prefix = "street" if seed == 0 else f"street-seed{seed}"
         numbers = [(s, k) for s in range(num_scenes) for k in range(keyframes_per_scene)]
         self.scenes = [f"{prefix}-s{s:03d}" for s, _ in numbers]
@@ -98,7 +99,7 @@ class Street:
         )
 
     def __getitem__(self, index: int) -> Keyframe:
-        """One keyframe; rendered first, with a note, if the cache does not hold it."""
+        """One keyframe; rendered first, with a bar, if the cache does not hold it."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"keyframe {index} of a street with {len(self)} keyframes")
         moment = self.moments[index]
@@ -123,18 +124,20 @@ class Street:
             ),
         )
 
-    def recipe(self) -> str:
-        """Everything that the keyframes' content depends on."""
-        return "\n".join(_key(moment) for moment in self.moments)
+    def content(self) -> str:
+        """A hash of everything that the keyframes depend on."""
+        keys = "\n".join(_key(moment) for moment in self.moments)
+        return hashlib.sha256(keys.encode()).hexdigest()
 
     def prepare(self, keyframes: Sequence[int] | None = None) -> None:
         """Render all keyframes (or these) that the cache does not hold, on all cores."""
-        chosen = range(len(self)) if keyframes is None else keyframes
-        missing = [m for m in (self.moments[i] for i in chosen) if not _is_kept(m)]
-        if not missing:
+        chosen, cache = range(len(self)) if keyframes is None else keyframes, FeatureCache()
+        missing = [m for m in (self.moments[i] for i in chosen) if not cache.has(_key(m))]
+        if not missing or not cache.is_writable():
             return
-        processes = min(num_cores(), len(missing), 8)
-        done = Parallel(processes, return_as="generator")(delayed(_render_only)(m) for m in missing)
+        room = int(psutil.virtual_memory().available // 2e9)
+        processes = max(min(num_cores(), len(missing), room, 8), 1)
+        done = Parallel(processes, return_as="generator")(delayed(_fill)(m, cache) for m in missing)
         for _ in tqdm(done, "rendering the street", len(missing), unit="keyframe"):
             pass
 
@@ -154,34 +157,26 @@ def _camera(moment: Moment, name: str) -> Camera:
 @lru_cache(maxsize=8)
 def _observed(moment: Moment) -> dict[str, Tensor]:
     """From the cache, else rendered and, where the cache can be written, kept."""
-    stored = FeatureCache().get(_key(moment))
+    cache = FeatureCache()
+    stored = cache.get(_key(moment))
     if stored is None:
-        scene = f"scene {moment.scene}, keyframe {moment.keyframe}"
-        print(f"rendering the street ({scene}) ...", file=sys.stderr, flush=True)
-        stored = _render(moment)
+        words = f"rendering the street, scene {moment.scene}, keyframe {moment.keyframe}"
+        with tqdm(total=1 + len(moment.rig.cameras), desc=words, unit="view") as bar:
+            stored = observe(moment, bar.update)
+        _keep(moment, stored, cache)
     return stored
 
 
-def _render(moment: Moment) -> dict[str, Tensor]:
-    tensors = observe(moment)
-    _keep(moment, tensors)
-    return tensors
+def _fill(moment: Moment, cache: FeatureCache) -> None:
+    """Render as a worker process does it: the result goes to the cache, not back."""
+    _keep(moment, observe(moment), cache)
 
 
-def _render_only(moment: Moment) -> None:
-    """As a worker process does it: the result goes to the cache, not back."""
-    _render(moment)
-
-
-def _keep(moment: Moment, tensors: dict[str, Tensor]) -> None:
+def _keep(moment: Moment, tensors: dict[str, Tensor], cache: FeatureCache) -> None:
     try:
-        FeatureCache().put(_key(moment), tensors)
+        cache.put(_key(moment), tensors)
     except OSError as error:
         warnings.warn(f"the street is rendered anew each time: {error}", stacklevel=3)
-
-
-def _is_kept(moment: Moment) -> bool:
-    return FeatureCache().get(_key(moment)) is not None
 
 
 @lru_cache(maxsize=64)
@@ -208,4 +203,5 @@ def _version() -> str:
     files = sorted(Path(__file__).parent.glob("*.py"))
     files = [file for file in files if file.stem not in ("__init__", "portraits", *_WRITERS)]
     code = b"".join(file.read_bytes() for file in files)
-    return hashlib.sha256(code + np.__version__.encode()).hexdigest()[:16]
+    others = [importlib.metadata.version(name) for name in ("numpy", "open3d")]
+    return hashlib.sha256(code + repr((others, NUSCENES.names)).encode()).hexdigest()[:16]

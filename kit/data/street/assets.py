@@ -31,6 +31,7 @@ from kit.data.street.people import (
     motorcycle,
     motorcyclist,
     person,
+    walker,
     worker,
 )
 from kit.data.street.plants import bush, conifer, hedge, palm, tree
@@ -71,27 +72,45 @@ class Asset(NamedTuple):
 
 
 def make(name: str, rng: np.random.Generator) -> tuple[str, Asset, list[Part]]:
-    """Build an object by its plain name, with or without a colour: "red car", "car".
+    """Build an object by its plain name: "car", "red car", "person in red".
 
     Returns:
         Its full name, its entry, its parts.
 
     Raises:
-        ValueError: no such thing; lists what there is.
+        ValueError: no such thing, lists what there is; or it has no colours to choose from.
     """
-    first, _, rest = name.strip().lower().partition(" ")
-    colour, kind = (first, rest) if first in COLOURS and rest else (None, name.strip().lower())
-    if kind not in ASSETS:
-        raise ValueError(
-            f"there is no {name!r} on the street. There are: {', '.join(ASSETS)}; with a colour "
-            f"before it, if you like: {', '.join(COLOURS)}"
-        )
+    kind, colour = _parse(name)
     asset = ASSETS[kind]
-    if colour is None and asset.colours:
+    if colour and not asset.colours:
+        raise ValueError(f"a {kind} has a colour of its own, it cannot be had in {colour}")
+    if asset.colours and not colour:
         weights = np.array(list(asset.colours.values()), float)
         colour = str(rng.choice(list(asset.colours), p=weights / weights.sum()))
     tint = np.array(COLOURS[colour]) * rng.uniform(0.88, 1.1) if colour else None
-    return f"{colour} {kind}" if colour else kind, asset, asset.build(rng, tint)
+    if not colour:
+        full = kind
+    elif asset.category.startswith("human."):
+        full = f"{kind} in {colour}"
+    else:
+        full = f"{colour} {kind}"
+    return full, asset, asset.build(rng, tint)
+
+
+def _parse(name: str) -> tuple[str, str | None]:
+    """Kind and colour of "car", "red car", "person in red"."""
+    words = name.strip().lower()
+    kind, _, colour = words.partition(" in ")
+    if not colour:
+        colour, _, kind = words.partition(" ")
+    if colour not in COLOURS:
+        kind, colour = words, None
+    if kind not in ASSETS:
+        raise ValueError(
+            f"there is no {name!r} on the street. There are: {', '.join(ASSETS)}; many of them in "
+            f"a colour: {', '.join(COLOURS)}"
+        )
+    return kind, colour
 
 
 _PLANTS = {"tree": tree, "conifer": conifer, "palm": palm, "bush": bush, "hedge": hedge}
@@ -124,6 +143,7 @@ ASSETS = {
     "wheel loader": Asset(loader, *_MACHINE),
     "road roller": Asset(roller, *_MACHINE),
     "person": Asset(person, "pedestrian", "human.pedestrian.adult", CLOTHES),
+    "walking person": Asset(walker, "pedestrian", "human.pedestrian.adult", CLOTHES),
     "worker": Asset(worker, "pedestrian", "human.pedestrian.construction_worker", VESTS),
     "bicycle": Asset(bicycle, "bicycle", "vehicle.bicycle", CLOTHES),
     "cyclist": Asset(cyclist, "bicycle", "vehicle.bicycle", CLOTHES),

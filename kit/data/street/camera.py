@@ -26,8 +26,6 @@ class Hits(NamedTuple):
     uv: np.ndarray
 
     def at(self, rows) -> "Hits":
-        if isinstance(rows, slice):
-            return Hits(*(values[rows] for values in self))
         return Hits(*(np.take(values, rows, 0) for values in self))
 
 
@@ -247,8 +245,9 @@ class _View:
         if len(seen):
             normal, _ = self._normal(hits.at(seen), self.rays[seen])
             place = self.origin + self.rays[seen] * (hits.t[seen, None] * 0.9995) + 0.01 * normal
-            for way in _WAYS[:, tile]:
-                shut[lit] += blocked(self.mesh, place, way + 1.02 * normal, NEAR_LIGHT)
+            for way in _WAYS[:, tile] + 1.02 * normal:  # more of them along the normal
+                way /= np.sqrt(np.einsum("ij,ij->i", way, way))[:, None]
+                shut[lit] += blocked(self.mesh, place, way, NEAR_LIGHT)
         open_ = 1 - _average(shut, np.log(np.minimum(t, 1e4))) / len(_WAYS)
         return np.repeat(np.repeat(open_, 2, 0), 2, 1)[:height, :width].ravel()
 
@@ -299,8 +298,8 @@ def develop(
 def _blurred(light) -> np.ndarray:
     """A lens is not perfectly sharp: a little of each pixel falls on its neighbours."""
     for axis in (0, 1):
-        ahead = np.concatenate(
-            [light.take(range(1, light.shape[axis]), axis), light.take([-1], axis)], axis
-        )
-        light = 0.875 * light + 0.0625 * (ahead + np.roll(light, 1, axis))
+        count = light.shape[axis]
+        ahead = light.take(np.minimum(np.arange(1, count + 1), count - 1), axis)
+        behind = light.take(np.maximum(np.arange(-1, count - 1), 0), axis)
+        light = 0.875 * light + 0.0625 * (ahead + behind)
     return light

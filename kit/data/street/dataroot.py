@@ -4,7 +4,6 @@ Keyframes are written one by one; the tables follow at the end, made from what w
 keyframe. So a folder without tables was interrupted, and the same call goes on where it stopped.
 """
 
-import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,8 +93,7 @@ def _claim(root: Path, street: Street) -> None:
                 f"{root}: holds {', '.join(found[:5])}, not a street of the kit. "
                 "Choose a new or an empty folder"
             )
-    recipe = hashlib.sha256(street.recipe().encode()).hexdigest()
-    settings = {"street": repr(street), "sha256": recipe}
+    settings = {"street": repr(street), "content": street.content()}
     if not mark.exists():
         store.write_json(mark, settings)
     elif (there := store.read_json(mark)) != settings:

@@ -87,9 +87,9 @@ def bollard(rng, colour) -> list[Part]:
 
 def bench(rng, colour) -> list[Part]:
     wood, iron = (0.33, 0.22, 0.13), (0.1, 0.1, 0.1)
-    parts = [Part(box(1.7, 0.45, 0.06, 0.42), "plain", wood)]
-    parts.append(Part(moved(box(1.7, 0.06, 0.4, 0.55), 0, -0.22), "plain", wood))
-    return parts + [Part(moved(box(0.08, 0.42, 0.42), x), "plain", iron) for x in (-0.7, 0.7)]
+    parts = [Part(box(0.45, 1.7, 0.06, 0.42), "plain", wood)]
+    parts.append(Part(moved(box(0.06, 1.7, 0.4, 0.55), -0.22), "plain", wood))
+    return parts + [Part(moved(box(0.42, 0.08, 0.42), 0, y), "plain", iron) for y in (-0.7, 0.7)]
 
 
 def bin_(rng, colour) -> list[Part]:
@@ -100,16 +100,16 @@ def bin_(rng, colour) -> list[Part]:
 
 
 def bus_shelter(rng, colour) -> list[Part]:
-    """Glass on three sides, a roof, a poster."""
+    """A glass wall behind, a roof, a poster at one end."""
     grey, glass = (0.3, 0.31, 0.32), (0.22, 0.27, 0.28)
-    posts = [moved(box(0.1, 0.1, 2.5), x, -0.6) for x in (-1.9, 0, 1.9)]
-    board = moved(box(0.12, 1.2, 1.8, 0.4), -1.9)
+    posts = [moved(box(0.1, 0.1, 2.5), -0.6, y) for y in (-1.9, 0, 1.9)]
+    poster = moved(box(1.2, 0.12, 1.8, 0.4), 0, -1.9)
     return [
         *(Part(shape, "plain", grey) for shape in posts),
-        Part(box(4.2, 1.6, 0.12, 2.45), "plain", grey),
-        Part(moved(box(3.7, 0.03, 1.9, 0.35), 0, -0.6), "glazed", glass),
-        Part(board, "print", (0, 0, 0), (rng.random(), 0.4, 1.8)),
-        Part(moved(box(2.2, 0.35, 0.06, 0.45), 0.4, -0.3), "plain", (0.4, 0.3, 0.2)),
+        Part(box(1.6, 4.2, 0.12, 2.45), "plain", grey),
+        Part(moved(box(0.03, 3.7, 1.9, 0.35), -0.6), "glazed", glass),
+        Part(poster, "print", (0, 0, 0), (rng.random(), 0.4, 1.8)),
+        Part(moved(box(0.35, 2.2, 0.06, 0.45), -0.3, 0.4), "plain", (0.4, 0.3, 0.2)),
     ]
 
 

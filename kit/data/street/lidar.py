@@ -21,9 +21,10 @@ class Lidar:
         azimuths: firings a turn.
         hz: turns a second.
         start: degrees, clockwise from ahead, where a turn begins; it ends at the time stamp.
-        max_range: metres. nearest: metres within which nothing is returned.
+        max_range: metres; the street itself ends 98 m from the car.
+        nearest: metres within which nothing is returned.
         noise: standard deviation along the ray, metres.
-        gain: full scale of the intensity of a mirror-like white surface.
+        gain: intensity per share of the light that comes back (`_returned`).
 
     Raises:
         ValueError: a value that cannot be.
@@ -39,12 +40,14 @@ class Lidar:
     gain: float = 255.0
 
     def __post_init__(self):
+        object.__setattr__(self, "elevations", tuple(map(float, self.elevations)))
         if not self.elevations or any(not -90 < e < 90 for e in self.elevations):
             raise ValueError(
                 "lidar: elevations must be at least one angle between -90 and 90 degrees, got "
                 f"{self.elevations}"
             )
-        for name, low in (("azimuths", 0), ("hz", 0), ("max_range", self.nearest), ("gain", 0)):
+        least = {"azimuths": 0, "hz": 0, "start": -1, "max_range": self.nearest, "gain": 0}
+        for name, low in least.items():
             if not low < getattr(self, name) < np.inf:
                 raise ValueError(f"lidar: {name} must be above {low}, got {getattr(self, name)}")
         for name in ("nearest", "noise"):
@@ -84,6 +87,7 @@ def scan(
 
     Every firing starts where the car is at that moment. The intensity follows the material, its
     brightness and the angle; weak returns from afar get lost, and glass mostly answers with none.
+    Differs from a real turn: all but the car itself stand still during it.
 
     Args:
         T_world_lidar: poses of the lidar (x right, y forward, z up) at times relative to the time
@@ -112,7 +116,10 @@ def scan(
 
 
 def _returned(mesh: Mesh, hits, rays, part) -> np.ndarray:
-    """Share of the light that comes back: Lambert's law, glass lets most of it through."""
+    """Share of the light that comes back: by material and brightness; glass lets most through.
+
+    It falls with the root of the cosine of the angle: rough surfaces fall less than Lambert's law.
+    """
     looks = paint(mesh, hits, 0.0)
     material = np.array([REFLECTANCE.get(name, 0.35) for name in mesh.surfaces])
     facing = np.abs(np.einsum("ij,ij->i", mesh.normal[hits.triangle], rays))

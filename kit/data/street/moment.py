@@ -6,6 +6,7 @@
 import io
 import json
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from kit.data.street import camera, lidar
 from kit.data.street.rigs import Mount, Rig
-from kit.data.street.shapes import Mesh, Thing
+from kit.data.street.shapes import Mesh, Thing, pose_matrix
 from kit.data.street.sky import Weather
 from kit.data.street.world import Scene, build
 from kit.data.truth import Box, PixelTruth
@@ -68,7 +69,8 @@ class Moment:
         T[:3, 3] += MAP_ORIGIN
         return T
 
-    def T_world_lidar(self, delays=np.zeros(1)) -> Float[np.ndarray, "A 4 4"]:  # noqa: B008
+    def T_world_lidar(self, delays: Float[np.ndarray, " A"]) -> Float[np.ndarray, "A 4 4"]:
+        """Poses of the lidar at times relative to the keyframe's time stamp, seconds."""
         return self.T_world_ego(delays) @ self.rig.T_ego_lidar
 
     def T_world_cam(self, name: str) -> Float[np.ndarray, "4 4"]:
@@ -77,13 +79,14 @@ class Moment:
 
     def T_cam_lidar(self, name: str) -> Float[np.ndarray, "4 4"]:
         """Extrinsics with the car's motion between the two time stamps in them."""
-        return np.linalg.inv(self.T_world_cam(name)) @ self.T_world_lidar()[0]
+        return np.linalg.inv(self.T_world_cam(name)) @ self.T_world_lidar(np.zeros(1))[0]
 
 
-def observe(moment: Moment) -> dict[str, Tensor]:
+def observe(moment: Moment, done: Callable[[], object] = lambda: None) -> dict[str, Tensor]:
     """Render everything: the scan with its labels and objects, all pictures, boxes.
 
-    Pictures and pixel labels are lossless PNG files in uint8 tensors.
+    Pictures and pixel labels are lossless PNG files in uint8 tensors. `done` is called after the
+    scan and after each picture.
     """
     mesh = build(moment.layout(), SECONDS * moment.keyframe, moment.density)
     numbers = (moment.seed, moment.scene, 3, moment.keyframe)
@@ -95,10 +98,12 @@ def observe(moment: Moment) -> dict[str, Tensor]:
         "objects": mesh.thing[scan.part].astype(np.int32),
         "boxes": np.frombuffer(json.dumps([_plain(t) for t in mesh.things]).encode(), np.uint8),
     }
+    done()
     with ThreadPoolExecutor(3) as pool:  # numpy and Open3D leave Python's lock while they work
         looks = pool.map(lambda name: _look(moment, mesh, scan, name), moment.rig.cameras)
         for name, look in zip(moment.rig.cameras, looks, strict=True):
             tensors |= {f"{key} {name}": value for key, value in look.items()}
+            done()
     return {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
 
 
@@ -160,15 +165,13 @@ def _plain(thing: Thing) -> dict:
 
 def boxes(moment: Moment, tensors: dict[str, Tensor]) -> tuple[Box, ...]:
     """Boxes in the lidar frame, from what `observe` returned."""
-    T_lidar_world = np.linalg.inv(moment.T_world_lidar()[0])
+    T_lidar_world = np.linalg.inv(moment.T_world_lidar(np.zeros(1))[0])
     return tuple(_box(T_lidar_world, t) for t in json.loads(tensors["boxes"].numpy().tobytes()))
 
 
 def _box(T_lidar_world, thing: dict) -> Box:
-    x, y, z, yaw = thing["pose"]
     low, high = np.array(thing["low"]), np.array(thing["high"])
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    T = np.array([[cos, -sin, 0, x], [sin, cos, 0, y], [0, 0, 1, z], [0, 0, 0, 1.0]])
+    T = pose_matrix(*thing["pose"])
     T[:3, 3] += T[:3, :3] @ ((low + high) / 2)
     return Box(
         name=thing["name"],

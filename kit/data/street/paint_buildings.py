@@ -34,7 +34,7 @@ def wall_along(s: Spots) -> np.ndarray:
     return np.where(s.normal[1] > 0.7, s.x, s.y + 100)
 
 
-def _window(s: Spots, u, v, wide, high, pane_seed, frame, bars):
+def _window(s: Spots, u, v, wide, high, pane_seed, bars):
     """Share of frame and pane, and the pane's colour, in a cell whose centre is u = v = 0 (m)."""
     inside = np.minimum(wide - np.abs(u), high - np.abs(v))
     soft = np.maximum(s.pixel, 0.015)
@@ -62,7 +62,7 @@ def wall(s: Spots) -> np.ndarray:
     v = v + np.where(door, 0.12 * tall, np.where(shop, 0.08 * tall, 0))
     glass = chance(column, storey, seed)
     frame = np.where((seed * 5 % 1 < 0.55)[:, None], 0.82, 0.2) * np.ones(3, np.float32)
-    framed, paned, pane = _window(s, u, v, wide, high, glass, frame, seed * 17 % 1 * ~shop)
+    framed, paned, pane = _window(s, u, v, wide, high, glass, seed * 17 % 1 * ~shop)
     blank = (s.normal[1] < 0.7) & (seed * 41 % 1 < 0.6)  # a fire wall to the neighbour
     framed, paned = framed * ~blank, paned * ~blank
     inner = np.where((door & (glass < 0.7))[:, None], s.colour[:, ::-1] * 0.5, pane)
@@ -102,7 +102,10 @@ def glazing(s: Spots) -> np.ndarray:
 
 
 def hall(s: Spots) -> np.ndarray:
-    """A hall: sheet metal or concrete, rolling gates, a band of windows. style: seed, gates."""
+    """A hall: a wall, rolling gates in front, perhaps a band of windows.
+
+    style: seed, below 0.6 for ribs, unused, kind of the wall as in `facade`.
+    """
     along = wall_along(s)
     ribs = (along % 0.3 < 0.06) * s.fade(0.08) * (s.style[:, 1] < 0.6)
     colour = facade(s, along) * (1 - 0.12 * ribs)[:, None]
@@ -126,7 +129,7 @@ def roof(s: Spots) -> np.ndarray:
     return mix(s.normal[2] > 0.1, red * tile[:, None], facade(s, wall_along(s)))
 
 
-def print(s: Spots) -> np.ndarray:
+def board(s: Spots) -> np.ndarray:
     """A poster or a board with writing. style: seed, height above ground, height."""
     v = s.z - s.style[:, 1]
     colour = lettering(s, np.where(s.normal[0] > 0.5, s.y, s.x) + 50, v, s.style[:, 2])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kit.data.street.spots import KERBSIDE, Spots, chance, line, mix, noise, shiny
+from kit.data.street.spots import KERBSIDE, LANE, Spots, chance, line, mix, noise, shiny
 
 
 def _kerb(s: Spots, colour) -> np.ndarray:
@@ -23,18 +23,18 @@ def asphalt(s: Spots) -> np.ndarray:
 def road(s: Spots) -> np.ndarray:
     """Asphalt with lines between lanes. style: half width, lanes, 1 for a yellow middle, seed."""
     half, lanes, yellow = s.style[:, 0], s.style[:, 1], s.style[:, 2]
-    off, reach = np.abs(s.y), half - KERBSIDE
-    lane = 2 * reach / lanes
-    across = (s.y + reach) % lane
+    reach = half - KERBSIDE
+    off = np.abs(s.y) - (reach - lanes / 2 * LANE)  # from the edge of the median
+    across = off % LANE
     colour = asphalt(s._replace(style=s.style[:, 3:]))
-    wheels = np.exp(-(((np.abs(across - lane / 2) - 0.75) / 0.35) ** 2)) * (off < reach)
+    wheels = np.exp(-(((np.abs(across - LANE / 2) - 0.75) / 0.35) ** 2)) * (np.abs(s.y) < reach)
     colour = colour * (1 - 0.07 * wheels)[:, None]
     worn = 0.7 + 0.3 * np.clip(noise(s, 0.02)[:, 0] + 0.8, 0, 1)
-    middle = (off < lane / 2) & (yellow > 0)
-    between = line(np.minimum(across, lane - across), 0.07, s) * (off < reach - 0.5)
-    between = between * (middle | (s.x % 9 < 3.5))
-    edge = line(off - reach, 0.05, s)
-    paint = np.where(middle[:, None], (0.72, 0.52, 0.1), (0.78, 0.78, 0.76))
+    middle = off < LANE / 2
+    between = line(np.minimum(across, LANE - across), 0.07, s) * (np.abs(s.y) < reach - 0.5)
+    between = between * (middle & (yellow > 0) | (s.x % 9 < 3.5)) * (off > -0.2)
+    edge = line(np.abs(s.y) - reach, 0.05, s)
+    paint = np.where((middle & (yellow > 0))[:, None], (0.72, 0.52, 0.1), (0.78, 0.78, 0.76))
     return mix(np.maximum(between, edge) * worn, paint, colour)
 
 

@@ -19,7 +19,7 @@ def car(s: Spots) -> np.ndarray:
 
     style: front x, front axle, rear axle, belt height.
     """
-    front, ahead, behind, belt = s.style.T
+    _, ahead, behind, belt = s.style.T
     flank, ends = s.normal[1] > 0.6, s.normal[0] > 0.55
     middle = flank & (s.x < ahead - 0.42) & (s.x > behind + 0.3) & (s.z > 0.35)
     gaps = line((s.x - ahead + 0.5) % 1.05, 0.012, s) * middle
@@ -81,7 +81,10 @@ def container(s: Spots) -> np.ndarray:
 
 
 def coach(s: Spots) -> np.ndarray:
-    """A bus: a band of windows, doors on its right, a lit sign in front. style: front x, height."""
+    """A bus: a band of windows, doors on its right, a lit sign in front.
+
+    style: front x, height, seed.
+    """
     front, tall = s.style[:, 0], s.style[:, 1]
     ends, flank = s.normal[0] > 0.5, s.normal[1] > 0.6
     u = (front - s.x) % 1.55
@@ -127,7 +130,7 @@ def tyre(s: Spots) -> np.ndarray:
 
 
 def machine(s: Spots) -> np.ndarray:
-    """Dusty painted steel with bolts, seams and warning stripes. style: seed."""
+    """Painted steel with dust and mud. style: seed."""
     colour = s.colour * (1 + 0.08 * noise(s, 0.03))
     colour = mix(0.3 * np.clip(noise(s, 0.08)[:, 0], 0, 1), (0.42, 0.36, 0.28), colour)
     return shiny(mix(s.z < 0.25, (0.2, 0.17, 0.14), colour), 0.06)
@@ -137,11 +140,11 @@ def plate(s: Spots) -> np.ndarray:
     """A traffic sign's face: rim, ground, figure. style: seed, height of its middle, radius."""
     y, z = s.y / s.style[:, 2], (s.z - s.style[:, 1]) / s.style[:, 2]
     seed = s.style[:, 0]
-    rim = np.maximum(np.hypot(y, z), 0) > 0.74
+    rim = np.hypot(y, z) > 0.74
     bar = (np.abs(z) < 0.16) & (np.abs(y) < 0.6) | (np.abs(y) < 0.12) & (seed > 0.4) & ~rim
     blue, red = (0.06, 0.2, 0.55), (0.66, 0.05, 0.06)
     ground = np.where((seed > 0.66)[:, None], blue, np.where((seed > 0.33)[:, None], 0.9, red))
-    edge = np.where((seed > 0.66)[:, None], blue, np.where((seed > 0.33)[:, None], red, red))
+    edge = np.where((seed > 0.66)[:, None], blue, red)
     ink = np.where(((seed > 0.33) & (seed < 0.66))[:, None], 0.05, 0.92)
     colour = mix(rim, edge, mix(bar, ink, ground))
     return np.where((s.normal[0] > 0.7)[:, None] & (s.x > 0)[:, None], colour, (0.5, 0.5, 0.5))

@@ -14,11 +14,10 @@ def _clothes(rng) -> np.ndarray:
     return np.array(COLOURS[str(rng.choice(list(COLOURS)))]) * rng.uniform(0.6, 1.2) + 0.03
 
 
-def person(rng, colour, lift=0.0, sitting=False, lean=0.05) -> list[Part]:
-    """Someone walking or standing, 1.5-1.9 m tall; or sitting on a saddle."""
+def person(rng, colour, lift=0.0, sitting=False, lean=0.05, stride=0.05) -> list[Part]:
+    """Someone 1.5-1.9 m tall: standing, walking with long strides, or sitting on a saddle."""
     trousers, skin = _clothes(rng) * 0.5, np.array(SKINS[rng.integers(3)])
     hair, dark = skin * rng.uniform(0.1, 0.5), (0.05, 0.05, 0.05)
-    stride = rng.choice([0.04, rng.uniform(0.12, 0.32)])
     hip = (0, 0, 0.86)
     top = np.array((lean * 2, 0, 1.45))
     torso = np.stack([hip, (lean, 0, 1.15), top - (0, 0, 0.06), top + (0, 0, 0.02)])
@@ -43,9 +42,7 @@ def person(rng, colour, lift=0.0, sitting=False, lean=0.05) -> list[Part]:
             )
         leg = np.stack([foot, knee, (0, side * 0.09, 0.88)])
         parts.append(Part(tube(leg, (0.055, 0.07, 0.09)), "cloth", trousers, style, True))
-        shoe = moved(
-            blob(rng, (0.14, 0.05, 0.05), 0, 5), foot[0] + 0.05, foot[1], 0.05 + foot[2] - 0.05
-        )
+        shoe = moved(blob(rng, (0.14, 0.05, 0.05), 0, 5), foot[0] + 0.05, foot[1], foot[2])
         parts.append(Part(shoe, "plain", dark))
         hand = (0.1 - 0.9 * step + lean, side * 0.27, 0.82)
         if sitting:
@@ -58,6 +55,11 @@ def person(rng, colour, lift=0.0, sitting=False, lean=0.05) -> list[Part]:
         parts.append(Part(bag, "cloth", _clothes(rng), style))
     tall = rng.uniform(0.9, 1.08)
     return [p._replace(shape=moved((p.shape[0] * tall, p.shape[1]), z=lift)) for p in parts]
+
+
+def walker(rng, colour) -> list[Part]:
+    """Someone on the way."""
+    return person(rng, colour, stride=rng.uniform(0.15, 0.32))
 
 
 def worker(rng, colour) -> list[Part]:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 from kit.data.street import buildings
 
 BLOCK, REACH = 28.0, 98.0  # metres with the same random numbers; metres built around the car
-LANE = 3.5  # metres
 PLOT_DEPTH = 42.0
 
 
@@ -16,7 +15,7 @@ class Rule(NamedTuple):
         names: of assets, one of them is drawn.
         lateral: metres from the zone's edge that faces the road, lowest and highest.
         step: metres along the road. chance: of each place being taken.
-        heading: "along" the traffic, "across", towards the "road", or "any".
+        heading: "along" the traffic or "across" it, facing the "oncoming" or the "road", or "any".
         jitter: share of a step by which a place may move.
         near: metres from the car beyond which it is left out, being too small to see.
     """
@@ -48,7 +47,7 @@ PLOTS = {
     ), "house", (4, 8)),
     "shops": Plot("paving", (
         Rule(("person",), (0.3, 2.0), 6.0, 0.5, "any", 1.0, 40),
-        Rule(("bin", "traffic sign", "bench"), (0.4, 0.8), 7.0, 0.4, near=45),
+        Rule(("bin", "bench"), (0.6, 1.0), 7.0, 0.4, "road", near=45),
     ), "house", (0.0, 2.5)),
     "offices": Plot("paving", (
         Rule(("tree", "bush", "palm"), (1.5, 2.5), 8.0, 0.6, "any"),
@@ -118,12 +117,12 @@ KERBSIDES = {
         Rule(("bicycle",), (-1.2, -1.0), 0.55, 0.75, "across", 0.1),
     ),
 }
-KERBSIDE_MIX = ("parked",) * 3 + tuple(KERBSIDES)
+KERBSIDE_MIX = ("parked", *KERBSIDES)
 PAVEMENT = (
     Rule(("tree", "tree", "street lamp", "bush", "utility pole"), (0.5, 0.7), 8.0, 0.6),
-    Rule(("traffic sign", "bollard", "bin", "bench", "traffic light"), (0.4, 0.6), 7.0, 0.5,
-         "road", near=45),
-    Rule(("person",), (0.6, 2.4), 6.0, 0.5, "along", 1.0, 40),
-)  # fmt: skip
+    Rule(("traffic sign", "traffic light"), (0.3, 0.5), 14.0, 0.5, "oncoming", near=45),
+    Rule(("bollard", "bin", "bench"), (0.4, 0.6), 9.0, 0.4, "road", near=45),
+    Rule(("walking person",), (0.8, 2.4), 6.0, 0.5, "along", 1.0, 40),
+)
 FRONTS = {"house": buildings.house, "office building": buildings.office, "hall": buildings.hall}
 TRAFFIC = ("car",) * 22 + ("delivery van", "truck", "bus", "motorcyclist", "motorcyclist")

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from kit.data.classes import NUSCENES
 from kit.data.street.assets import ASSETS, make
-from kit.data.street.camera import render
-from kit.data.street.shapes import Mesh, Part, box
+from kit.data.street.camera import blocked, render
+from kit.data.street.rigs import camera_pose
+from kit.data.street.shapes import Mesh, Part, box, pose_matrix
 from kit.data.street.sky import Weather, draw_weather
 from kit.data.street.textures import PAINTERS
 from kit.data.street.world import Scene, build
@@ -59,7 +60,8 @@ def portraits(
         raise ValueError(f'background must be "plain" or "street", got {background!r}')
     rng = np.random.default_rng((seed, *name.encode()))
     full, _, parts = make(name, rng)
-    weather = weather or draw_weather(rng)
+    drawn = draw_weather(rng)
+    weather = weather or drawn
     scene = Scene(seed, int(rng.integers(1000)))
     pose = scene.pose(AHEAD, 0.0) if background == "street" else (0.0, 0.0, 0.0, 0.0)
     put = partial(_put, full=full, parts=parts, pose=pose)
@@ -97,20 +99,17 @@ def _intrinsics(image_size) -> Float[np.ndarray, "3 3"]:
 
 
 def _look_at(mesh: Mesh, turn: float) -> Float[np.ndarray, "4 4"]:
-    """Pose of a camera at a person's height that sees the last thing whole."""
+    """Pose of a camera at a person's height that sees the last thing, nearer if need be."""
     thing = mesh.things[-1]
-    x, y, z, yaw = thing.pose
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    middle = (thing.low + thing.high) / 2
-    centre = np.array([cos * middle[0] - sin * middle[1] + x, sin * middle[0] + cos * middle[1] + y,
-                       middle[2] + z])  # fmt: skip
+    T = pose_matrix(*thing.pose)
+    centre = T[:3, :3] @ ((thing.low + thing.high) / 2) + T[:3, 3]
     radius = np.linalg.norm(thing.high - thing.low) / 2
-    away = 2.3 * radius + 0.4
-    height = np.clip(centre[2] + 0.3 * away, 0.5, 1.8)
-    eye = np.array([centre[0] + away * np.cos(turn), centre[1] + away * np.sin(turn), height])
-    forward = (centre - eye) / np.linalg.norm(centre - eye)
-    right = np.cross(forward, (0, 0, 1.0))
-    right /= np.linalg.norm(right)
-    T = np.eye(4)
-    T[:3] = np.column_stack([right, np.cross(forward, right), forward, eye])
-    return T
+    for nearer in (1.0, 0.8, 0.65, 0.5):
+        away = nearer * (2.3 * radius + 0.4)
+        height = np.clip(centre[2] + 0.3 * away, 0.5, 1.8)
+        flat = centre[:2] + away * np.array([np.cos(turn), np.sin(turn)])
+        eye = np.array([*flat, height])
+        short = (centre - eye)[None] * max(1 - radius / away, 0.05)
+        if not blocked(mesh, eye, short, 1.0)[0]:
+            break
+    return camera_pose(eye, centre - eye)

@@ -25,7 +25,7 @@ class Mount:
         focal: pixels, in a picture of `size`.
         centre: principal point, column and row in a picture of `size`.
         size: (height, width) the sensor really has, pixels.
-        delay: seconds after the lidar's time stamp.
+        delay: seconds after the lidar's time stamp. The car moves on in it; all else stands still.
 
     Raises:
         ValueError: a value that cannot be.
@@ -40,6 +40,10 @@ class Mount:
     pitch: float = 0.0
 
     def __post_init__(self):
+        for name in ("place", "centre", "size"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not np.isfinite([*self.place, self.yaw, self.focal, *self.centre]).all():
+            raise ValueError(f"camera: expected finite numbers, got {self}")
         if not (self.focal > 0 and min(self.size) >= 1):
             raise ValueError(
                 f"camera: focal length and size must be positive, got {self.focal} and {self.size}"
@@ -62,13 +66,21 @@ class Mount:
     @property
     def T_ego_cam(self) -> Float[np.ndarray, "4 4"]:
         """Pose of the camera (x right, y down, z forward) on the car."""
-        yaw, pitch, T = np.radians(self.yaw), np.radians(self.pitch), np.eye(4)
+        yaw, pitch = np.radians(self.yaw), np.radians(self.pitch)
         forward = np.array(
             [np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)]
         )
-        right = np.array([np.sin(yaw), -np.cos(yaw), 0])
-        T[:3] = np.column_stack([right, np.cross(forward, right), forward, self.place])
-        return T
+        return camera_pose(self.place, forward)
+
+
+def camera_pose(place, forward) -> Float[np.ndarray, "4 4"]:
+    """Pose of a level camera (x right, y down, z forward) at a place, looking along `forward`."""
+    forward = np.asarray(forward, float) / np.linalg.norm(forward)
+    right = np.cross(forward, (0, 0, 1.0))
+    right /= np.linalg.norm(right)
+    T = np.eye(4)
+    T[:3] = np.column_stack([right, np.cross(forward, right), forward, place])
+    return T
 
 
 @dataclass(frozen=True)
@@ -76,10 +88,12 @@ class Rig:
     """A car's sensors.
 
     Attributes:
-        name: for messages. lidar, sensor: its beams; the scale of its intensities.
-        lidar_place: x forward, y left, z up, metres. lidar_yaw: degrees that the lidar's y axis
-            is turned to the left of the car's forward direction.
+        name: short, for names of data sets. lidar, sensor: its beams; the scale of its intensities.
+        lidar_place: x forward, y left, z up, metres; its y axis looks ahead.
         cameras: by channel.
+
+    Raises:
+        ValueError: a lidar in the ground.
     """
 
     name: str
@@ -113,9 +127,9 @@ def _pandaset(place, yaw, focal) -> Mount:
 
 RIGS = {
     "nuscenes": Rig(
-        "nuScenes-like car",
+        "nuscenes",
         Lidar(tuple(np.linspace(-30.67, 10.67, 32).round(2).tolist())),
-        Sensor("simulated HDL-32E", intensity_mean=17.0, intensity_std=14.3),
+        Sensor("simulated HDL-32E", intensity_mean=16.9, intensity_std=14.4),
         (0.94, 0.0, 1.84),
         {
             "CAM_FRONT": _nuscenes((1.70, 0.02, 1.51), 0.0, 1266.0, -0.035),
@@ -127,13 +141,13 @@ RIGS = {
         },
     ),
     "pandaset": Rig(
-        "PandaSet-like car",
+        "pandaset",
         Lidar(
             (15.0, 11.0, 8.0, 5.0, 3.0, *np.linspace(2, -6, 49).round(3).tolist(),
              *np.arange(-7.0, -15.0, -1.0).tolist(), -19.0, -25.0),
             azimuths=1800, hz=10.0, start=180.0, max_range=200.0,
         ),
-        Sensor("simulated Pandar64", intensity_mean=17.0, intensity_std=14.3),
+        Sensor("simulated Pandar64", intensity_mean=17.8, intensity_std=18.0),
         (1.2, 0.0, 1.85),
         {
             "CAM_FRONT": _pandaset((1.25, 0.0, 1.81), 0.0, 1970.0),
@@ -145,13 +159,13 @@ RIGS = {
         },
     ),
     "kitti": Rig(
-        "KITTI-like car",
+        "kitti",
         Lidar(
             (*np.linspace(2, -8.33, 32).round(2).tolist(),
              *np.linspace(-8.83, -24.33, 32).round(2).tolist()),
             azimuths=2083, hz=10.0, start=180.0, max_range=120.0,
         ),
-        Sensor("simulated HDL-64E", intensity_mean=17.0, intensity_std=14.3),
+        Sensor("simulated HDL-64E", intensity_mean=16.8, intensity_std=15.4),
         (0.8, 0.0, 1.73),
         {"CAM_FRONT": Mount((1.07, 0.06, 1.65), 0.0, 721.5, (609.6, 172.9), (375, 1242), -0.05)},
     ),

@@ -157,6 +157,13 @@ def turned(shape: Shape, yaw) -> Shape:
     return shape[0] @ _rotation(yaw).T, shape[1]
 
 
+def pose_matrix(x, y, z, yaw) -> Float[np.ndarray, "4 4"]:
+    """The rigid transform from an object's own frame to the world."""
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = _rotation(yaw), (x, y, z)
+    return T
+
+
 def _rotation(yaw) -> Float[np.ndarray, "3 3"]:
     cos, sin = np.cos(yaw), np.sin(yaw)
     return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1.0]])

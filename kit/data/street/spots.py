@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-KERBSIDE = 2.4  # metres of the road beside the kerb where one parks
+LANE, KERBSIDE = 3.5, 2.4  # metres: a lane; the strip beside the kerb where one parks
 
 
 class Spots(NamedTuple):

@@ -8,7 +8,7 @@ from kit.data.street import paint_buildings, paint_ground, paint_things
 
 # Share of the laser that a white surface sends back; 0.35 where nothing is said.
 REFLECTANCE = {
-    "sign": 3.0, "plate": 2.0, "striped": 0.6, "cabin": 0.1, "leaf": 0.55, "grass": 0.5,
+    "plate": 3.0, "striped": 0.6, "cabin": 0.1, "leaf": 0.55, "grass": 0.5,
     "glazing": 0.15, "glazed": 0.1, "road": 0.3, "lot": 0.3, "water": 0.05, "tyre": 0.15,
     "print": 0.7,
 }  # fmt: skip
@@ -29,7 +29,7 @@ PAINTERS = {
     "glazing": paint_buildings.glazing,
     "hall": paint_buildings.hall,
     "roof": paint_buildings.roof,
-    "print": paint_buildings.print,
+    "print": paint_buildings.board,
     "car": paint_things.car,
     "cabin": paint_things.cabin,
     "panel": paint_things.panel,
@@ -39,7 +39,6 @@ PAINTERS = {
     "tyre": paint_things.tyre,
     "machine": paint_things.machine,
     "plate": paint_things.plate,
-    "sign": paint_things.plain,
     "striped": paint_things.striped,
     "cloth": paint_things.cloth,
     "lattice": paint_things.lattice,

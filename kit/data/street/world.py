@@ -17,7 +17,6 @@ from kit.data.street.plan import (
     FRONTS,
     KERBSIDE_MIX,
     KERBSIDES,
-    LANE,
     PAVEMENT,
     PLOT_DEPTH,
     PLOTS,
@@ -26,7 +25,7 @@ from kit.data.street.plan import (
     Rule,
 )
 from kit.data.street.shapes import Mesh, Part, box
-from kit.data.street.spots import KERBSIDE
+from kit.data.street.spots import KERBSIDE, LANE
 from kit.data.street.textures import PAINTERS
 
 
@@ -35,11 +34,14 @@ class Scene:
 
     Attributes:
         seed: of the data set, number of the scene.
-        district, layout: "straight", "bend", "junction" or "square" in words.
+        district: "suburb", "town", "centre" or "industry". layout: one of LAYOUTS.
         curvature: 1/m, positive to the left. half: from the centre line to the kerb, m.
         lanes: of both directions. median: width of the island in the middle, m.
         verge, pavement: widths of the strips beside the road, m. kerb: height of the pavement, m.
         speed, lane: of the ego car, m/s; where it drives, m.
+        plots, kerbsides: what comes one after the other along the road; square: on which side.
+        tone, tint, yellow: brightness, colour and paint of the road.
+        slab, stone: size and brightness of the pavement's slabs.
         weather: light and air.
     """
 
@@ -62,9 +64,9 @@ class Scene:
         self.plots = rng.permutation(DISTRICTS[self.district])
         self.kerbsides = rng.permutation(KERBSIDE_MIX)
         self.square = int(rng.integers(2))
-        self.tone, self.yellow = rng.uniform(0.3, 0.46), float(rng.random() < 0.5)
+        self.tone, self.yellow = rng.uniform(0.25, 0.58), float(rng.random() < 0.5)
         self.tint = 1 + rng.uniform(-0.04, 0.04, 3)
-        self.slab = rng.random()
+        self.slab, self.stone = rng.random(), rng.uniform(0.6, 1.12)
         drawn = sky.draw_weather(rng)
         self.weather = weather or drawn
 
@@ -74,6 +76,10 @@ class Scene:
         x = np.sin(yaw) / k - lateral * np.sin(yaw)
         y = (1 - np.cos(yaw)) / k + lateral * np.cos(yaw)
         return x, y, z, yaw + turn
+
+    def track(self, *numbers) -> str:
+        """An identity that is unique in the data set and lasts as long as the scene."""
+        return "-".join(map(str, (*self.seed, *numbers)))
 
     def plot(self, index: int, side: int) -> str:
         """Which plot lies left (1) or right (-1) of a block."""
@@ -133,16 +139,16 @@ class _Street:
                 self.ground("grass", rest, (side * half, side * inner), rng)
             self.ground("paving", rest, (side * inner, side * outer), rng)
             self.plot(rng, index, rest, side, outer)
-            track = f"{scene.seed[0]}-{scene.seed[1]}-{index}-{side}"
+            track = scene.track(index, side)
             for number, rule in enumerate(PAVEMENT):
                 self.fill(rng, rule, rest, side, inner, 1, f"{track}-p{number}")
             kind = str(scene.kerbsides[(2 * index + (side > 0)) % len(scene.kerbsides)])
             for number, rule in enumerate(KERBSIDES[kind]):
-                self.fill(rng, rule, rest, side, half, -1, f"{track}-k{number}", 0.0)
+                height = scene.kerb if rule.lateral[1] <= 0 else 0.0  # on the pavement, on the road
+                self.fill(rng, rule, rest, side, half, -1, f"{track}-k{number}", height)
             if kind == "bus stop":
-                turn = 0.0 if side > 0 else np.pi
                 lateral = side * (inner + scene.pavement - 1.0)
-                place = scene.pose(cut + 8, lateral, scene.kerb, turn)
+                place = scene.pose(cut + 8, lateral, scene.kerb, -side * np.pi / 2)
                 self.put(rng, "bus shelter", place, track)
 
     def ground(self, kind, along, lateral, rng, style=None) -> None:
@@ -159,7 +165,7 @@ class _Street:
         z[[0, -1]] = z[:, [0, -1]] = -0.6  # the doubled edge goes down as the kerb
         a, b = np.broadcast_to(a[:, None], z.shape), np.broadcast_to(b, z.shape)
         label, colour = {
-            "paving": ("sidewalk", np.array((0.66, 0.64, 0.6)) * (0.8 + 0.3 * scene.slab)),
+            "paving": ("sidewalk", np.array((0.66, 0.64, 0.6)) * scene.stone),
             "island": ("other_flat", np.array((0.6, 0.58, 0.55))),
             "grass": ("terrain", np.array((0.36, 0.42, 0.2)) * rng.uniform(0.8, 1.2)),
             "soil": ("terrain", np.array((0.48, 0.4, 0.31)) * rng.uniform(0.8, 1.1)),
@@ -199,14 +205,14 @@ class _Street:
                 place = scene.pose(at, side * (half + 0.8), scene.kerb, turn)
                 self.put(rng, "traffic light", place, "light")
             for number, away in enumerate((8, 14.5, 21, 34)):
-                if rng.random() < 0.7 * self.density:
-                    at = (road[0] + road[1] - side * LANE) / 2
-                    place = scene.pose(at, side * (half + away), 0.0, -side * np.pi / 2)
-                    track = f"{scene.seed}-{start}-{side}-{number}"
-                    self.put(rng, str(rng.choice(TRAFFIC)), place, track)
+                own = np.random.default_rng(rng.integers(2**63))
+                at = (road[0] + road[1] - side * LANE) / 2
+                place = scene.pose(at, side * (half + away), 0.0, -side * np.pi / 2)
+                if own.random() < 0.7 * self.density:
+                    self.put(own, "car", place, scene.track("x", start, side, number))
 
     def island(self, rng, index: int, start: float) -> None:
-        """A traffic island in the middle of the road, with a keep-left sign and bollards."""
+        """A traffic island in the middle of the road, with a sign and a bollard."""
         scene = self.scene
         if not scene.median:
             return
@@ -225,24 +231,24 @@ class _Street:
         self.ground(plot.ground, span, (side * edge, side * (edge + PLOT_DEPTH)), rng)
         height = 0.0 if plot.ground == "lot" else self.scene.kerb
         for number, rule in enumerate(plot.rules):
-            track = f"{self.scene.seed[0]}-{self.scene.seed[1]}-{index}-{side}-g{number}"
+            track = self.scene.track(index, side, "g", number)
             self.fill(rng, rule, span, side, edge, 1, track, height)
         if kind == "square":
-            self.basin(rng, span, side, edge)
+            self.basin(span, side, edge)
         if plot.building:
             self.buildings(rng, plot.building, span, side, edge + rng.uniform(*plot.setback))
         self.backdrop(rng, span, side, edge)
 
-    def basin(self, rng, span, side: int, edge: float) -> None:
-        """Water between stones, on a square."""
+    def basin(self, span, side: int, edge: float) -> None:
+        """Water between stones, on a square that is long enough."""
+        if span[1] - span[0] < 22:
+            return
         a, b = (span[0] + 9, span[0] + 19), (side * (edge + 6), side * (edge + 13))
-        for kind, grow, z in (("island", 0.5, self.scene.kerb + 0.3), ("water", 0.0, 0.05)):
+        for kind, grow, z in (("island", 0.5, 0.3), ("water", 0.0, 0.33)):
             along, lateral = (a[0] - grow, a[1] + grow), (b[0] - side * grow, b[1] + side * grow)
-            x, y = (
-                np.pad(np.linspace(*along, 4), 1, "edge"),
-                np.pad(np.linspace(*lateral, 4), 1, "edge"),
-            )
-            high = np.full((6, 6), z + 0.35 if kind == "water" else z)
+            x = np.pad(np.linspace(*along, 4), 1, "edge")
+            y = np.pad(np.linspace(*lateral, 4), 1, "edge")
+            high = np.full((6, 6), self.scene.kerb + z)
             high[[0, -1]] = high[:, [0, -1]] = 0.0
             x, y = np.broadcast_to(x[:, None], (6, 6)), np.broadcast_to(y, (6, 6))
             self.surface(kind, "other_flat", np.array((0.3, 0.38, 0.4)), (0.3, 0.9), x, y, high)
@@ -255,8 +261,8 @@ class _Street:
             left = span[1] - at - 0.2
             width = left if left < 16 else rng.uniform(8, min(left - 7, 18))
             width = left if name != "house" else width
-            corner = (at, np.pi) if side > 0 else (at + width, 0.0)
-            place = self.scene.pose(at + width if side > 0 else at, side * front, 0, corner[1])
+            corner, turn = (at + width, np.pi) if side > 0 else (at, 0.0)
+            place = self.scene.pose(corner, side * front, 0, turn)
             self.mesh.place("manmade", draw(rng, width), place)
             at += width + rng.choice([0.0, 0.0, rng.uniform(0.8, 3)])
 
@@ -289,11 +295,12 @@ class _Street:
             turn = {
                 "along": forward + own.normal(0, 0.03),
                 "across": own.choice([-1, 1]) * np.pi / 2 + own.normal(0, 0.04),
-                "road": np.pi if side < 0 else 0.0,
+                "oncoming": forward + np.pi,
+                "road": -side * np.pi / 2,
                 "any": own.uniform(0, 2 * np.pi),
             }[rule.heading]
             speed = 0.0
-            if name == "person" and rule.heading == "along":
+            if name == "walking person":
                 way, speed = own.choice([-1, 1]), own.uniform(0.9, 1.6)
                 turn = 0.0 if way > 0 else np.pi
                 along += way * speed * self.time / (1 - scene.curvature * lateral)
@@ -313,9 +320,12 @@ class _Street:
         scene, ego = self.scene, self.ego
         inner = scene.median / 2 + LANE / 2
         lanes = [(s * (inner + LANE * n), s) for n in range(scene.lanes // 2) for s in (-1, 1)]
-        bikes = scene.half - KERBSIDE - 0.5
-        paths = [(lateral, -side * (scene.speed if side < 0 else 9.0), 17, TRAFFIC)
-                 for lateral, side in lanes]  # fmt: skip
+        bikes = scene.half - KERBSIDE - 0.3
+        # 0.35 m towards the middle, to leave room for cyclists
+        paths = [
+            (lateral - 0.35 * side, -side * (scene.speed if side < 0 else 9.0), 17, TRAFFIC)
+            for lateral, side in lanes
+        ]
         paths += [(s * bikes, -s * 4.0, 17, ("cyclist",)) for s in (-1, 1)]
         phases = np.random.default_rng((*scene.seed, 2)).uniform(0, 220, len(paths))
         for number, (lateral, speed, gap, names) in enumerate(paths):
@@ -328,6 +338,6 @@ class _Street:
                 if rng.random() > 0.62 * self.density or (same and abs(away) < 13):
                     continue
                 place = scene.pose(ego + away, lateral, 0, np.pi if lateral > 0 else 0.0)
-                track = f"{scene.seed[0]}-{scene.seed[1]}-t{number}-{slot}-{int(lap)}"
+                track = scene.track("t", number, slot, int(lap))
                 really = abs(speed) * (1 - scene.curvature * lateral)  # an outer lane is longer
                 self.put(rng, str(rng.choice(names)), place, track, really)

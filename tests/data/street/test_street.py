@@ -11,6 +11,7 @@ import kit
 from kit.data.street import Street, moment
 from kit.data.street.rigs import RIGS, Rig
 from kit.data.street.sky import Weather
+from kit.data.street.world import Scene, build
 from kit.store import FeatureCache
 
 SIZE = (112, 224)
@@ -79,7 +80,7 @@ def test_it_is_rendered_once_and_says_so(keyframes, capsys, monkeypatch, tmp_pat
     kit.data.street._observed.cache_clear()
     small = street(num_scenes=1, keyframes_per_scene=1, image_size=(8, 16))
     small[0]
-    assert "rendering the street (scene 0, keyframe 0)" in capsys.readouterr().err
+    assert "rendering the street, scene 0, keyframe 0" in capsys.readouterr().err
     assert FeatureCache().size() > 0
 
 
@@ -233,6 +234,27 @@ def test_density_zero_leaves_an_empty_street():
     assert {"manmade", "vegetation", "driveable_surface"} <= set(names(empty))
 
 
+def test_leaving_things_out_moves_nothing_else():
+    """Scene 1 has a junction, where cars wait."""
+    full, empty = (build(Scene(0, 1), 0.0, density) for density in (1.0, 0.0))
+    scenery = [mesh.label[mesh.thing < 0] for mesh in (full, empty)]
+    colours = [mesh.colour[mesh.thing < 0] for mesh in (full, empty)]
+    assert len(full.things) > 100 and empty.things == []
+    assert np.array_equal(*scenery) and np.array_equal(*colours)
+
+
+def test_tracks_are_of_one_object_each(keyframes):
+    for keyframe in keyframes:
+        tracks = [box.track for box in keyframe.boxes]
+        assert len(set(tracks)) == len(tracks)
+
+
+def test_streets_that_differ_in_anything_say_so():
+    kinds = [street(), street(weather=Weather()), street(density=0.5), street(sensor="kitti")]
+    assert len({dataset.content() for dataset in kinds}) == 4
+    assert street().content() == street(sensor=RIGS["nuscenes"]).content()
+
+
 def test_weather_changes_the_pictures_and_not_the_points():
     options = {"num_scenes": 1, "keyframes_per_scene": 1}
     day = street(**options, weather=Weather(sun_elevation=50.0, sun=1.0, clouds=0.0))[0]
@@ -299,6 +321,7 @@ def test_impossible_sensors_and_weather_are_named():
         (lambda: replace(mount, centre=(-5.0, 3.0)), "centre inside the picture"),
         (lambda: replace(mount, place=(0.0, 0.0, -1.0)), "above the ground"),
         (lambda: Rig("low", rig.lidar, rig.sensor, (0.0, 0.0, 0.0)), "above the ground"),
+        (lambda: replace(mount, yaw=float("nan")), "finite numbers"),
         (lambda: Weather(visibility=0.0), "visibility must be 5 to inf, got 0"),
         (lambda: Weather(clouds=2.0), "clouds must be 0 to 1"),
     ):

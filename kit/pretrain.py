@@ -1,0 +1,31 @@
+"""Make the student that comes with the kit, and the figures beside it: `python -m kit pretrain`."""
+
+from pathlib import Path
+
+from kit import store
+from kit.data.street import Street
+from kit.demo import DemoConfig, demo
+from kit.student import load_student, save_student
+from kit.student.pretrained import FOLDER
+
+COMMAND = "python -m kit pretrain"
+NAME = "street"
+SCENES = {"num_scenes": 60, "keyframes_per_scene": 1}  # many short scenes: variety is what counts
+CONFIG = DemoConfig(student="wi-12-128", steps=1000, lr=4e-3)
+
+
+def pretrain(run: str | Path = "runs/pretrain", folder: str | Path = FOLDER) -> dict:
+    """Distil and probe on many scenes of the street; write weights and figures into `folder`.
+
+    Args:
+        run: folder of the run; an interrupted one goes on.
+        folder: where `kit.pretrained` looks.
+    """
+    run, folder = Path(run), Path(folder)
+    metrics = demo(CONFIG, run, dataset=Street(**SCENES))
+    student = load_student(run / "student.safetensors")
+    metrics["config"]["data"] = {"street": SCENES}
+    figures = {**metrics, "command": COMMAND}
+    save_student(student, folder / f"{NAME}.safetensors", command=COMMAND)
+    store.write_json(folder / f"{NAME}.json", figures)
+    return figures
