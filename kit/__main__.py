@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
     pretrain = _command(commands, "pretrain", _pretrain, "make the student that comes with the kit")
     pretrain.add_argument(
-        "--run", type=Path, default=Path("runs/pretrain"), help="the run's folder"
+        "--out", type=Path, default=Path("runs/pretrain"), help="folder of the run"
     )
 
     bench = _command(commands, "bench", _bench, "measure; prints a table, writes JSON")
@@ -134,7 +134,7 @@ def _features(options: argparse.Namespace) -> None:
 def _pretrain(options: argparse.Namespace) -> None:
     from kit.pretrain import pretrain
 
-    pretrain(options.run)
+    pretrain(options.out)
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ keyframes a second. A keyframe is rendered when it is first asked for, and kept 
 
 import hashlib
 import importlib.metadata
+import os
 import warnings
 from collections.abc import Sequence
 from functools import cache, lru_cache, partial
@@ -33,6 +34,10 @@ from kit.data.street.sky import Weather
 from kit.data.truth import Truth
 from kit.machine import num_cores
 from kit.store import FeatureCache
+
+
+# Open3D only casts rays here; in a notebook it would greet with three lines about its viewer.
+os.environ.setdefault("OPEN3D_DISABLE_WEB_VISUALIZER", "true")
 
 
 class Street:

@@ -153,7 +153,8 @@ def _parts(mesh: Mesh, hits: Hits) -> np.ndarray:
 
 def _rough(light, part, image_size) -> tuple[np.ndarray, np.ndarray]:
     """Pixels with a neighbour of another part, and of the same part but 8 % of white apart."""
-    tone = np.sqrt(light.mean(1) / (light.mean(1) + 1)).reshape(image_size)
+    grey = _grey(light)
+    tone = np.sqrt(grey / (grey + 1)).reshape(image_size)
     part, edge, busy = (
         part.reshape(image_size),
         np.zeros(image_size, bool),
@@ -166,6 +167,11 @@ def _rough(light, part, image_size) -> tuple[np.ndarray, np.ndarray]:
             mask[a] |= step
             mask[b] |= step
     return edge.ravel(), busy.ravel()
+
+
+def _grey(light) -> np.ndarray:
+    """Mean over the colours; three additions are faster than a reduction over so short an axis."""
+    return (light[..., 0] + light[..., 1] + light[..., 2]) / 3
 
 
 class _View:
@@ -283,7 +289,7 @@ def develop(
     light: Float[np.ndarray, "H W 3"], weather: Weather, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "H W 3"]:
     """From light to a picture: automatic exposure, soft highlights, gamma, vignette, noise."""
-    grey = light.mean(2)
+    grey = _grey(light)
     level = np.exp(np.log(grey[::4, ::4] + 0.02).mean())
     exposed = light * (0.3 * weather.exposure / (0.35 * level + 0.12))
     height, width = grey.shape
