@@ -35,7 +35,6 @@ from kit.data.truth import Truth
 from kit.machine import num_cores
 from kit.store import FeatureCache
 
-
 # Open3D only casts rays here; in a notebook it would greet with three lines about its viewer.
 os.environ.setdefault("OPEN3D_DISABLE_WEB_VISUALIZER", "true")
 
