@@ -22,6 +22,12 @@ class SceneNames:
     def __getitem__(self, index):
         raise AssertionError("a split must not read keyframes")
 
+    def prepare(self, keyframes=None):
+        raise AssertionError("a split must not render keyframes")
+
+    def content(self):
+        return ""
+
 
 def scenes_only(*scenes):
     return SceneNames(list(scenes))
