@@ -68,6 +68,7 @@ def sign(rng, colour) -> list[Part]:
 
 
 def traffic_light(rng, colour) -> list[Part]:
+    """Three lamps on a post, one of them lit."""
     z, dark, lit = 2.6, (0.05, 0.06, 0.05), rng.integers(3)
     tints = ((0.9, 0.1, 0.05), (0.95, 0.6, 0.05), (0.1, 0.85, 0.4))
     parts = [Part(tube([(0, 0, 0), (0, 0, z + 1)], 0.07), "plain", (0.25, 0.27, 0.26))]

@@ -54,6 +54,7 @@ def conifer(rng, colour) -> list[Part]:
 
 
 def palm(rng, colour) -> list[Part]:
+    """A bent trunk under a crown of fronds."""
     tall = rng.uniform(5, 9)
     bend = rng.normal(0, 0.3, 2)
     trunk = [(0, 0, -0.2), (*0.4 * bend, tall / 2), (*bend, tall)]
