@@ -1,0 +1,43 @@
+"""Small parts the students share: 1x1 convolutions on rows of points, the distillation head."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class RowConv1d(nn.Conv1d):
+    """A 1x1 convolution applied to rows (N, C_in) -> (N, C_out), with nn.Conv1d's parameters."""
+
+    def forward(self, rows: Float[Tensor, "N in_"]) -> Float[Tensor, "N out"]:
+        return F.linear(rows, self.weight.flatten(1), self.bias)
+
+
+class RowConv2d(nn.Conv2d):
+    """`RowConv1d` with the parameters of a 1x1 nn.Conv2d."""
+
+    forward = RowConv1d.forward
+
+
+def distillation_head(width: int, widths: tuple[int, ...]) -> nn.Module:
+    """One linear layer (ScaLR) or several with ReLU between (ScaLR+)."""
+    layers: list[nn.Module] = []
+    for narrow, wide in zip((width, *widths[:-1]), widths, strict=True):
+        layers += [RowConv1d(narrow, wide, 1), nn.ReLU()]
+    return layers[0] if len(widths) == 1 else nn.Sequential(*layers[:-1])
+
+
+def check_layers(student, layers: Sequence[str]) -> Sequence[str]:
+    """The names given, if the student has them all.
+
+    Raises:
+        ValueError: none or unknown names; lists those there are.
+    """
+    unknown = [name for name in layers if name not in student.layers]
+    if unknown or not layers:
+        raise ValueError(
+            f"no layer {', '.join(map(repr, unknown)) or 'was named'}; this student has "
+            f"{', '.join(student.layers)}"
+        )
+    return layers
