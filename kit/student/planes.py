@@ -30,7 +30,10 @@ class NeighbourConv(torch.autograd.Function):
     def backward(ctx, grad):
         source, weight, source_near_target, target_near_source = ctx.saved_tensors
         grad_source = _gather_weighted(grad, weight.flip(0), target_near_source)
-        grad_weight = _correlate(source, grad, source_near_target)
+        if len(source) < len(grad):  # the same sums, over the shorter list
+            grad_weight = _correlate(grad, source, target_near_source.flip(0))
+        else:
+            grad_weight = _correlate(source, grad, source_near_target)
         return grad_source, grad_weight.to(weight.dtype), grad.sum(0), None, None
 
 
@@ -91,12 +94,12 @@ def _gather_weighted(source: Tensor, weight: Tensor, table: Tensor) -> Tensor:
     return total
 
 
-def _correlate(source: Tensor, grad: Tensor, table: Tensor) -> Tensor:
-    """sum_t source[table[k, t]] * grad[t] for every k: (S, C), (T, C), (9, T) -> (9, C)."""
+def _correlate(source: Tensor, target: Tensor, table: Tensor) -> Tensor:
+    """sum_t source[table[k, t]] * target[t] for every k: (S, C), (T, C), (9, T) -> (9, C)."""
     padded = _with_zero_row(source)
-    total = grad.new_zeros(9, grad.shape[1], dtype=torch.promote_types(grad.dtype, torch.float32))
-    size = _at_a_time(grad)
-    for part, places in zip(grad.split(size), table.split(size, dim=1), strict=True):
+    total = target.new_zeros(9, target.shape[1])
+    size = _at_a_time(target)
+    for part, places in zip(target.split(size), table.split(size, dim=1), strict=True):
         for sum_k, rows in zip(total, places, strict=True):
             sum_k += padded.index_select(0, rows).mul_(part).sum(0)
     return total

@@ -12,7 +12,9 @@ Source: WaffleIron (Puy et al., ICCV 2023, arXiv:2301.10100); LayerNorm variant:
 """
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from kit.student.inputs import InputConfig, Plane, PointBatch
-from kit.student.neighbourhood import Embedding
+from kit.student.neighbourhood import Embedding, batchnorm_affine
 from kit.student.planes import CellConv, CellMean, CellToPoints
 from kit.student.rows import RowConv1d, check_layers, distillation_head
 
@@ -68,7 +70,7 @@ class WaffleIronConfig:
 
 
 NORMS = {"layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
-ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
+ACTIVATIONS = {"relu": partial(nn.ReLU, inplace=True), "gelu": nn.GELU}
 
 
 class _Mix(nn.Module):
@@ -84,7 +86,16 @@ class _Mix(nn.Module):
         if self.training and self.drop_path > 0:
             keep = torch.rand(batch.num_scans, 1, device=update.device) >= self.drop_path
             update = update * (keep / (1 - self.drop_path))[batch.batch_of_point]
+        if self.scale is None:
+            return rows + update
         return torch.addcmul(rows, update.to(rows.dtype), self.scale.weight.flatten())
+
+    def _fold_scale(self, last: nn.Module) -> None:
+        """Let the last layer do what the scale does."""
+        scale = self.scale.weight.flatten()
+        last.weight *= scale.view(-1, *[1] * (last.weight.ndim - 1))
+        last.bias *= scale
+        self.scale = None
 
 
 class SpatialMix(_Mix):
@@ -97,11 +108,17 @@ class SpatialMix(_Mix):
 
     def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch, plane: Plane) -> Tensor:
         spread, activation, gather = self.ffn
-        cells = CellMean.apply(self.norm(rows), plane)  # (O, C)
+        if isinstance(self.norm, nn.BatchNorm1d) and not self.training:
+            cells = self.norm(CellMean.apply(rows, plane))  # (O, C): the same, on fewer rows
+        else:
+            cells = CellMean.apply(self.norm(rows), plane)  # (O, C)
         near, back = plane.occupied_near_halo, plane.halo_near_occupied
         halo = activation(spread(cells, near, back))  # (H, C)
         cells = gather(halo, back, near)  # (O, C)
         return self._residual(rows, CellToPoints.apply(cells, plane), batch)
+
+    def compress_(self) -> None:
+        self._fold_scale(self.ffn[2])
 
 
 class ChannelMix(_Mix):
@@ -115,6 +132,15 @@ class ChannelMix(_Mix):
 
     def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch) -> Tensor:
         return self._residual(rows, self.mlp(self.norm(rows)), batch)
+
+    def compress_(self) -> None:
+        self._fold_scale(self.mlp[2])
+        if isinstance(self.norm, nn.BatchNorm1d):
+            scale, shift = batchnorm_affine(self.norm)
+            first = self.mlp[0]
+            first.bias += first.weight.flatten(1) @ shift
+            first.weight *= scale[:, None]
+            self.norm = nn.Identity()
 
 
 class _Mixes(nn.Module):
@@ -171,6 +197,18 @@ class WaffleIron(nn.Module):
         if self.config.checkpointing and self.training and torch.is_grad_enabled():
             return checkpoint(mix, *inputs, use_reentrant=False)
         return mix(*inputs)
+
+    @torch.no_grad()
+    def compress(self) -> "WaffleIron":
+        """A copy for inference: scales, and BatchNorm where there is one, become part of the
+        layers beside them. Its features are the same and a little cheaper; it cannot be trained.
+
+        Source: WaffleIron (arXiv:2301.10100), `compress`.
+        """
+        compressed = deepcopy(self).eval()
+        for mix in (*compressed.waffleiron.spatial_mix, *compressed.waffleiron.channel_mix):
+            mix.compress_()
+        return compressed.requires_grad_(False)
 
     def head(self, point_feat: Float[Tensor, "N C"]) -> Float[Tensor, "N D"]:
         """Take point features into the teacher's space."""
