@@ -62,9 +62,26 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("runs/pretrain"), help="folder of the run"
     )
 
+    imported = _command(
+        commands, "import-checkpoint", _import_checkpoint, "make a published student the kit's own"
+    )
+    imported.add_argument("file", type=Path, help=".pth or .tar.gz of ScaLR, ScaLR+ or WaffleIron")
+    imported.add_argument("--out", type=Path, help="default: the same name, .safetensors, here")
+    imported.add_argument("--activation", choices=("relu", "gelu"), help="default: by its head")
+    imported.add_argument(
+        "--fov",
+        type=float,
+        nargs=3,
+        default=(64.0, 64.0, 8.0),
+        metavar=("X", "Y", "Z"),
+        help="half extents of its field of view, metres (default: ScaLR's 64 64 8)",
+    )
+    imported.add_argument("--cell-size", type=float, default=0.5, help="metres (default: 0.5)")
+
     bench = _command(commands, "bench", _bench, "measure; prints a table, writes JSON")
     bench.add_argument("name", help="what to measure; a wrong name lists what there is")
     bench.add_argument("--data", help="the root of a data set; the street by default")
+    bench.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
     bench.add_argument("--out", type=Path, help="JSON file for the figures")
     return parser
 
@@ -84,7 +101,7 @@ def _add_demo_options(command: argparse.ArgumentParser) -> None:
     add("--data", str, '"street" (default) or the root of a data set in the nuScenes schema')
     add("--teacher", str, "efficientnet_lite0 (default), dinov2_vitb14, ... or any timm model")
     add("--weights", str, "a local weights file for the teacher")
-    add("--student", str, "a preset: wi-6-64 (default), wi-12-128, wi-48-768, ...")
+    add("--student", str, "a preset: wi-6-64 (default), wi-12-128, minkunet-18, ...")
     add("--depth", int, "layers, instead of the preset's")
     add("--width", int, "channels, instead of the preset's")
     add("--voxel-size", float, "metres; one point is kept per voxel")
@@ -137,10 +154,21 @@ def _pretrain(options: argparse.Namespace) -> None:
     pretrain(options.out)
 
 
+def _import_checkpoint(options: argparse.Namespace) -> None:
+    from kit.student.checkpoints import import_checkpoint
+    from kit.student.inputs import InputConfig
+
+    name = options.file.name.removesuffix(".gz").removesuffix(".tar")
+    out = options.out or Path(name).with_suffix(".safetensors")
+    inputs = InputConfig(fov=tuple(options.fov), cell_size=options.cell_size)
+    print(import_checkpoint(options.file, out, activation=options.activation, inputs=inputs))
+    print(f"written to {out}: kit.load_student({str(out)!r})")
+
+
 def _bench(options: argparse.Namespace) -> None:
     from kit import bench
 
-    bench.run(options.name, options.data, options.out)
+    bench.run(options.name, options.data, options.out, options.device)
 
 
 def _street(options: argparse.Namespace) -> None:

@@ -66,7 +66,12 @@ def names() -> list[str]:
     return sorted(name for name in found if not name.startswith("_"))
 
 
-def run(name: str, data: str | None = None, out: str | os.PathLike | None = None) -> list[Row]:
+def run(
+    name: str,
+    data: str | None = None,
+    out: str | os.PathLike | None = None,
+    device: str | None = None,
+) -> list[Row]:
     """Run a bench, print its rows as they come, and write them to a JSON file.
 
     Args:
@@ -74,14 +79,17 @@ def run(name: str, data: str | None = None, out: str | os.PathLike | None = None
         data: root of a data set for the benches that take one.
         out: file for rows, machine, versions and commit, rewritten after every row, so that an
             interrupted bench keeps what it measured.
+        device: "cpu" or "cuda"; by default a GPU if there is one.
 
     Raises:
-        ValueError: no such bench; lists those there are.
+        ValueError: no such bench; lists those there are. Or "cuda" without a GPU.
     """
     if name not in names():
         raise ValueError(f"no bench is called {name!r}. There are: {', '.join(names()) or 'none'}")
     module = importlib.import_module(f"{__name__}.{name}")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: PyTorch sees no GPU here; leave it out for the CPU")
     done: list[Row] = []
     made = _how_made()
     print(_line("name", "value", "unit", "reach", "ok", "seconds"), flush=True)

@@ -1,4 +1,4 @@
-"""What a student is given: one point per voxel, its neighbours, and the cells of three planes.
+"""What a student is given: one point per voxel, its neighbours, the cells of three planes.
 
 A scan becomes a `Scan` (everything that depends on it alone), several scans become a `PointBatch`:
 their points lie one after the other, nothing is padded, and every index already points into the
@@ -27,25 +27,28 @@ class InputConfig:
     Attributes:
         voxel_size: one point is kept per cube of this edge, metres.
         fov: half extents of the box the student sees, (x, y, z) in metres.
-        cell_size: edge of the planes' cells, metres.
-        num_neighbours: nearest neighbours per point.
+        cell_size: edge of the planes' cells, metres; None for a student without planes.
+        num_neighbours: nearest neighbours per point; 0 for a student that looks at none.
         max_points: limit in training, around a random centre; inference has none.
     """
 
     voxel_size: float = 0.1
     fov: tuple[float, float, float] = (64.0, 64.0, 8.0)
-    cell_size: float = 0.5
+    cell_size: float | None = 0.5
     num_neighbours: int = 16
     max_points: int = 20_000
 
     def __post_init__(self):
-        sizes = (self.voxel_size, *self.fov, self.cell_size, self.num_neighbours, self.max_points)
+        cell = 1.0 if self.cell_size is None else self.cell_size
+        sizes = (self.voxel_size, *self.fov, cell, self.max_points, self.num_neighbours + 1)
         if min(sizes) <= 0:
             raise ValueError(f"every size in InputConfig must be positive, got {self}")
 
     @property
     def grids(self) -> tuple[tuple[int, int], ...]:
-        """(rows, columns) of the planes (x, y), (x, z), (y, z)."""
+        """(rows, columns) of the planes (x, y), (x, z), (y, z); none without cells."""
+        if self.cell_size is None:
+            return ()
         x, y, z = (int(2 * half / self.cell_size) for half in self.fov)
         return (x, y), (x, z), (y, z)
 
@@ -60,13 +63,14 @@ class Scan:
     Attributes:
         feat: (N, 5) normalised intensity, x, y, z (metres), range (metres).
         neighbours: (N, K) rows of the nearest other points, nearest first.
-        cells: (3, N) row-major cell of each point in the planes (x, y), (x, z), (y, z).
+        cells: (3, N) row-major cell of each point in the planes (x, y), (x, z), (y, z); (0, N) for
+            a student without planes.
         kept: (N,) rows of the scan it was made from.
     """
 
     feat: Float[Tensor, "N 5"]
     neighbours: Int[Tensor, "N K"]
-    cells: Int[Tensor, "3 N"]
+    cells: Int[Tensor, "P N"]
     kept: Int[Tensor, " N"]
 
 
@@ -85,9 +89,19 @@ def voxel_subsample(
     _, ny, nz = (voxel.max(0).values + 1).tolist()
     key = (voxel[:, 0] * ny + voxel[:, 1]) * nz + voxel[:, 2]
     if generator is None:
-        return torch.from_numpy(np.unique(key.numpy(), return_index=True)[1])
+        return torch.from_numpy(_first_of_each(key.numpy()))
     order = torch.randperm(len(points), generator=generator)
-    return order[np.unique(key[order].numpy(), return_index=True)[1]]
+    return order[torch.from_numpy(_first_of_each(key[order].numpy()))]
+
+
+def _first_of_each(key: np.ndarray) -> np.ndarray:
+    """`np.unique(key, return_index=True)[1]`, faster: key and row packed into one number."""
+    bits = len(key).bit_length()
+    if int(key.max(initial=0)) >> (63 - bits):  # points kilometres apart
+        return np.unique(key, return_index=True)[1]
+    packed = np.sort((key << bits) | np.arange(len(key)))
+    key = packed >> bits
+    return packed[np.concatenate(([True], key[1:] != key[:-1]))] & ((1 << bits) - 1)
 
 
 def inside_fov(points: Float[Tensor, "N 3"], fov: tuple[float, float, float]) -> Bool[Tensor, " N"]:
@@ -113,8 +127,10 @@ def point_features(
     return torch.cat([brightness[:, None], points, points.norm(dim=1, keepdim=True)], dim=1)
 
 
-def plane_cells(points: Float[Tensor, "N 3"], config: InputConfig) -> Int[Tensor, "3 N"]:
+def plane_cells(points: Float[Tensor, "N 3"], config: InputConfig) -> Int[Tensor, "P N"]:
     """Row-major cell of every point in the three planes; points must lie inside the fov."""
+    if config.cell_size is None:
+        return torch.empty(0, len(points), dtype=torch.int64)
     grid_index = ((points + torch.tensor(config.fov)) / config.cell_size).floor().long()
     rows = [
         grid_index[:, a] * columns + grid_index[:, b]
@@ -128,10 +144,14 @@ def nearest_neighbours(points: Float[Tensor, "N 3"], num: int) -> Int[Tensor, "N
 
     A scan with too few points fills up with the point itself, which a difference turns into zero.
     """
+    if num == 0:
+        return torch.empty(len(points), 0, dtype=torch.int64)
     tree = KDTree(points.contiguous().numpy())
     _, rows = tree.query(points.contiguous().numpy(), k=num + 1)
     rows = torch.from_numpy(rows.astype(np.int64))[:, 1:]
-    return torch.where(rows < len(points), rows, torch.arange(len(points))[:, None])
+    if len(points) <= num:
+        rows = torch.where(rows < len(points), rows, torch.arange(len(points))[:, None])
+    return rows
 
 
 def nearest_kept(
@@ -260,14 +280,14 @@ class PointBatch:
         feat: (N, 5) as in `Scan`.
         neighbours: (N, K) rows of this batch.
         batch_of_point: (N,) scan each point belongs to.
-        planes: the planes (x, y), (x, z), (y, z).
+        planes: (x, y), (x, z), (y, z), or none.
         num_scans: how many scans.
     """
 
     feat: Float[Tensor, "N 5"]
     neighbours: Int[Tensor, "N K"]
     batch_of_point: Int[Tensor, " N"]
-    planes: tuple[Plane, Plane, Plane]
+    planes: tuple[Plane, ...]
     num_scans: int
 
     def to(self, device) -> "PointBatch":

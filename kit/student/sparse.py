@@ -1,0 +1,90 @@
+"""spconv made safe: one algorithm that is right on a CPU, and checks where spconv has none.
+
+Without a GPU spconv-cu120 computes correctly only with its native algorithm on every layer, and its
+backward pass asks for a CUDA stream that is not there; indices out of range, repeated ones and NaN
+pass through it unnoticed. Everything of the kit that uses spconv goes through this file.
+"""
+
+import warnings
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+try:
+    with warnings.catch_warnings():  # of deprecated names that spconv uses
+        warnings.simplefilter("ignore", FutureWarning)
+        import spconv.pytorch as spconv
+    from spconv.core import ConvAlgo
+    from spconv.pytorch import ops
+except ImportError as error:  # there are no wheels for macOS and Windows
+    raise ImportError(
+        f"MinkUNet needs spconv, which does not load here ({error}). Linux with Python 3.11: pip "
+        "install spconv-cu120, with 3.12: spconv-cu126. WaffleIron students need neither."
+    ) from error
+
+if not torch.cuda.is_available():
+    ops.get_current_stream = lambda: 0
+
+_ALGORITHM = None if torch.cuda.is_available() else ConvAlgo.Native
+
+
+def same_place(in_channels: int, out_channels: int, kernel: int, key: str) -> nn.Module:
+    """Convolution whose output lies where its input lies; `key` names the shared index table."""
+    return spconv.SubMConv3d(
+        in_channels, out_channels, kernel, bias=False, indice_key=key, algo=_ALGORITHM
+    )
+
+
+def halve(channels: int, key: str) -> nn.Module:
+    """Convolution with kernel and stride 2: every voxel covers eight of the level before."""
+    return spconv.SparseConv3d(
+        channels, channels, 2, stride=2, bias=False, indice_key=key, algo=_ALGORITHM
+    )
+
+
+def undo_halving(in_channels: int, out_channels: int, key: str) -> nn.Module:
+    """Transposed convolution back to the voxels that `halve` with this `key` came from."""
+    return spconv.SparseInverseConv3d(
+        in_channels, out_channels, 2, indice_key=key, bias=False, algo=_ALGORITHM
+    )
+
+
+def sparse_tensor(
+    feat: Float[Tensor, "V C"], index: Int[Tensor, "V 4"], grid: tuple[int, int, int], scans: int
+) -> "spconv.SparseConvTensor":
+    """A checked spconv tensor.
+
+    Args:
+        feat: features of the occupied voxels.
+        index: int32 (scan, three grid coordinates), no row twice.
+        grid: cells along the three axes.
+        scans: how many scans the batch has.
+
+    Raises:
+        ValueError: wrong type, out of range, a voxel twice, or a feature that is not finite.
+    """
+    if index.dtype != torch.int32:
+        raise ValueError(f"voxel indices must be int32, got {index.dtype}")
+    limit = torch.tensor([scans, *grid], device=index.device)
+    if len(index) == 0 or bool((index < 0).any()) or bool((index >= limit).any()):
+        raise ValueError(
+            f"{len(index)} voxel indices must lie in [0, {tuple(limit.tolist())}); got a range of "
+            f"{index.amin(0).tolist() if len(index) else []} to "
+            f"{index.amax(0).tolist() if len(index) else []}"
+        )
+    key = index[:, 0].long()
+    for axis, cells in enumerate(grid, start=1):
+        key = key * cells + index[:, axis]
+    if len(key.unique()) < len(key):
+        raise ValueError("a voxel is listed twice: its points must be averaged first")
+    if not bool(feat.isfinite().all()):
+        raise ValueError("features of voxels must be finite; NaN would spread silently")
+    return spconv.SparseConvTensor(feat.contiguous(), index, list(grid), scans)
+
+
+class OnFeatures(nn.Sequential):
+    """Ordinary layers applied to the features of a sparse tensor."""
+
+    def forward(self, tensor):
+        return tensor.replace_feature(super().forward(tensor.features))
