@@ -151,3 +151,20 @@ def neighbours_in_grid(cell, rows, columns):
         for r in (row - 1, row, row + 1)
         for c in (column - 1, column, column + 1)
     ]
+
+
+def test_packed_keys_find_what_unique_finds_however_far_points_are_apart():
+    generator = torch.Generator().manual_seed(0)
+    for extent in (3.0, 1e3, 1e5):  # the last leaves no room to pack
+        points = (torch.rand(2000, 3, generator=generator) - 0.5) * extent
+        voxel = ((points - points.min(0).values) / 0.1).floor().long()
+        _, first = np.unique(voxel.numpy(), axis=0, return_index=True)
+        assert inputs.voxel_subsample(points, 0.1).tolist() == first.tolist()
+
+
+def test_a_student_without_planes_or_neighbours_gets_none():
+    config = InputConfig(cell_size=None, num_neighbours=0)
+    points = torch.rand(50, 3)
+    assert config.grids == ()
+    assert inputs.nearest_neighbours(points, 0).shape == (50, 0)
+    assert inputs.plane_cells(points, config).shape == (0, 50)

@@ -1,9 +1,12 @@
 """WaffleIron against the published network, a dense one written here, and its symmetries."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from kit.bench._dense import DenseWaffleIron, dense_batch
 from kit.student import build_student, inputs
 from kit.student.inputs import InputConfig, Scan
 from kit.student.waffleiron import CellConv, WaffleIron, WaffleIronConfig
@@ -63,43 +66,99 @@ def test_outputs_and_gradients_equal_the_published_network(name, oracles):
         assert torch.allclose(parameters[parameter].grad, expected, atol=1e-4), parameter
 
 
-def dense_forward(student, scan, config):
-    """The network from its formula: dense planes, one scan, (C, N) rows."""
-    feat = student.embed.norm(scan.feat)
-    difference = feat[scan.neighbours] - feat[:, None]
-    around = student.embed.conv2(difference.flatten(0, 1)).view(*scan.neighbours.shape, -1).amax(1)
-    x = student.embed.final(torch.cat([student.embed.conv1(feat), around], 1))
-    mixes = zip(student.waffleiron.spatial_mix, student.waffleiron.channel_mix, strict=True)
-    for layer, (spatial, channel) in enumerate(mixes):
-        (rows, columns), cells = config.grids[layer % 3], scan.cells[layer % 3]
-        y = spatial.norm(x)
-        member = torch.nn.functional.one_hot(cells, rows * columns).to(y.dtype)  # (N, cells)
-        plane = (member.T @ y) / member.sum(0).clamp(min=1)[:, None]
-        plane = plane.T.reshape(1, -1, rows, columns)
-        conv1, activation, conv2 = spatial.ffn
-        for conv, after in ((conv1, activation), (conv2, lambda image: image)):
-            plane = after(torch.conv2d(plane, conv.weight, conv.bias, padding=1, groups=y.shape[1]))
-        x = x + spatial.scale.weight.flatten() * plane[0].flatten(1).T[cells]
-        x = x + channel.scale.weight.flatten() * channel.mlp(channel.norm(x))
-    return student.classif(x)
-
-
 @pytest.mark.parametrize("norm", ["layer", "batch"])
 @pytest.mark.parametrize("training", [True, False])
 def test_sparse_planes_equal_dense_ones_with_gradients(norm, training):
-    student, scan = small_student(norm=norm).double().train(training), random_scan()
-    scan = Scan(scan.feat.double(), scan.neighbours, scan.cells, scan.kept)
-    gradients = []
+    student = small_student(norm=norm).double().train(training)
+    scans = [as_double(random_scan(120, 0)), as_double(random_scan(120, 1))]
+    results = []
     for forward in (
-        lambda: student(inputs.collate([scan], SMALL)),
-        lambda: dense_forward(student, scan, SMALL),
+        lambda: student(inputs.collate(scans, SMALL)),
+        lambda: DenseWaffleIron(student)(dense_batch(scans, SMALL)).transpose(1, 2).flatten(0, 1),
     ):
         student.zero_grad()
         output = forward()
         output.square().mean().backward()
-        gradients.append([output.detach(), *(p.grad.clone() for p in student.parameters())])
-    for ours, dense in zip(*gradients, strict=True):
+        results.append([output.detach(), *(p.grad.clone() for p in student.parameters())])
+    for ours, dense in zip(*results, strict=True):
         assert torch.allclose(ours, dense, atol=1e-6, rtol=1e-5)
+
+
+def as_double(scan):
+    return replace(scan, feat=scan.feat.double())
+
+
+def test_padded_points_of_the_dense_network_touch_nothing():
+    student = small_student().eval()
+    scans = [random_scan(90, 0), random_scan(40, 1)]
+    dense = DenseWaffleIron(student)(dense_batch(scans, SMALL))
+    ours = student(inputs.collate(scans, SMALL))
+    assert torch.allclose(ours, torch.cat([dense[0].T, dense[1, :, :40].T]), atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_compressed_students_give_the_same(norm):
+    student, batch = small_student(norm=norm), inputs.collate([random_scan()], SMALL)
+    for _ in range(20):  # running statistics and affine parts that matter
+        student(batch)
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    compressed = student.eval().compress()
+    assert torch.allclose(compressed(batch), student(batch), atol=1e-4, rtol=1e-4)
+    assert not any(p.requires_grad for p in compressed.parameters())
+    assert student.waffleiron.channel_mix[0].scale is not None  # the original is left alone
+
+
+def test_checkpointing_changes_no_gradient_and_keeps_less():
+    batch = inputs.collate([random_scan()], SMALL)
+    gradients, kept = [], []
+    for checkpointing in (False, True):
+        student = small_student(checkpointing=checkpointing, drop_path=0.3).train()
+        numbers = 0
+
+        def count(tensor):
+            nonlocal numbers
+            numbers += tensor.numel()
+            return tensor
+
+        torch.manual_seed(1)
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            loss = student(batch).square().mean()
+        loss.backward()
+        gradients.append([p.grad.clone() for p in student.parameters()])
+        kept.append(numbers)
+    assert kept[1] < kept[0] / 3
+    for plain, checkpointed in zip(*gradients, strict=True):
+        assert torch.allclose(plain, checkpointed, atol=1e-6)
+
+
+def test_features_of_any_layer_by_name():
+    student, batch = small_student().eval(), inputs.collate([random_scan()], SMALL)
+    assert student.layers == ("embedding", "layer 1", "layer 2", "layer 3", "layer 4")
+    found = student.features(batch, ["layer 4", "embedding", "layer 2"])
+    assert list(found) == ["layer 4", "embedding", "layer 2"]
+    assert torch.equal(found["layer 4"], student.features(batch))
+    assert torch.equal(found["embedding"], student.embed(batch.feat, batch.neighbours))
+    shallow = WaffleIron(replace(student.config, depth=2)).eval()
+    shallow.load_state_dict(student.state_dict(), strict=False)
+    assert torch.equal(found["layer 2"], shallow.features(batch))
+    with pytest.raises(ValueError, match="no layer 'layer 5'; this student has embedding, layer 1"):
+        student.features(batch, ["layer 5"])
+    with pytest.raises(ValueError, match="no layer was named"):
+        student.features(batch, [])
+
+
+def test_mixed_precision_stays_near_full_precision():
+    student, batch = small_student().train(), inputs.collate([random_scan()], SMALL)
+    student(batch).square().mean().backward()
+    plain = [p.grad.clone() for p in student.parameters()]
+    student.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = student(batch)
+    output.float().square().mean().backward()
+    for full, mixed in zip(plain, student.parameters(), strict=True):
+        assert (full - mixed.grad).norm() <= 0.1 * full.norm() + 1e-3
 
 
 def test_neighbour_convolution_passes_gradcheck():
@@ -147,10 +206,17 @@ def test_drop_path_skips_whole_scans_in_training_only():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"depth": 0}, {"norm": "group"}, {"activation": "tanh"}, {"head": ()}]
+    "wrong",
+    [
+        {"depth": 0},
+        {"norm": "group"},
+        {"activation": "tanh"},
+        {"head": ()},
+        {"norm": "batch", "checkpointing": True},
+    ],
 )
 def test_wrong_settings_are_named(wrong):
-    with pytest.raises(ValueError, match="got"):
+    with pytest.raises(ValueError, match=r"got|checkpointing needs"):
         WaffleIronConfig(**wrong)
 
 
@@ -182,5 +248,5 @@ def test_folded_norms_keep_the_running_statistics_of_plain_ones():
         embedding(scan.feat, scan.neighbours)
         feat = plain.norm(scan.feat)
         plain.conv2((feat[scan.neighbours] - feat[:, None]).flatten(0, 1))
-    for ours, theirs in zip(embedding.conv2.buffers(), plain.conv2.buffers(), strict=True):
+    for ours, theirs in zip(embedding.buffers(), plain.buffers(), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
