@@ -7,7 +7,7 @@ Source: WaffleIron (Puy et al., ICCV 2023, arXiv:2301.10100), written from its f
     channel order and scatter_reduce as in the published code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,11 @@ class DenseBatch:
     cells: Int[Tensor, "B 3 N"]
     real: Bool[Tensor, "B 1 N"]
     grids: tuple[tuple[int, int], ...]
+
+    def to(self, device) -> "DenseBatch":
+        """The same batch on another device."""
+        tensors = {n: v.to(device) for n, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **tensors)
 
 
 def dense_batch(scans: list[Scan], config: InputConfig) -> DenseBatch:
@@ -128,3 +133,26 @@ def _channel(mix: ChannelMix, x: Tensor) -> Tensor:
     first, activation, second = mix.mlp
     hidden = activation(_conv(first, _norm(mix.norm, x)))
     return x + F.conv1d(_conv(second, hidden), mix.scale.weight, groups=x.shape[1])
+
+
+def dense_targets(grids: list, cameras: list, pixels: list[Tensor]) -> Float[Tensor, "M D"]:
+    """The teacher's features at pixels, by way of maps as large as the image it saw.
+
+    Args:
+        grids: `FeatureGrids` of one image per camera.
+        cameras: whose pixels they are.
+        pixels: (N, 2) column and row in each camera's own image.
+
+    Source: ScaLR (arXiv:2310.17504): up-sampled (bilinear, corners aligned), then indexed.
+    """
+    feat = []
+    for grid, camera, uv in zip(grids, cameras, pixels, strict=True):
+        height, width = grid.image_size
+        scale = torch.tensor([width / camera.image_size[1], height / camera.image_size[0]])
+        column, row = (uv.floor() * scale).floor().long().to(grid.maps[0].device).unbind(1)
+        parts = []
+        for coarse in grid.maps:
+            fine = F.interpolate(coarse, grid.image_size, mode="bilinear", align_corners=True)
+            parts.append(fine[0, :, row, column].T)
+        feat.append(parts[0] if len(parts) == 1 else torch.cat([*map(F.normalize, parts)], dim=1))
+    return torch.cat(feat)

@@ -1,0 +1,214 @@
+"""WaffleIron as the kit computes it against WaffleIron as published, on the same weights.
+
+Both run alternately in one process, so the ratios hold on a busy machine.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+import kit
+from kit.bench import Row
+from kit.bench._dense import DenseWaffleIron, dense_batch, dense_targets
+from kit.bench._measure import (
+    alternate,
+    infer_run,
+    matrix_rate,
+    peak_extra_memory,
+    seconds,
+    train_run,
+)
+from kit.data.keyframe import Keyframe
+from kit.loss import distillation_loss
+from kit.student import build_student, inputs
+from kit.student.inputs import InputConfig, Scan
+from kit.student.waffleiron import WaffleIron, WaffleIronConfig
+
+DEPTH = 6
+HEAD = (1024,)  # ViT-L's width
+RUN = {"train": train_run, "infer": infer_run}
+# (width, what is run, reach of the ratio of times, reach of the ratio of memory)
+PAIRS = [
+    (256, "train", ">= 5", ">= 6"),
+    (768, "train", ">= 4", ">= 6"),
+    (64, "infer", ">= 3", ">= 3"),
+    (256, "infer", ">= 2", ">= 3"),
+]
+ARBITRARY = 0
+
+
+def camera_views(keyframe: Keyframe, config: InputConfig) -> list[Scan]:
+    """What each camera sees, sub-sampled at random as in training."""
+    views = []
+    for seed, camera in enumerate(keyframe.cameras.values()):
+        _, _, visible = kit.project_points(
+            keyframe.points, camera.T_cam_lidar, camera.K, camera.image_size
+        )
+        generator = torch.Generator().manual_seed(seed)
+        views.append(
+            inputs.prepare_scan(
+                keyframe.points,
+                keyframe.intensity,
+                keyframe.sensor,
+                config,
+                visible=visible,
+                generator=generator,
+            )
+        )
+    return views
+
+
+def pair_rows(
+    width: int, task: str, scans: list[Scan], device: str, matrix: float, reach: str, memory: str
+) -> Iterator[Row]:
+    """One size of WaffleIron against its dense self."""
+    student, dense = _pair(width, device)
+    batch = inputs.collate(scans, student.config.inputs).to(device)
+    padded = dense_batch(scans, student.config.inputs).to(device)
+    run, run_dense = RUN[task](student, batch), RUN[task](dense, padded)
+    label = f"{DEPTH} x {width}, {'one view' if task == 'train' else 'whole scan'}, {task}"
+    yield from _equality_rows(label, task, student, run(), run_dense)
+    ours, theirs, ratio = alternate(run, run_dense, 3 if width > 256 else 5)
+    yield Row(f"{label}: ms", 1e3 * ours, "ms")
+    yield Row(f"{label}: ms of the dense network", 1e3 * theirs, "ms")
+    yield Row(f"{label}: times faster", ratio, "x", reach if device == "cpu" else None)
+    yield Row(f"{label}: points a second", len(batch.feat) / ours, "points/s")
+    floor = _operations(student.config, len(batch.feat), task) / matrix
+    yield Row(f"{label}: share of the matrix limit", 100 * floor / ours, "%")
+    used, used_dense = (peak_extra_memory(f, device) for f in (run, run_dense))
+    yield Row(f"{label}: memory on top", used / 1e6, "MB")
+    yield Row(f"{label}: memory of the dense network", used_dense / 1e6, "MB")
+    yield Row(
+        f"{label}: times smaller", used_dense / used, "x", memory if device == "cpu" else None
+    )
+
+
+def _pair(width: int, device: str) -> tuple[WaffleIron, DenseWaffleIron]:
+    torch.manual_seed(ARBITRARY)
+    student = WaffleIron(WaffleIronConfig(DEPTH, width, HEAD)).to(device)
+    return student, DenseWaffleIron(student)
+
+
+def _equality_rows(
+    label: str, task: str, student: nn.Module, ours: Tensor, run_dense: Callable
+) -> Iterator[Row]:
+    """How far apart the two are, relative to the largest value or to a gradient's length."""
+    gradients = [p.grad.clone() for p in student.parameters()] if task == "train" else []
+    dense = run_dense().transpose(1, 2).flatten(0, 1)
+    error = (ours - dense).abs().max() / dense.abs().max()
+    yield Row(f"{label}: outputs differ by", float(error), "of the largest", "<= 1e-5")
+    if gradients:
+        # A gradient that is zero but for rounding has no direction: its length is compared with
+        # the typical one.
+        lengths = torch.stack([p.grad.norm() for p in student.parameters()])
+        floor = 1e-3 * lengths.median()
+        far = [
+            float((g - p.grad).norm() / p.grad.norm().clamp(min=floor))
+            for g, p in zip(gradients, student.parameters(), strict=True)
+        ]
+        yield Row(f"{label}: gradients differ by", max(far), "of their length", "<= 1e-3")
+
+
+def _operations(config: WaffleIronConfig, points: int, task: str) -> float:
+    """Floating-point operations of the matrix products that cannot be left out."""
+    square = 2 * points * config.width**2
+    around = config.inputs.num_neighbours * square
+    layers = 2 * config.depth * square
+    if task == "infer":
+        return around + layers + square
+    head = 2 * points * config.width * config.head[-1]
+    return around + 3 * (layers + square + head)  # backward, one neighbour counts for a channel
+
+
+def step_rows(keyframe: Keyframe, views: list[Scan], device: str) -> Iterator[Row]:
+    """A distillation step of four views, ours and as published (dense, teacher up-sampled)."""
+    teacher = kit.Teacher().to(device)
+    cameras = list(keyframe.cameras.values())[:4]
+    scans, config = views[:4], InputConfig()
+    torch.manual_seed(ARBITRARY)
+    student = WaffleIron(WaffleIronConfig(DEPTH, 256, (teacher.dim,))).to(device).train()
+    dense = DenseWaffleIron(student)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=0.0)
+    pixels = [_pixels(keyframe, camera, scan) for camera, scan in zip(cameras, scans, strict=True)]
+    grids = kit.camera_grids(teacher, cameras, None)
+
+    def learn(student_feat: Tensor, teacher_feat: Tensor) -> None:
+        optimizer.zero_grad()
+        distillation_loss(student_feat, teacher_feat).backward()
+        optimizer.step()
+
+    def sampled(grids: list) -> Tensor:
+        zero = [torch.zeros(len(uv), dtype=torch.int64, device=device) for uv in pixels]
+        return torch.cat(
+            [
+                grid.sample(first, uv.to(device), camera.image_size)
+                for grid, first, uv, camera in zip(grids, zero, pixels, cameras, strict=True)
+            ]
+        )
+
+    def ours(cached: bool) -> None:
+        batch = inputs.collate(scans, config).to(device)
+        teacher_feat = sampled(grids if cached else kit.camera_grids(teacher, cameras, None))
+        learn(student(batch), teacher_feat)
+
+    def published() -> None:
+        padded = dense_batch(scans, config).to(device)
+        teacher_feat = dense_targets(kit.camera_grids(teacher, cameras, None), cameras, pixels)
+        student_feat = dense(padded).transpose(1, 2)[padded.real[:, 0]]
+        learn(student_feat, teacher_feat)
+
+    for cached, reach in ((False, ">= 6"), (True, ">= 10")):
+        words = "teacher's grids cached" if cached else "teacher looking"
+        mine, theirs, ratio = alternate(lambda c=cached: ours(c), published, 3)
+        label = f"step of 4 views, {DEPTH} x 256, {words}"
+        yield Row(f"{label}: s", mine, "s")
+        yield Row(f"{label}: s as published", theirs, "s")
+        yield Row(f"{label}: times faster", ratio, "x", reach if device == "cpu" else None)
+
+
+def _pixels(keyframe: Keyframe, camera, scan: Scan) -> Tensor:
+    points = keyframe.points[scan.kept]
+    return kit.project_points(points, camera.T_cam_lidar, camera.K, camera.image_size)[0]
+
+
+def gpu_rows(scans: list[Scan]) -> Iterator[Row]:
+    """A step of WI-48-768 at 8 x 20,000 points in bf16: plain, compiled, dense."""
+    student = build_student("wi-48-768", HEAD[-1]).cuda()
+    dense = DenseWaffleIron(student)
+    batch = inputs.collate(scans, student.config.inputs).to("cuda")
+    padded = dense_batch(scans, student.config.inputs).to("cuda")
+    floor = _operations(student.config, len(batch.feat), "train")
+    half = matrix_rate("cuda", torch.bfloat16)
+    yield Row("matrix product in bf16", half / 1e9, "GFLOP/s")
+    runs = {
+        "plain": _mixed(student, batch),
+        "compiled": _mixed(torch.compile(student, dynamic=True), batch),
+        "dense": _mixed(dense, padded),
+    }
+    spent = {}
+    for name, run in runs.items():
+        try:
+            spent[name] = seconds(run, 5)
+        except torch.cuda.OutOfMemoryError:
+            spent[name] = None
+            torch.cuda.empty_cache()
+            yield Row(f"wi-48-768, 8 x 20,000 points, {name}: out of memory", None)
+            continue
+        label = f"wi-48-768, 8 x 20,000 points, bf16, {name}"
+        yield Row(f"{label}: ms a step", 1e3 * spent[name], "ms")
+        yield Row(f"{label}: memory", peak_extra_memory(run, "cuda") / 1e6, "MB")
+        if name != "dense":
+            yield Row(f"{label}: share of the matrix peak", 100 * floor / half / spent[name], "%")
+    if spent["dense"]:
+        yield Row("plain: times faster than dense", spent["dense"] / spent["plain"], "x")
+
+
+def _mixed(network: nn.Module, batch) -> Callable[[], Tensor]:
+    step = train_run(network, batch)
+
+    def run() -> Tensor:
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            return step()
+
+    return run

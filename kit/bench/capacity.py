@@ -1,0 +1,58 @@
+"""What a student's size and kind are worth: the paper's second claim, on a small grid.
+
+Every student is distilled with the same steps, views and rate, then probed linearly; random weights
+of the same size are probed beside it. `python -m kit bench capacity --data <root> --out FILE` keeps
+what it has measured when it is stopped, and notebook 09 draws such a file.
+
+Source of the claim: arXiv:2310.17504, abstract of the first version.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kit.bench import Row
+from kit.data import open_dataset
+from kit.data.split import split
+from kit.demo import DemoConfig, learn, untrained_student
+from kit.evaluate import probe_source, seen_points, student_source
+from kit.probe import ProbeConfig
+from kit.store import FeatureCache
+from kit.teacher import Teacher
+
+# Highest rates by width: larger networks want smaller steps, as usual for AdamW.
+GRID = {
+    "wi 6 x 32": DemoConfig(depth=6, width=32),
+    "wi 6 x 64": DemoConfig(depth=6, width=64),
+    "wi 6 x 128": DemoConfig(depth=6, width=128, lr=7e-3),
+    "wi 6 x 256": DemoConfig(depth=6, width=256, lr=5e-3),
+    "wi 3 x 128": DemoConfig(depth=3, width=128, lr=7e-3),
+    "wi 12 x 128": DemoConfig(depth=12, width=128, lr=7e-3),
+    "minkunet-18": DemoConfig(student="minkunet-18", lr=5e-3),
+}
+STEPS = 360
+
+
+def rows(data: str | None, device: str) -> Iterator[Row]:
+    """For every student of `GRID`: parameters, seconds of distilling, held-out mIoU."""
+    dataset = open_dataset(data or "street")
+    dataset.prepare()
+    parts, teacher, cache = split(dataset), Teacher(), FeatureCache()
+    for name, size in GRID.items():
+        config = replace(size, data=data or "street", steps=STEPS)
+        settings = ProbeConfig(steps=config.probe_steps, seed=config.seed)
+        with TemporaryDirectory() as folder:
+            untrained = untrained_student(config, teacher).eval()
+            head = {id(p) for p in untrained.classif.parameters()}
+            number = sum(p.numel() for p in untrained.parameters() if id(p) not in head)
+            yield Row(f"{name}: parameters", number / 1e6, "million, head aside")
+            began = time.perf_counter()
+            run = learn(config, Path(folder), dataset, parts, teacher, cache)
+            yield Row(f"{name}: distilling", time.perf_counter() - began, "s")
+        for state, student in (("distilled", run.student), ("random", untrained)):
+            probe = probe_source(
+                student_source(student), dataset, parts.train, parts.held_out, settings, seen_points
+            )
+            yield Row(f"{name}: {state}", 100 * probe.miou, "% mIoU")

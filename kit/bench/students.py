@@ -1,0 +1,155 @@
+"""How fast and how small the students are, against the network as published and the machine itself.
+
+python -m kit bench students --data <root of a data set in the nuScenes schema>
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+import kit
+from kit.bench import Row
+from kit.bench._against_dense import PAIRS, camera_views, gpu_rows, pair_rows, step_rows
+from kit.bench._measure import (
+    copy_rate,
+    infer_run,
+    matrix_rate,
+    peak_extra_memory,
+    seconds,
+    train_run,
+)
+from kit.data.keyframe import Keyframe, Sensor
+from kit.student import build_student, inputs
+from kit.student.inputs import InputConfig, PointBatch, Scan
+from kit.student.waffleiron import WaffleIron
+
+TEACHER_DIM = 1024  # ViT-L's
+STUDENTS = ("wi-6-64", "wi-12-128", "minkunet-18", "minkunet-34")
+
+
+def rows(data: str | None, device: str) -> Iterator[Row]:
+    """Rows of the bench; `data` is the root of a data set, by default the street."""
+    keyframe = kit.open_dataset(data or "street")[0]
+    config = InputConfig()
+    whole = inputs.prepare_scan(keyframe.points, keyframe.intensity, keyframe.sensor, config)
+    views = camera_views(keyframe, config)
+    matrix = matrix_rate(device)
+    yield Row("matrix product, 4096 x 768 x 768", matrix / 1e9, "GFLOP/s")
+    yield Row("copy of 200 MB, bytes read and written", copy_rate(device) / 1e9, "GB/s")
+    yield from _input_rows(keyframe, config)
+    for width, task, time_reach, memory_reach in PAIRS:
+        scans = [views[0]] if task == "train" else [whole]
+        yield from pair_rows(width, task, scans, device, matrix, time_reach, memory_reach)
+    yield from step_rows(keyframe, views, device)
+    for name in STUDENTS:
+        yield from _student_rows(name, keyframe, device)
+    yield from _growth_rows(device)
+    if device == "cuda":
+        yield from gpu_rows([_many(20_000, seed) for seed in range(8)])
+
+
+def _input_rows(keyframe: Keyframe, config: InputConfig) -> Iterator[Row]:
+    count = len(keyframe.points)
+    arguments = keyframe.points, keyframe.intensity, keyframe.sensor, config
+    made = seconds(lambda: inputs.prepare_scan(*arguments), 15)
+    reach = "<= 20" if count < 40_000 else "<= 70" if count < 110_000 else None
+    yield Row(f"voxels, neighbours, cells of {count:,} points", 1e3 * made, "ms", reach)
+    scan = inputs.prepare_scan(*arguments)
+    tables = seconds(lambda: inputs.collate([scan], config), 15)
+    yield Row("tables of three planes for them", 1e3 * tables, "ms")
+
+
+def _student_rows(name: str, keyframe: Keyframe, device: str) -> Iterator[Row]:
+    """One student on the whole keyframe: speed, memory, and where the time goes."""
+    student = build_student(name, TEACHER_DIM).to(device)
+    config = student.config.inputs
+    arguments = keyframe.points, keyframe.intensity, keyframe.sensor, config
+    scan = inputs.prepare_scan(*arguments)
+    batch = inputs.collate([scan], config).to(device)
+    forward = seconds(infer_run(student, batch), 3)
+    both = seconds(train_run(student, batch), 3)
+    prepared = seconds(lambda: inputs.collate([inputs.prepare_scan(*arguments)], config), 3)
+    yield Row(f"{name}, whole scan: inputs", 1e3 * prepared, "ms")
+    yield Row(f"{name}, whole scan: forward", 1e3 * forward, "ms")
+    yield Row(f"{name}, whole scan: forward and backward", 1e3 * both, "ms")
+    yield Row(f"{name}, whole scan: points a second", len(batch.feat) / forward, "points/s")
+    memory = peak_extra_memory(train_run(student, batch), device)
+    yield Row(f"{name}, whole scan: memory of a step", memory / 1e6, "MB")
+    for stage, share in _shares(student, batch).items():
+        yield Row(f"{name}, whole scan: {stage}", 100 * share, "% of forward")
+
+
+def _shares(student: nn.Module, batch: PointBatch) -> dict[str, float]:
+    """Share of the forward pass spent in each kind of part, by hooks on the parts."""
+    parts = _stages(student)
+    spent = dict.fromkeys(parts, 0.0)
+    total = seconds(infer_run(student, batch), 3)
+    with torch.no_grad():
+        for stage, modules in parts.items():
+            spent[stage] = _time_in(modules, infer_run(student, batch))
+    return {stage: value / total for stage, value in spent.items()}
+
+
+def _stages(student: nn.Module) -> dict[str, list[nn.Module]]:
+    if isinstance(student, WaffleIron):
+        mixes = student.waffleiron
+        return {
+            "embedding": [student.embed],
+            "spatial mixes": list(mixes.spatial_mix),
+            "channel mixes": list(mixes.channel_mix),
+        }
+    return {
+        "entrance": [student.entrance],
+        "down": [*student.halve, *student.down],
+        "up": [*student.back, *student.up],
+    }
+
+
+def _time_in(modules: list[nn.Module], run: Callable) -> float:
+    began: dict[nn.Module, float] = {}
+    spent = []
+    handles = []
+    for module in modules:
+        handles.append(
+            module.register_forward_pre_hook(lambda m, _: began.__setitem__(m, time.perf_counter()))
+        )
+        handles.append(
+            module.register_forward_hook(lambda m, *_: spent.append(time.perf_counter() - began[m]))
+        )
+    run()
+    for handle in handles:
+        handle.remove()
+    return sum(spent)
+
+
+def _growth_rows(device: str) -> Iterator[Row]:
+    """Time per point from 62,500 to 500,000 points: flat if cost grows linearly."""
+    student = build_student("wi-6-64", TEACHER_DIM).to(device).eval()
+    per_point = {}
+    for count in (62_500, 125_000, 250_000, 500_000):
+        batch = inputs.collate([_many(count)], student.config.inputs).to(device)
+        per_point[count] = seconds(infer_run(student, batch), 3) / count
+        yield Row(f"wi-6-64, {count:,} points: time a point", 1e6 * per_point[count], "us")
+    growth = per_point[500_000] / per_point[62_500]
+    yield Row("time a point at 500,000 over 62,500", growth, "x", "<= 1.3")
+
+
+def _many(count: int, seed: int = 0) -> Scan:
+    """A made-up scan, dense near the sensor and flat as a lidar's: no keyframe is so large."""
+    generator = torch.Generator().manual_seed(seed)
+    angle, distance = torch.rand(2, count, generator=generator).unbind()
+    angle, distance = 2 * torch.pi * angle, 62 * distance
+    height = -1.8 + 3 * torch.rand(count, generator=generator) ** 4
+    points = torch.stack([distance * angle.cos(), distance * angle.sin(), height], dim=1)
+    config = InputConfig()
+    feat = inputs.point_features(
+        points, torch.rand(count, generator=generator), Sensor("made up", 0.0, 1.0)
+    )
+    return Scan(
+        feat=feat,
+        neighbours=inputs.nearest_neighbours(points, config.num_neighbours),
+        cells=inputs.plane_cells(points, config),
+        kept=torch.arange(count),
+    )
