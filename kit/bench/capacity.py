@@ -1,8 +1,8 @@
 """What a student's size and kind are worth: the paper's second claim, on a small grid.
 
 Every student is distilled with the same steps, views and rate, then probed linearly; random weights
-of the same size are probed beside it. `python -m kit bench capacity --data <root> --out FILE` keeps
-what it has measured when it is stopped, and notebook 09 draws such a file.
+of the same size are probed beside it. Notebook 09 draws what was measured; the files it draws were
+written by `python -m kit bench capacity [--data <root>] --out kit/bench/results/capacity_NAME.json`.
 
 Source of the claim: arXiv:2310.17504, abstract of the first version.
 """
@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kit import store
 from kit.bench import Row
 from kit.data import open_dataset
 from kit.data.split import split
@@ -33,6 +34,23 @@ GRID = {
     "minkunet-18": DemoConfig(student="minkunet-18", lr=5e-3),
 }
 STEPS = 360
+RESULTS = Path(__file__).parent / "results"
+
+
+def measured(name: str) -> dict[str, dict[str, float]]:
+    """What this bench measured on "street" or "pandaset", by quantity and student.
+
+    Raises:
+        ValueError: nothing was measured under this name; lists what was.
+    """
+    there = {file.stem.removeprefix("capacity_"): file for file in RESULTS.glob("capacity_*.json")}
+    if name not in there:
+        raise ValueError(f"no figures of {name!r}; there are {', '.join(sorted(there)) or 'none'}")
+    table: dict[str, dict[str, float]] = {}
+    for row in store.read_json(there[name])["rows"]:
+        student, _, quantity = row["name"].partition(": ")
+        table.setdefault(quantity, {})[student] = row["value"]
+    return table
 
 
 def rows(data: str | None, device: str) -> Iterator[Row]:

@@ -1,6 +1,6 @@
 """Every picture of the kit as a plotly figure; `save_png` writes the same figure as a PNG."""
 
-from kit.show.charts import iou_bars, loss_curve, points_from_above
+from kit.show.charts import curves, iou_bars, loss_curve, points_from_above
 from kit.show.classes import errors, labels
 from kit.show.clouds import feature_pca, points, side_by_side, similarity, similarity_side_by_side
 from kit.show.images import feature_image, image_grid, overlay
@@ -9,6 +9,7 @@ from kit.show.static import save_png
 
 __all__ = [
     "PcaBasis",
+    "curves",
     "errors",
     "feature_image",
     "feature_pca",

@@ -135,6 +135,55 @@ def iou_bars(results: Mapping[str, Mapping], title: str = "") -> go.Figure:
     return figure
 
 
+def curves(
+    series: Mapping[str, Mapping[str, Number]],
+    x: Sequence[Number] | None = None,
+    *,
+    x_title: str = "",
+    y_title: str = "",
+    log_x: bool = False,
+    title: str = "",
+) -> go.Figure:
+    """Draw one curve per series through named places.
+
+    Args:
+        series: by name, the value at each named place; a place may be missing.
+        x: where each place of the first series lies; evenly spaced, named, if left out.
+        x_title, y_title: of the axes, with units.
+        log_x: a logarithmic x axis.
+
+    Raises:
+        ValueError: no series, or not one x for each place.
+    """
+    if not series:
+        raise ValueError("curves needs at least one series, got none")
+    places = list(next(iter(series.values())))
+    if x is not None and len(x) != len(places):
+        raise ValueError(f"{len(x)} values of x for {len(places)} places: {', '.join(places)}")
+    where = dict(zip(places, places if x is None else x, strict=True))
+    order = places if x is None else sorted(places, key=where.get)
+    figure = theme.new_figure(title, height=440)
+    for i, (name, values) in enumerate(series.items()):
+        there = [place for place in order if place in values]
+        figure.add_trace(
+            go.Scatter(
+                x=[where[place] for place in there],
+                y=[values[place] for place in there],
+                text=there,
+                mode="lines+markers" if x is None else "lines+markers+text",
+                textposition="top center",
+                name=name,
+                line=dict(color=theme.SERIES[i % len(theme.SERIES)], width=2),
+                marker=dict(size=8),
+                hovertemplate="%{text}: %{y:.3g}<extra>" + name + "</extra>",
+            )
+        )
+    figure.update_xaxes(title=x_title, type="log" if log_x else None)
+    figure.update_yaxes(title=y_title)
+    figure.update_layout(margin=dict(l=72, r=40, t=96, b=60), legend=_legend_above())
+    return figure.update_layout(showlegend=True)
+
+
 def add_points(
     figure: go.Figure,
     uv: Float[np.ndarray, "R 2"],

@@ -95,3 +95,22 @@ def test_from_above_shows_fifty_metres_and_uses_webgl_for_many_points():
     assert show.points_from_above(points[:100]).data[0].type == "scatter"
     with pytest.raises(ValueError, match="5 rows of colour for 6,000"):
         show.points_from_above(points, torch.rand(5))
+
+
+def test_curves_sort_places_by_x_and_leave_gaps_out():
+    series = {"distilled": {"wide": 40.0, "narrow": 30.0}, "random": {"narrow": 18.0}}
+    figure = show.curves(series, [2.0, 0.5], log_x=True, y_title="mIoU (%)")
+    distilled, random = figure.data
+    assert list(distilled.x) == [0.5, 2.0] and list(distilled.y) == [30.0, 40.0]
+    assert list(distilled.text) == ["narrow", "wide"]
+    assert list(random.x) == [0.5] and list(random.y) == [18.0]
+    assert figure.layout.xaxis.type == "log"
+    named = show.curves({"probe": {"embedding": 20.0, "layer 1": 31.0}})
+    assert list(named.data[0].x) == ["embedding", "layer 1"]
+
+
+def test_curves_refuse_what_does_not_fit():
+    with pytest.raises(ValueError, match="at least one"):
+        show.curves({})
+    with pytest.raises(ValueError, match="1 values of x for 2 places: a, b"):
+        show.curves({"one": {"a": 1.0, "b": 2.0}}, [1.0])
