@@ -22,7 +22,7 @@ from kit.probe import (
     score_head,
 )
 from kit.projection import find_pairs
-from kit.student import embed_layers
+from kit.student import embed, embed_layers
 from kit.student.augment import turn_flip_scale
 from kit.student.inputs import collate, point_features, prepare_scan
 from kit.teacher import keyframe_features
@@ -43,7 +43,7 @@ def position_source(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
 
 
 def student_source(student: nn.Module, layer: str | None = None) -> Source:
-    """A student's point features for all points: of a layer, by default the last before the head."""
+    """A student's features of all points at a layer, by default the last before the head."""
     name = layer or student.layers[-1]
 
     def source(keyframe: Keyframe) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,9 @@
 """What a student's size and kind are worth: the paper's second claim, on a small grid.
 
 Every student is distilled with the same steps, views and rate, then probed linearly; random weights
-of the same size are probed beside it. Notebook 09 draws what was measured; the files it draws were
-written by `python -m kit bench capacity [--data <root>] --out kit/bench/results/capacity_NAME.json`.
+of the same size are probed beside it. Notebook 09 draws the files in `results`, written by
+
+    python -m kit bench capacity [--data <root>] --out kit/bench/results/capacity_<name>.json
 
 Source of the claim: arXiv:2310.17504, abstract of the first version.
 """
