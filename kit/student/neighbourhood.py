@@ -157,9 +157,10 @@ class Embedding(nn.Module):
         first, conv, second = self.conv2[:3]
         matrix = conv.weight.flatten(1)
         if self.training:
-            mean = rows.mean(0)
-            centred = rows - mean
-            covariance = (centred.T @ centred / len(rows)) * torch.outer(own, own)
+            exact = rows.double()  # sums over all neighbours: float32 would lose four digits
+            centred = exact - exact.mean(0)
+            mean = exact.mean(0).to(rows.dtype)
+            covariance = (centred.T @ centred / len(rows)).to(rows.dtype) * torch.outer(own, own)
             mean = mean * own
             scale, shift = _batch_affine(first, mean, covariance.diagonal(), len(rows))
             matrix, bias = matrix * scale, matrix @ shift
