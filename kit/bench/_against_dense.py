@@ -112,7 +112,7 @@ def _equality_rows(
 
 def _operations(config: WaffleIronConfig, points: int, task: str) -> float:
     """Floating-point operations of the matrix products that cannot be left out."""
-    square = 2 * points * config.width**2
+    square = 2.0 * points * config.width**2
     around = config.inputs.num_neighbours * square
     layers = 2 * config.depth * square
     if task == "infer":

@@ -60,7 +60,7 @@ def peak_extra_memory(run: Callable, device: str) -> float:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         run()
-        return torch.cuda.max_memory_allocated() - before
+        return float(torch.cuda.max_memory_allocated() - before)
     status = Path("/proc/self/status")
     if not status.exists():
         return float("nan")
@@ -68,7 +68,7 @@ def peak_extra_memory(run: Callable, device: str) -> float:
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again
     before = _kilobytes(status, "VmRSS")
     run()
-    return 1024 * (_kilobytes(status, "VmHWM") - before)
+    return 1024.0 * (_kilobytes(status, "VmHWM") - before)
 
 
 def _kilobytes(status: Path, name: str) -> int:
