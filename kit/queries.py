@@ -7,24 +7,20 @@ A query is a linear function of unit features, `feat @ weight + bias`. It rememb
 lives in and refuses another.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from torch import Generator, Tensor
+from torch import Tensor
 
+from kit.linear import draw, fit
 from kit.pictures import Region, picture_features
 from kit.spaces import Features, Space, space_of
 from kit.store import FeatureCache
 from kit.teacher import Teacher
 
 BACKGROUND = 1000  # points drawn to stand for everything else
-MOST = 6000  # negatives a classifier is fitted to; more only take time
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +84,7 @@ class Query:
             raise ValueError("a query needs at least one positive point, got none")
         if both := set(positives.tolist()) & set(negatives.tolist()):
             raise ValueError(f"points {sorted(both)[:5]} are both positive and negative")
-        drawn = _draw(features.feat, background, seed)
+        drawn = draw(features.feat, background, seed)
         clicked = features.of_points(negatives)
         weight, bias = fit(features.of_points(positives), clicked, drawn)
         words = f"{len(positives)} clicked points"
@@ -121,7 +117,7 @@ class Query:
         drawn = inside[:0]
         if background is not None:
             space.check(background.space, "the background")
-            drawn = _draw(background.feat, BACKGROUND, 0)
+            drawn = draw(background.feat, BACKGROUND, 0)
         if len(outside) + len(drawn) == 0:
             raise ValueError(
                 "the region is the whole picture, so there is nothing to tell it from: give a "
@@ -182,49 +178,6 @@ class Query:
                 f"kit.text.ClipTeacher(). {clip.WAYS}"
             )
         return replace(cls.from_asset(teacher, word, cache=cache), name=text)
-
-
-def fit(
-    positive: Float[Tensor, "P D"],
-    negative: Float[Tensor, "M D"],
-    background: Float[Tensor, "B D"] | None = None,
-    strength: float = 1.0,
-) -> tuple[Float[Tensor, " D"], float]:
-    """A linear classifier between examples and counter-examples; both sides weigh the same.
-
-    Args:
-        positive: unit features of what is asked for.
-        negative: of what it is not.
-        background: of anything; it shares the weight of the counter-examples with `negative`,
-            half and half.
-        strength: inverse of the pull to zero, C of scikit-learn.
-
-    Returns:
-        weight (D,) and bias of the log-odds.
-
-    Source: balanced logistic regression, as in IGLOSS.
-    """
-    negative = _thin(negative)
-    groups = [g for g in (negative, background) if g is not None and len(g)]
-    feat = torch.cat([positive, *groups]).numpy()
-    count = len(feat)
-    share = [np.full(len(g), 0.5 / len(groups) / len(g)) for g in groups]
-    sample_weight = np.concatenate([np.full(len(positive), 0.5 / len(positive)), *share]) * count
-    target = np.r_[np.ones(len(positive)), np.zeros(count - len(positive))]
-    model = LogisticRegression(C=strength, max_iter=200)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits do not matter
-        model.fit(feat, target, sample_weight=sample_weight)
-    return torch.from_numpy(model.coef_[0]).float(), float(model.intercept_[0])
-
-
-def _thin(feat: Tensor) -> Tensor:
-    return _draw(feat, MOST, 0) if len(feat) > MOST else feat
-
-
-def _draw(feat: Tensor, count: int, seed: int) -> Tensor:
-    generator = Generator().manual_seed(seed)
-    return feat[torch.randperm(len(feat), generator=generator)[:count]]
 
 
 def _indices(points: Sequence[int] | Tensor) -> Tensor:
