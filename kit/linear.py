@@ -1,4 +1,4 @@
-"""One linear classifier between two sets of features: the only learning in queries and discovery."""
+"""One linear classifier between two sets of features: all that queries and discovery ever learn."""
 
 import warnings
 

@@ -104,8 +104,8 @@ def segment(
 
 
 def smooth(
-    points: Float[Tensor, "N 3"], values: Float[Tensor, "N *Q"], neighbours: int = 16
-) -> Float[Tensor, "N *Q"]:
+    points: Float[Tensor, "N 3"], values: Float[Tensor, "N Q"], neighbours: int = 16
+) -> Float[Tensor, "N Q"]:
     """Mean over each point's nearest points in space, itself included."""
     xyz = np.ascontiguousarray(points.numpy(), dtype=np.float32)
     rows = KDTree(xyz).query(xyz, k=min(neighbours, len(xyz)))[1]

@@ -1,6 +1,6 @@
 """Features that know which space they live in, so that nothing is compared across spaces.
 
-Two vectors of 432 numbers can be multiplied whatever they mean. A teacher and the students that were
+Two vectors of 432 numbers can be multiplied whatever they mean. A teacher and the students
 distilled from it share a space; another teacher, another layer or a student's own backbone is
 another one.
 """
