@@ -153,27 +153,3 @@ def unsupervised_classes(
     centred = F.normalize(feat - feat.mean(0), dim=1).numpy()
     means = KMeans(min(num_classes, len(feat)), n_init=4, random_state=seed).fit(centred)
     return list(torch.from_numpy(means.labels_).long().split(counts))
-
-
-def recall(
-    found: Int[Tensor, " N"], truth: Int[Tensor, " N"], overlap: float = 0.5, min_points: int = 20
-) -> tuple[int, int]:
-    """How many annotated objects were found, and of how many.
-
-    Found is an object for which some discovered one has a point IoU of at least `overlap`.
-
-    Args:
-        found, truth: object of each point, -1 for none.
-        min_points: annotated objects with fewer points do not count.
-    """
-    wanted, sizes = truth[truth >= 0].unique(return_counts=True)
-    wanted = wanted[sizes >= min_points]
-    hits = 0
-    for number in wanted:
-        inside = truth == number
-        touching = found[inside & (found >= 0)]
-        if len(touching):
-            best = touching.mode().values
-            both = (touching == best).sum()
-            hits += bool(both / (inside.sum() + (found == best).sum() - both) >= overlap)
-    return hits, len(wanted)

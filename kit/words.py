@@ -1,8 +1,8 @@
 """What the words of the simulated street look like to a teacher.
 
-A thing of the catalogue is rendered alone, from all sides, on asphalt and on an empty street. What
-cannot stand alone, the road for example, is cut out of whole street pictures by the simulation's
-own knowledge. Nothing of a recording is used.
+A thing of the catalogue is rendered alone, from all sides, on asphalt and on an empty street, and
+cut out of whole street pictures where it happens to stand, by the simulation's own knowledge. What
+cannot stand alone, the road for example, is only cut out. Nothing of a recording is used.
 """
 
 import re
@@ -10,13 +10,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 from kit.data.classes import NUSCENES
+from kit.data.keyframe import Keyframe
 from kit.data.street import Street
 from kit.data.street.assets import ASSETS, COLOURS, make
 from kit.data.street.portraits import portraits
+from kit.linear import draw
 from kit.pictures import dense
 from kit.store import FeatureCache
 from kit.teacher import Teacher
@@ -42,10 +44,12 @@ SAME = {
     "plant": "vegetation",
 }
 STREET_SEED = 1000  # streets that are looked at for words and for nothing else
-STREET_SCENES = 3
+STREET_SCENES = 5
 VIEWS, TILE = 8, (224, 224)  # two rows of four pictures fill one image of 448x896
 SEEDS = 2  # shapes and colours a word is drawn in, on each background
 MOST = 300  # places kept of one class in one street picture
+MOST_ALONE = 1500  # places of a thing alone, and as many of it amid a street
+MOST_AROUND = 3000
 SKY = 255
 
 
@@ -87,49 +91,65 @@ def asset_features(
             f"there is no {word!r} on the street. There are: {', '.join(all_words())}; many of "
             f"them in a colour: {', '.join(COLOURS)}"
         )
-    scene_feat, scene_labels = street_features(teacher, cache)
+    street = street_features(teacher, cache)
     label = NUSCENES.names.index(_class_of(meant))
-    other = scene_feat[scene_labels != label]
+    others = street["feat"][street["labels"] != label]
     if meant in SCENERY:
-        return scene_feat[scene_labels == label], other, other[:0]
+        return street["feat"][street["labels"] == label], others, others[:0]
 
     def compute() -> dict[str, Tensor]:
         parts = [_tile_features(teacher, *tile) for tile in _tiles(meant, seed)]
         inside, around = (torch.cat(column) for column in zip(*parts, strict=True))
-        return {"inside": inside.half(), "around": around[:: max(len(around) // 3000, 1)].half()}
+        return {"inside": inside.half(), "around": draw(around, MOST_AROUND).half()}
 
     key = f"words {teacher.fingerprint} {meant} {seed} {VIEWS} {TILE} {SEEDS}"
-    stored = cache.get_or_compute(key, compute)
-    return stored["inside"].float(), other, stored["around"].float()
+    alone = cache.get_or_compute(key, compute)
+    inside = alone["inside"].float()
+    if meant in ASSETS:  # without a colour of its own
+        amid = street["feat"][street["kinds"] == tuple(ASSETS).index(meant)]
+        if len(amid):
+            inside = torch.cat([draw(inside, MOST_ALONE), draw(amid, MOST_ALONE)])
+    return inside, others, alone["around"].float()
 
 
-def street_features(
-    teacher: Teacher, cache: FeatureCache
-) -> tuple[Float[Tensor, "P D"], Int[Tensor, " P"]]:
-    """Unit features of places in street pictures and the class each shows, SKY for the sky."""
+def street_features(teacher: Teacher, cache: FeatureCache) -> dict[str, Tensor]:
+    """Places in street pictures and what each shows.
+
+    Returns:
+        feat: (P, D) of unit length. labels: (P,) class, SKY for the sky. kinds: (P,) number of the
+        thing in the catalogue, -1 for scenery.
+    """
     street = Street(STREET_SCENES, 1, teacher.image_size, STREET_SEED)
 
     def compute() -> dict[str, Tensor]:
         street.prepare()
         keyframes = (street[index] for index in range(len(street)))
         parts = [_picture(teacher, k, name) for k in keyframes for name in k.cameras]
-        feat, labels = (torch.cat(column) for column in zip(*parts, strict=True))
-        return {"feat": feat.half(), "labels": labels}
+        feat, labels, kinds = (torch.cat(column) for column in zip(*parts, strict=True))
+        return {"feat": feat.half(), "labels": labels, "kinds": kinds}
 
     key = f"street words {teacher.fingerprint} {street.content()} {MOST}"
     stored = cache.get_or_compute(key, compute)
-    return stored["feat"].float(), stored["labels"]
+    return {**stored, "feat": stored["feat"].float()}
 
 
-def _picture(teacher: Teacher, keyframe, name: str) -> tuple[Tensor, Tensor]:
+def _picture(teacher: Teacher, keyframe: Keyframe, name: str) -> tuple[Tensor, Tensor, Tensor]:
     feat, places = dense(teacher, keyframe.cameras[name].resized(teacher.image_size))
-    truth = torch.from_numpy(keyframe.truth.pixels(name).labels).long()
-    labels = truth[places[:, 1], places[:, 0]]
-    generator = Generator().manual_seed(0)
-    order = torch.randperm(len(labels), generator=generator)
-    kept = [order[labels[order] == label][:MOST] for label in labels.unique()]
-    rows = torch.cat(kept)
-    return feat[rows], labels[rows]
+    truth = keyframe.truth.pixels(name)
+    u, v = places.T.numpy()
+    labels = torch.from_numpy(truth.labels[v, u]).long()
+    kind_of_box = torch.tensor([*(_kind(box.name) for box in keyframe.boxes), -1])
+    kinds = kind_of_box[torch.from_numpy(truth.objects[v, u]).long()]
+    order = torch.randperm(len(labels), generator=Generator().manual_seed(0))
+    rows = torch.cat([order[labels[order] == label][:MOST] for label in labels.unique()])
+    return feat[rows], labels[rows], kinds[rows]
+
+
+def _kind(name: str) -> int:
+    """Number in the catalogue of "red car" or "person in red"."""
+    first, _, rest = name.partition(" in ")[0].partition(" ")
+    kind = rest if first in COLOURS else name.partition(" in ")[0]
+    return list(ASSETS).index(kind) if kind in ASSETS else -1
 
 
 def _class_of(word: str) -> str:
