@@ -41,7 +41,7 @@ def test_one_click_finds_its_kind_and_more_clicks_find_it_better():
         score = Query.from_points(f, clicks).score(f)
         assert kit.scores.average_precision(score, wanted) > 0.98
     both = Query.from_points(f, [3], [250]).score(f)
-    assert ((both > 0) == wanted).float().mean() > 0.98
+    assert ((both > 0) == wanted).float().mean() > 0.96
 
 
 def test_a_negative_click_lowers_its_like():

@@ -40,11 +40,12 @@ def test_points_without_a_feature_are_ignored():
     assert segment(keyframe_of(3), QUERIES, f).labels.tolist() == [IGNORE, 0, IGNORE]
 
 
-def test_an_image_counts_where_it_is_more_certain():
+def test_where_an_image_sees_a_point_the_mean_of_both_counts():
     f = features([[0.8, 0.6, 0.0]] * 3)
     seen = features([[0.0, 1.0, 0.0], [0.6, 0.6, 0.5]], rows=[0, 2], num_points=3)
     answer = segment(keyframe_of(3), QUERIES, f, images=seen)
     assert answer.labels.tolist() == [1, 0, 0]
+    assert answer.scores[0].tolist() == pytest.approx([(0.3 - 0.5) / 2, (0.1 + 0.5) / 2])
     only_seen = features([[0.8, 0.6, 0.0]], rows=[1], num_points=3)
     assert segment(keyframe_of(3), QUERIES, only_seen, images=seen).labels.tolist() == [1, 0, 0]
 

@@ -6,6 +6,7 @@ labels, where nothing but the clicks and the cropped pictures comes from it.
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from kit.bench import Row
 from kit.bench._asking import Look, judged, looks, seen, street, student_of
 from kit.data import open_dataset
 from kit.data.classes import IGNORE
-from kit.data.keyframe import Dataset, Keyframe
+from kit.data.keyframe import Keyframe
 from kit.data.split import split
 from kit.evaluate import seen_points
 from kit.probe import confusion_matrix
@@ -23,7 +24,7 @@ from kit.projection import find_pairs
 from kit.queries import Query
 from kit.scores import average_precision
 from kit.segment import segment
-from kit.spaces import Features, space_of
+from kit.spaces import Features
 from kit.store import FeatureCache
 from kit.teacher import Teacher
 
@@ -57,19 +58,16 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     words = {name: Query.from_asset(teacher, word, cache=cache) for name, word in WORDS.items()}
     made = street()
     keyframes = [made[index] for index in range(len(made))]
-    yield from _by_words("street", keyframes, words, looks(teacher, cache), ("car",))
-    yield from _by_clicks("street", keyframes[0], keyframes[1:], looks(teacher, cache), {})
-    if data is None:
-        yield from _speed(words["car"], 100_000)
-        return
-    real = open_dataset(data)
-    taught = {f"student of {real.name.split()[0]}": student_of(real, data, teacher, cache)}
-    sources, keyframes = looks(teacher, cache, **taught), list(judged(real))
-    name = real.name.split()[0]
-    clicked = real[split(real).train[-1]]
-    yield from _by_clicks(name, clicked, keyframes, sources, REACHES)
-    yield from _by_words(name, keyframes, words, sources, TWICE)
-    yield from _by_pictures(name, real, keyframes, teacher, sources)
+    sources = looks(teacher, cache)
+    yield from _on("street", keyframes[0], keyframes[1:], sources, words, {}, ())
+    if data is not None:
+        real = open_dataset(data)
+        parts, name = split(real), real.name.split()[0]
+        taught = {f"student of {name}": student_of(real, data, teacher, cache)}
+        pictures = _picture_queries(real[parts.train[0]], teacher)
+        clicked, keyframes = real[parts.train[-1]], list(judged(real))
+        sources = looks(teacher, cache, **taught)
+        yield from _on(name, clicked, keyframes, sources, words, REACHES, TWICE, pictures)
     yield from _speed(words["car"], 100_000)
 
 
@@ -87,159 +85,177 @@ def _speed(query: Query, count: int) -> Iterator[Row]:
     yield Row("a query made of 20 + 80 clicks", 1e3 * (time.perf_counter() - began), "ms")
 
 
-def _judge(
-    keyframes: list[Keyframe], source: Look, queries: Mapping[str, Query]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Average precision and share by class, over the labelled points that a camera sees."""
-    scores: dict[str, list[Tensor]] = {name: [] for name in queries}
-    labels = []
-    for keyframe in keyframes:
+@dataclass(frozen=True)
+class Seen:
+    """A keyframe through one source: features and labels of the points that a camera sees."""
+
+    keyframe: Keyframe
+    features: Features
+    labels: Tensor
+
+    @classmethod
+    def of(cls, keyframe: Keyframe, source: Look) -> "Seen":
         features = seen(keyframe, source(keyframe), seen_points(keyframe))
-        truth = keyframe.labels[features.rows]
-        labels.append(truth[truth != IGNORE])
-        for name, query in queries.items():
-            scores[name].append(query.score(features)[truth != IGNORE])
-    names, truth = keyframes[0].classes.names, torch.cat(labels)
-    wanted = {name: truth == names.index(name) for name in queries}
-    wanted = {name: mask for name, mask in wanted.items() if mask.sum() >= LEAST}
-    ap = {n: average_precision(torch.cat(scores[n]), mask) for n, mask in wanted.items()}
-    return ap, {name: mask.float().mean().item() for name, mask in wanted.items()}
+        return cls(keyframe, features, keyframe.labels[features.rows])
+
+
+def _on(
+    where: str,
+    clicked: Keyframe,
+    keyframes: list[Keyframe],
+    sources: Mapping[str, Look],
+    words: Mapping[str, Query],
+    reaches: Mapping[str, float],
+    twice: tuple[str, ...],
+    pictures: Mapping[str, Query] | None = None,
+) -> Iterator[Row]:
+    """All rows of one data set, source by source; the first one is reported class by class."""
+    images = [Seen.of(keyframe, sources["teacher"]) for keyframe in keyframes]
+    share = _shares(images)
+    for name, value in share.items():
+        yield Row(f"{where}, share of {name}", value, "AP of chance")
+    by_clicks, first = {}, next(iter(sources))
+    for source, look in sources.items():
+        ready = images if source == "teacher" else [Seen.of(k, look) for k in keyframes]
+        start, verbose = Seen.of(clicked, look), source == first
+        for count in (1, 5, 20):
+            ap = _clicked(start, ready, count, share)
+            by_clicks[source] = _mean(ap)
+            wanted = {n: f">= {v}" for n, v in reaches.items()} if count == 20 and verbose else {}
+            yield from _rows(f"{where}, {count} clicks, {source}", ap, verbose, wanted)
+        if source == "teacher":
+            yield from _centring(where, start, ready, share)
+        at_least = {name: f">= {2 * share[name]:.3f}" for name in twice if name in share}
+        for title, queries in {"words": words, "pictures": pictures or {}}.items():
+            if queries and ready[0].features.space == next(iter(queries.values())).space:
+                ap = _precisions(ready, queries, share)
+                wanted = at_least if verbose else {}
+                yield from _rows(f"{where}, {title}, {source}", ap, verbose, wanted)
+        if ready[0].features.space == words["car"].space:
+            yield from _segmented(f"{where}, words, {source}", ready, words, images, verbose)
+    for other in ("random student", "position"):
+        gain = by_clicks[first] - by_clicks[other]
+        yield Row(f"{where}, 20 clicks, {first}, over {other}", gain, "mAP", "> 0")
+
+
+def _rows(
+    title: str, ap: Mapping[str, float], by_class: bool, wanted: Mapping[str, str]
+) -> Iterator[Row]:
+    for name, value in ap.items() if by_class else ():
+        yield Row(f"{title}, {name}", value, "AP", wanted.get(name))
+    yield Row(f"{title}, mean", _mean(ap), "mAP")
+
+
+def _shares(ready: list[Seen]) -> dict[str, float]:
+    """Share of each class that has enough points, among the labelled ones."""
+    labels = torch.cat([one.labels for one in ready])
+    labels = labels[labels != IGNORE]
+    names = ready[0].keyframe.classes.names
+    counts = torch.bincount(labels, minlength=len(names)).tolist()
+    return {n: c / len(labels) for n, c in zip(names, counts, strict=True) if c >= LEAST}
+
+
+def _precisions(
+    ready: list[Seen], queries: Mapping[str, Query], share: Mapping[str, float]
+) -> dict[str, float]:
+    """Average precision of each query, over the labelled points of all keyframes together."""
+    labels = torch.cat([one.labels for one in ready])
+    known, names = labels != IGNORE, ready[0].keyframe.classes.names
+    found = {}
+    for name, query in queries.items():
+        if name in share:
+            score = torch.cat([query.score(one.features) for one in ready])
+            wanted = labels[known] == names.index(name)
+            found[name] = average_precision(score[known], wanted)
+    return found
 
 
 def _mean(values: Mapping[str, float]) -> float:
     return sum(values.values()) / len(values)
 
 
-def _by_words(
-    where: str,
-    keyframes: list[Keyframe],
+def _segmented(
+    title: str,
+    ready: list[Seen],
     words: Mapping[str, Query],
-    sources: Mapping[str, Look],
-    twice: tuple[str, ...],
+    images: list[Seen],
+    variants: bool,
 ) -> Iterator[Row]:
-    """Queries from the street's own words; no point of these keyframes was used."""
-    space = next(iter(words.values())).space
-    for number, (name, source) in enumerate(sources.items()):
-        if source(keyframes[0]).space != space:
-            continue
-        ap, share = _judge(keyframes, source, words)
-        for label, value in ap.items() if number == 0 else ():
-            bound = f">= {2 * share[label]:.3f}" if label in twice else None
-            yield Row(f"{where}, words, {name}, {label}", value, "AP", bound)
-            yield Row(f"{where}, share of {label}", share[label], "AP of chance")
-        yield Row(f"{where}, words, {name}, mean", _mean(ap), "mAP", f"> {_mean(share):.3f}")
-        yield Row(f"{where}, words, {name}, segment", _miou(keyframes, source, words), "% mIoU")
-    first, images = next(iter(sources.values())), sources["teacher"]
-    options = {"with images": {"images": images}, "with 16 neighbours": {"neighbours": 16}}
-    options["never none"] = {"threshold": None}
-    for title, how in options.items():
-        value = _miou(keyframes, first, words, **how)
-        yield Row(f"{where}, words, segment {title}", value, "% mIoU")
+    """mIoU over the classes present; "none of these" is wrong wherever a class is."""
+    options = {"segment": {}}
+    if variants:
+        options["segment, never none"] = {"threshold": None}
+        options["segment, Otsu's threshold"] = {"threshold": "otsu"}
+        options["segment, 16 neighbours"] = {"neighbours": 16}
+        options["segment, with images"] = {"images": True}
+    for name, how in options.items():
+        confusion = sum(
+            _confusion(
+                one, words, **(how | ({"images": image.features} if "images" in how else {}))
+            )
+            for one, image in zip(ready, images, strict=True)
+        )
+        hits, union = confusion.diagonal(), confusion.sum(0) + confusion.sum(1)
+        present = confusion.sum(1) >= LEAST
+        miou = 100 * (hits / (union - hits))[present].mean().item()
+        yield Row(f"{title}, {name}", miou, "% mIoU")
 
 
-def _miou(keyframes, source: Look, words: Mapping[str, Query], images=None, **how) -> float:
-    """mIoU over the classes present; "none of these" counts as wrong wherever a class is."""
-    classes = keyframes[0].classes
-    confusion = torch.zeros(len(classes) + 1, len(classes) + 1, dtype=torch.int64)
-    for keyframe in keyframes:
-        more = {} if images is None else {"images": images(keyframe)}
-        answer = segment(keyframe, words, source(keyframe), **more, **how)
-        predicted, rows = answer.to_classes(classes), seen_points(keyframe)
-        predicted = torch.where(predicted == IGNORE, len(classes), predicted)[rows]
-        confusion += confusion_matrix(predicted, keyframe.labels[rows], len(classes) + 1)
-    hits, union = confusion.diagonal(), confusion.sum(0) + confusion.sum(1)
-    present = confusion.sum(1) >= LEAST
-    return 100 * (hits / (union - hits))[present].mean().item()
+def _confusion(one: Seen, words: Mapping[str, Query], **how) -> Tensor:
+    classes, rows = one.keyframe.classes, one.features.rows
+    predicted = segment(one.keyframe, words, one.features, **how).to_classes(classes)[rows]
+    predicted = torch.where(predicted == IGNORE, len(classes), predicted)
+    return confusion_matrix(predicted, one.labels, len(classes) + 1)
 
 
-def _clicks(keyframe: Keyframe, count: int, seed: int) -> dict[str, Tensor]:
-    """Points of each class, drawn among those that a camera sees; classes with enough points."""
-    generator, rows = Generator().manual_seed(seed), seen_points(keyframe)
-    drawn = {}
-    for index, name in enumerate(keyframe.classes.names):
-        of_class = rows[keyframe.labels[rows] == index]
-        if len(of_class) >= LEAST:
+def _clicks(start: Seen, count: int, seed: int, share: Mapping[str, float]) -> dict[str, Tensor]:
+    """Points of each class, drawn at random."""
+    generator, drawn = Generator().manual_seed(seed), {}
+    for index, name in enumerate(start.keyframe.classes.names):
+        of_class = start.features.rows[start.labels == index]
+        if name in share and len(of_class) >= LEAST:
             drawn[name] = of_class[torch.randperm(len(of_class), generator=generator)[:count]]
     return drawn
 
 
-def _by_clicks(
-    where: str,
-    clicked: Keyframe,
-    keyframes: list[Keyframe],
-    sources: Mapping[str, Look],
-    reaches: Mapping[str, float],
-) -> Iterator[Row]:
-    """Clicks in one keyframe, judged on others; a class's counter-examples are others' clicks."""
-    means: dict[tuple[str, int], float] = {}
-    for number, (name, source) in enumerate(sources.items()):
-        features = source(clicked)
-        for count in (1, 5, 20):
-            found = [_clicked_ap(clicked, keyframes, features, source, count, s) for s in range(3)]
-            ap = {label: sum(f[label] for f in found) / len(found) for label in found[0]}
-            means[name, count] = _mean(ap)
-            for label, value in ap.items() if number == 0 else ():
-                bound = f">= {reaches[label]}" if count == 20 and label in reaches else None
-                yield Row(f"{where}, {count} clicks, {name}, {label}", value, "AP", bound)
-            yield Row(f"{where}, {count} clicks, {name}, mean", means[name, count], "mAP")
-    best = next(iter(sources))
-    for other in ("random student", "position"):
-        gain = means[best, 20] - means[other, 20]
-        yield Row(f"{where}, 20 clicks, {best} over {other}", gain, "mAP", "> 0")
-    yield from _centring(where, clicked, keyframes, sources["teacher"])
+def _clicked(
+    start: Seen, ready: list[Seen], count: int, share: Mapping[str, float]
+) -> dict[str, float]:
+    """Mean over draws; a class's counter-examples are the other classes' clicks."""
+    total: dict[str, float] = {}
+    for seed in range(REPEATS):
+        drawn, queries = _clicks(start, count, seed, share), {}
+        for name, positives in drawn.items():
+            others = torch.cat([points for other, points in drawn.items() if other != name])
+            queries[name] = Query.from_points(start.features, positives, others, seed=seed)
+        for name, value in _precisions(ready, queries, share).items():
+            total[name] = total.get(name, 0.0) + value / REPEATS
+    return total
 
 
-def _clicked_ap(clicked, keyframes, features, source, count: int, seed: int) -> dict[str, float]:
-    drawn = _clicks(clicked, count, seed)
-    queries = {}
-    for name, positives in drawn.items():
-        others = torch.cat([points for other, points in drawn.items() if other != name])
-        queries[name] = Query.from_points(features, positives, others, seed=seed)
-    return _judge(keyframes, source, queries)[0]
-
-
-def _centring(
-    where: str, clicked: Keyframe, keyframes: list[Keyframe], source: Look
-) -> Iterator[Row]:
+def _centring(where: str, start: Seen, ready: list[Seen], share) -> Iterator[Row]:
     """The plain cosine to five clicks against the one after the mean feature is taken off."""
-    features = source(clicked)
+    features, plain, centred = start.features, {}, {}
     mean = features.feat.mean(0)
-    plain, centred = {}, {}
-    for name, points in _clicks(clicked, 5, 0).items():
-        prototype = features.of_points(points).mean(0)
-        direction = F.normalize(features.of_points(points) - mean, dim=1).mean(0)
-        plain[name] = Query(name, features.space, prototype, 0.0, "mean of clicks")
+    for name, points in _clicks(start, 5, 0, share).items():
+        clicks = features.of_points(points)
+        direction = F.normalize(clicks - mean, dim=1).mean(0)
+        plain[name] = Query(name, features.space, clicks.mean(0), 0.0, "mean of clicks")
         centred[name] = Query(name, features.space, direction, 0.0, "mean of centred clicks")
-    for title, queries in {"plain cosine": plain, "mean-centred": centred}.items():
-        value = _mean(_judge(keyframes, source, queries)[0])
-        if title == "plain cosine":
-            before = value
-        wanted = f"> {before:.4f}" if title == "mean-centred" else None
-        yield Row(f"{where}, 5 clicks, teacher, {title}", value, "mAP", wanted)
+    before = _mean(_precisions(ready, plain, share))
+    after = _mean(_precisions(ready, centred, share))
+    yield Row(f"{where}, 5 clicks, teacher, plain cosine", before, "mAP")
+    yield Row(f"{where}, 5 clicks, teacher, mean-centred", after, "mAP", f"> {before:.4f}")
 
 
-def _by_pictures(
-    where: str,
-    real: Dataset,
-    keyframes: list[Keyframe],
-    teacher: Teacher,
-    sources: Mapping[str, Look],
-) -> Iterator[Row]:
-    """Regions of the images of the first keyframe, drawn where its labels project to."""
-    queries, first = {}, real[split(real).train[0]]
-    for index, name in enumerate(first.classes.names):
-        pictures, regions = _regions(first, index)
+def _picture_queries(keyframe: Keyframe, teacher: Teacher) -> dict[str, Query]:
+    """Regions of this keyframe's images, drawn where its labels project to."""
+    queries = {}
+    for index, name in enumerate(keyframe.classes.names):
+        pictures, regions = _regions(keyframe, index)
         if pictures:
             queries[name] = Query.from_image(teacher, pictures, regions, name=name)
-    space = space_of(teacher)
-    for number, (name, source) in enumerate(sources.items()):
-        if source(keyframes[0]).space != space:
-            continue
-        ap, share = _judge(keyframes, source, queries)
-        for label, value in ap.items() if number == 0 else ():
-            bound = f">= {2 * share[label]:.3f}" if label in TWICE else None
-            yield Row(f"{where}, pictures, {name}, {label}", value, "AP", bound)
-        yield Row(f"{where}, pictures, {name}, mean", _mean(ap), "mAP", f"> {_mean(share):.3f}")
+    return queries
 
 
 def _regions(keyframe: Keyframe, index: int) -> tuple[list[Tensor], list[Tensor]]:
