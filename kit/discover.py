@@ -6,7 +6,7 @@ Every method gives a score per point that is above 0 where it says foreground:
     from_seed         what is unlike a background seed (FOUND's steps, three ways to the seed)
     by_clusters       clusters that are neither flat, nor tall, nor large
     by_shape          geometry alone: low and free-standing
-    discover          by_shape, then a linear layer on features trained on its own answer
+    find_foreground   by_shape, then a linear layer on features trained on its own answer
 
 No label is read here. What each is worth is measured by `python -m kit bench discover`.
 """
@@ -221,7 +221,7 @@ def refine(
     return score
 
 
-def discover(keyframe: Keyframe, features: Features, rounds: int = 2) -> Float[Tensor, " S"]:
+def find_foreground(keyframe: Keyframe, features: Features, rounds: int = 2) -> Float[Tensor, " S"]:
     """Score the foreground of a keyframe, no label used: geometry's guess, refined by features.
 
     Args:

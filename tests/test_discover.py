@@ -15,7 +15,7 @@ from kit.discover import (
     background_seed,
     by_clusters,
     by_shape,
-    discover,
+    find_foreground,
     first_component,
     from_seed,
     height_band,
@@ -140,7 +140,7 @@ def test_features_find_the_car(method):
     score = {
         "clusters": lambda: by_clusters(f, geometry),
         "refined": lambda: refine(f, by_shape(geometry)),
-        "discover": lambda: discover(keyframe, f),
+        "discover": lambda: find_foreground(keyframe, f),
     }[method]()
     assert average_precision(score, kind == 1) > 0.9
     assert ((score > 0) == (kind == 1)).float().mean() > 0.97

@@ -21,7 +21,7 @@ from kit.discover import (
     background_seed,
     by_clusters,
     by_shape,
-    discover,
+    find_foreground,
     first_component,
     from_seed,
     height_band,
@@ -97,7 +97,7 @@ def _judge(where: str, keyframes: list[Keyframe], sources: dict[str, Look]) -> I
     yield Row(f"{where}, refined, over shape alone", reached[student]["AP"] - shape["AP"], "AP")
     began, features = time.perf_counter(), sources[student](keyframes[0])
     began = time.perf_counter()
-    score = discover(keyframes[0], features)
+    score = find_foreground(keyframes[0], features)
     find_objects(keyframes[0].points[features.rows], score > 0)
     yield Row(f"{where}, discovery and objects", time.perf_counter() - began, "s", "<= 2")
 

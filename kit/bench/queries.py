@@ -23,7 +23,7 @@ from kit.probe import confusion_matrix
 from kit.projection import find_pairs
 from kit.queries import Query
 from kit.scores import average_precision
-from kit.segment import segment
+from kit.segmentation import segment
 from kit.spaces import Features
 from kit.store import FeatureCache
 from kit.teacher import Teacher

@@ -9,7 +9,7 @@ from test_spaces import SPACE, features
 from kit.data.classes import IGNORE, NUSCENES
 from kit.data.keyframe import Keyframe, Sensor
 from kit.queries import Query
-from kit.segment import segment, smooth
+from kit.segmentation import segment, smooth
 from kit.spaces import Space
 
 
