@@ -26,12 +26,12 @@ from kit.teacher import Recipe, Teacher
 # in their activation, or the features are slightly wrong without any error.
 PAIRS = {
     "clip_vitb16": (
-        "vit_base_patch16_clip_quickgelu_224",
+        "vit_base_patch16_clip_quickgelu_224.openai",
         "ViT-B-16-quickgelu",
         "timm/vit_base_patch16_clip_224.openai",
     ),
     "clip_vitb16_laion2b": (
-        "vit_base_patch16_clip_224",
+        "vit_base_patch16_clip_224.laion2b",
         "ViT-B-16",
         "laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
     ),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
@@ -54,10 +53,13 @@ def _student(student: nn.Module, space) -> Look:
 
 
 def student_of(real: Dataset, data: str, teacher: Teacher, cache: FeatureCache) -> nn.Module:
-    """A student distilled on the real keyframes to learn from; no label is used."""
-    with TemporaryDirectory() as folder:
-        config = DemoConfig(data=data, steps=STEPS)
-        return learn(config, Path(folder), real, split(real), teacher, cache).student.eval()
+    """A student distilled on the real keyframes to learn from; no label is used.
+
+    The run is kept in `runs/`, so that the next bench finds it there.
+    """
+    config = DemoConfig(data=data, steps=STEPS)
+    folder = Path("runs") / f"bench-{real.name.replace(' ', '-')}-{STEPS}-steps"
+    return learn(config, folder, real, split(real), teacher, cache).student.eval()
 
 
 def seen(keyframe: Keyframe, features: Features, rows: Tensor) -> Features:

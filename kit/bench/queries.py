@@ -118,7 +118,7 @@ def _on(
     for source, look in sources.items():
         ready = images if source == "teacher" else [Seen.of(k, look) for k in keyframes]
         start, verbose = Seen.of(clicked, look), source == first
-        for count in (1, 5, 20):
+        for count in (1, 5, 20) if verbose or source == "teacher" else (20,):
             ap = _clicked(start, ready, count, share)
             by_clicks[source] = _mean(ap)
             wanted = {n: f">= {v}" for n, v in reaches.items()} if count == 20 and verbose else {}
