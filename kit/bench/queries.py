@@ -49,7 +49,7 @@ REACHES = {"car": 0.75, "driveable_surface": 0.92, "manmade": 0.92, "vegetation"
 REACHES |= {"truck": 0.3}  # of average precision, by 20 clicks in one earlier keyframe
 TWICE = ("car", "driveable_surface", "vegetation")  # by words: twice the class's share
 LEAST = 50  # points of a class that are needed to judge it
-REPEATS = 3  # draws of the clicks
+REPEATS = 5  # draws of the clicks
 
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
@@ -123,6 +123,8 @@ def _on(
             by_clicks[source] = _mean(ap)
             wanted = {n: f">= {v}" for n, v in reaches.items()} if count == 20 and verbose else {}
             yield from _rows(f"{where}, {count} clicks, {source}", ap, verbose, wanted)
+        queries = _click_queries(start, 20, 0, share)
+        yield from _segmented(f"{where}, 20 clicks, {source}", ready, queries, images, False)
         if source == "teacher":
             yield from _centring(where, start, ready, share)
         at_least = {name: f">= {2 * share[name]:.3f}" for name in twice if name in share}
@@ -177,7 +179,7 @@ def _mean(values: Mapping[str, float]) -> float:
 def _segmented(
     title: str,
     ready: list[Seen],
-    words: Mapping[str, Query],
+    queries: Mapping[str, Query],
     images: list[Seen],
     variants: bool,
 ) -> Iterator[Row]:
@@ -201,9 +203,9 @@ def _segmented(
         yield Row(f"{title}, {name}", miou, "% mIoU")
 
 
-def _confusion(one: Seen, words: Mapping[str, Query], **how) -> Tensor:
+def _confusion(one: Seen, queries: Mapping[str, Query], **how) -> Tensor:
     classes, rows = one.keyframe.classes, one.features.rows
-    predicted = segment(one.keyframe, words, one.features, **how).to_classes(classes)[rows]
+    predicted = segment(one.keyframe, queries, one.features, **how).to_classes(classes)[rows]
     predicted = torch.where(predicted == IGNORE, len(classes), predicted)
     return confusion_matrix(predicted, one.labels, len(classes) + 1)
 
@@ -224,13 +226,20 @@ def _clicked(
     """Mean over draws; a class's counter-examples are the other classes' clicks."""
     total: dict[str, float] = {}
     for seed in range(REPEATS):
-        drawn, queries = _clicks(start, count, seed, share), {}
-        for name, positives in drawn.items():
-            others = torch.cat([points for other, points in drawn.items() if other != name])
-            queries[name] = Query.from_points(start.features, positives, others, seed=seed)
+        queries = _click_queries(start, count, seed, share)
         for name, value in _precisions(ready, queries, share).items():
             total[name] = total.get(name, 0.0) + value / REPEATS
     return total
+
+
+def _click_queries(
+    start: Seen, count: int, seed: int, share: Mapping[str, float]
+) -> dict[str, Query]:
+    drawn, queries = _clicks(start, count, seed, share), {}
+    for name, positives in drawn.items():
+        others = torch.cat([points for other, points in drawn.items() if other != name])
+        queries[name] = Query.from_points(start.features, positives, others, seed=seed)
+    return queries
 
 
 def _centring(where: str, start: Seen, ready: list[Seen], share) -> Iterator[Row]:
