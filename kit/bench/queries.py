@@ -191,12 +191,10 @@ def _segmented(
         options["segment, 16 neighbours"] = {"neighbours": 16}
         options["segment, with images"] = {"images": True}
     for name, how in options.items():
-        confusion = sum(
-            _confusion(
-                one, words, **(how | ({"images": image.features} if "images" in how else {}))
-            )
-            for one, image in zip(ready, images, strict=True)
-        )
+        confusion = torch.zeros(1, dtype=torch.int64)
+        for one, image in zip(ready, images, strict=True):
+            more = {"images": image.features} if "images" in how else {}
+            confusion = confusion + _confusion(one, queries, **(how | more))
         hits, union = confusion.diagonal(), confusion.sum(0) + confusion.sum(1)
         present = confusion.sum(1) >= LEAST
         miou = 100 * (hits / (union - hits))[present].mean().item()
