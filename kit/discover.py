@@ -95,13 +95,14 @@ def background_seed(
         how: "ground": the mean of points on the ground's plane. "typical": the point most similar
             to all others. "attention": the point an image network attends to least.
         geometry: for "ground", of the points that have features.
-        attention: for "attention", of the points that have features.
+        attention: for "attention", of the points that have features; see
+            `kit.attention.attention_of_points`.
 
     Raises:
         ValueError: another word, or what it needs is not given.
 
     Source: FOUND (CVPR 2023) takes the patch with the least attention; students have none, so the
-        other two are ours.
+        other two are ours. Differs: its descriptors are weighted keys, here it is any feature.
     """
     feat = features.feat
     if how == "typical":
