@@ -58,13 +58,14 @@ def test_a_things_pictures_are_mostly_around_it_and_are_kept(teacher, monkeypatc
 
 
 def test_a_word_finds_its_own_thing_drawn_another_time(teacher):
-    """Tested on shapes, colours and streets of another seed than the query was made of."""
+    """Tested on shapes and streets of another seed; in a colour a thing is only drawn alone."""
     cache = kit.FeatureCache()
     query = Query.from_asset(teacher, "car", cache=cache)
-    inside, _, around = words.asset_features(teacher, "car", cache, seed=5)
+    inside, _, around = words.asset_features(teacher, "white car", cache, seed=5)
     score = torch.cat([inside, around]) @ query.weight + query.bias
     wanted = torch.arange(len(score)) < len(inside)
-    assert kit.scores.average_precision(score, wanted) > 0.8 > 3 * wanted.float().mean()
+    assert wanted.float().mean() < 0.4
+    assert kit.scores.average_precision(score, wanted) > 0.8
     assert query.name == "car" and Query.from_text(teacher, "a car", cache=cache).name == "a car"
 
 
