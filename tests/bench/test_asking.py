@@ -1,0 +1,62 @@
+"""The benches of queries and of discovery on a small street, with small settings."""
+
+import pytest
+
+import kit
+from kit.bench import _asking, discover, names, queries
+from kit.data.street import Street
+from kit.queries import Query
+
+SMALL = {"car": "car", "driveable_surface": "road", "manmade": "building", "vegetation": "tree"}
+
+
+@pytest.fixture(scope="module")
+def keyframes():
+    street = Street(3, 1, image_size=(224, 448), seed=7)
+    return [street[index] for index in range(3)]
+
+
+@pytest.fixture(scope="module")
+def sources():
+    teacher, cache = kit.Teacher(image_size=(224, 448)), kit.FeatureCache()
+    return teacher, cache, _asking.looks(teacher, cache)
+
+
+def test_both_are_benches_and_what_they_share_is_none():
+    assert {"queries", "discover"} <= set(names()) and "_asking" not in names()
+
+
+def test_streets_to_be_judged_on_are_no_others():
+    from kit.pretrain import SCENES
+    from kit.words import STREET_SEED
+
+    assert len({_asking.TEST["seed"], STREET_SEED, SCENES.get("seed", 0)}) == 3
+
+
+def test_queries_are_reported_source_by_source(keyframes, sources, monkeypatch):
+    teacher, cache, looks = sources
+    monkeypatch.setattr(queries, "REPEATS", 1)
+    words = {name: Query.from_asset(teacher, word, cache=cache) for name, word in SMALL.items()}
+    pictures = queries._picture_queries(keyframes[0], teacher)
+    start, rest = keyframes[0], keyframes[1:]
+    rows = list(queries._on("here", start, rest, looks, words, {"car": 0.5}, ("car",), pictures))
+    found = {row.name: row for row in rows}
+    first = next(iter(looks))
+    share = found["here, share of car"].value
+    assert found[f"here, words, {first}, car"].reach == f">= {2 * share:.3f}"
+    assert found[f"here, 20 clicks, {first}, car"].reach == ">= 0.5"
+    assert "here, words, position, mean" not in found and "here, 20 clicks, position, mean" in found
+    assert found["here, words, teacher, mean"].value > 2 * 0.2
+    assert found["here, pictures, teacher, mean"].value > 0.3
+    assert all(row.value is not None and row.value == row.value for row in rows)
+
+
+def test_discovery_is_judged_by_annotations_it_does_not_read(keyframes, sources):
+    _, _, looks = sources
+    looks = {name: looks[name] for name in ("student of the street", "random student")}
+    rows = {row.name: row for row in discover._judge("here", keyframes[:2], looks)}
+    refined = rows["here, refined, student of the street, AP"]
+    assert refined.reach == ">= 0.75" and refined.value > rows["here, height band, AP"].value
+    assert rows["here, discovery and objects"].unit == "s"
+    recall = [row for name, row in rows.items() if "recall of" in name]
+    assert 0 < recall[0].value <= 1

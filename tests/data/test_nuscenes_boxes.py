@@ -1,0 +1,86 @@
+"""Annotated boxes against the devkit's own, and what is said where their tables are broken."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nuscenes.nuscenes import NuScenes
+from nuscenes.utils.geometry_utils import points_in_box
+from roots import VERSION
+
+from kit import open_dataset
+from kit.data import nuscenes_boxes
+from kit.data.classes import NUSCENES
+
+
+@pytest.mark.parametrize("root", ["nuscenes", "pandaset"])
+def test_boxes_hold_the_points_that_the_devkits_hold(shared_data, root):
+    dataset = open_dataset(shared_data / root)
+    keyframe, theirs = dataset[0], NuScenes(VERSION, str(shared_data / root), verbose=False)
+    _, boxes, _ = theirs.get_sample_data(keyframe.token)  # in the lidar frame
+    assert len(keyframe.boxes) == len(boxes) > 30
+    points = keyframe.points[::7]
+    for ours, other in zip(keyframe.boxes, boxes, strict=True):
+        inside = points_in_box(other, points.double().numpy().T)
+        assert (ours.contains(points).numpy() == inside).mean() > 0.9999
+        assert ours.category == other.name
+        assert ours.track == theirs.get("sample_annotation", other.token)["instance_token"]
+        assert ours.size == pytest.approx(tuple(other.wlh[[1, 0, 2]]))
+
+
+def test_points_in_boxes_are_those_labelled_from_boxes(shared_data):
+    (file,) = (shared_data / "nuscenes" / "box_derived_labels").glob("*.npy")
+    keyframe = open_dataset(shared_data / "nuscenes")[0]
+    inside = torch.zeros(len(keyframe.points), dtype=torch.bool)
+    for box in keyframe.boxes:
+        inside |= box.contains(keyframe.points)
+    assert (inside.numpy() == (np.load(file) != 0)).all()
+
+
+def test_a_box_is_named_and_classed_by_its_category():
+    row = {"rotation": [1, 0, 0, 0], "translation": [1, 2, 3], "size": [2, 4, 1.5]}
+    row |= {"instance_token": "i", "category": "vehicle.bus.rigid"}
+    (box,) = nuscenes_boxes.boxes_of([row], torch.eye(4, dtype=torch.float64), Path("file"))
+    assert (box.name, box.label) == ("bus", NUSCENES.names.index("bus"))
+    assert box.size == (4.0, 2.0, 1.5) and box.T_lidar_box[:3, 3].tolist() == [1, 2, 3]
+    other = nuscenes_boxes.boxes_of(
+        [row | {"category": "human.pedestrian.stroller"}],
+        torch.eye(4, dtype=torch.float64),
+        Path("file"),
+    )[0]
+    assert (other.name, other.label) == ("stroller", 255)
+
+
+def test_boxes_can_be_left_out_or_insisted_on(nuscenes_copy, monkeypatch):
+    assert open_dataset(nuscenes_copy, boxes=False)[0].boxes == ()
+    monkeypatch.setattr(nuscenes_boxes, "LARGE", 10.0)
+    assert open_dataset(nuscenes_copy)[0].boxes == ()  # of all nuScenes, only when asked for
+    assert len(open_dataset(nuscenes_copy, boxes=True)[0].boxes) == 68
+    (nuscenes_copy / VERSION / "instance.json").unlink()
+    assert open_dataset(nuscenes_copy)[0].boxes == ()
+    with pytest.raises(FileNotFoundError, match="boxes need instance.json too"):
+        open_dataset(nuscenes_copy, boxes=True)
+
+
+def change(root, table, edit):
+    file = root / VERSION / f"{table}.json"
+    rows = json.loads(file.read_text())
+    edit(rows)
+    file.write_text(json.dumps(rows))
+
+
+def test_broken_annotations_are_named(nuscenes_copy):
+    file = nuscenes_copy / VERSION / "sample_annotation.json"
+    whole = file.read_text()
+    change(nuscenes_copy, "sample_annotation", lambda rows: rows[3].update(size=[1, 2]))
+    with pytest.raises(ValueError, match="sample_annotation.json: annotation .*"):
+        open_dataset(nuscenes_copy)[0]
+    file.write_text(whole)
+    change(nuscenes_copy, "instance", lambda rows: rows.pop())
+    with pytest.raises(ValueError, match="annotations refer to"):
+        open_dataset(nuscenes_copy)[0]
+    file.write_text(whole[:100])
+    with pytest.raises(ValueError, match="sample_annotation.json: not valid JSON"):
+        open_dataset(nuscenes_copy)[0]
