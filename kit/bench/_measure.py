@@ -82,7 +82,7 @@ def train_run(network: nn.Module, batch) -> Callable[[], Tensor]:
     def run() -> Tensor:
         network.train().zero_grad()
         output = network(batch)
-        output.square().mean().backward()
+        output.backward(output.detach())  # the gradient of half its square, at no cost
         return output.detach()
 
     return run

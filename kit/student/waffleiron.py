@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -82,17 +83,18 @@ class _Mix(nn.Module):
         self.scale = nn.Conv1d(config.width, config.width, 1, bias=False, groups=config.width)
         self.drop_path = config.drop_path
 
+    def _scale(self) -> Tensor | float:
+        return 1.0 if self.scale is None else self.scale.weight.flatten()
+
     def _residual(self, rows: Tensor, update: Tensor, batch: PointBatch) -> Tensor:
         if self.training and self.drop_path > 0:
             keep = torch.rand(batch.num_scans, 1, device=update.device) >= self.drop_path
             update = update * (keep / (1 - self.drop_path))[batch.batch_of_point]
-        if self.scale is None:
-            return rows + update
-        return torch.addcmul(rows, update.to(rows.dtype), self.scale.weight.flatten())
+        return rows + update
 
     def _fold_scale(self, last: nn.Module) -> None:
         """Let the last layer do what the scale does."""
-        scale = self.scale.weight.flatten()
+        scale = self._scale()
         last.weight *= scale.view(-1, *[1] * (last.weight.ndim - 1))
         last.bias *= scale
         self.scale = None
@@ -114,7 +116,7 @@ class SpatialMix(_Mix):
             cells = CellMean.apply(self.norm(rows), plane)  # (O, C)
         near, back = plane.occupied_near_halo, plane.halo_near_occupied
         halo = activation(spread(cells, near, back))  # (H, C)
-        cells = gather(halo, back, near)  # (O, C)
+        cells = gather(halo, back, near) * self._scale()  # (O, C): cells are fewer than points
         return self._residual(rows, CellToPoints.apply(cells, plane), batch)
 
     def compress_(self) -> None:
@@ -131,7 +133,12 @@ class ChannelMix(_Mix):
         self.mlp = nn.Sequential(RowConv1d(width, width, 1), activation, RowConv1d(width, width, 1))
 
     def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch) -> Tensor:
-        return self._residual(rows, self.mlp(self.norm(rows)), batch)
+        first, activation, last = self.mlp
+        hidden = activation(first(self.norm(rows)))
+        # The scale joins the last layer's weights: (C, C) instead of (N, C) to multiply and keep.
+        scale = self._scale()
+        weight = (last.weight.flatten(1).T * scale).T
+        return self._residual(rows, F.linear(hidden, weight, last.bias * scale), batch)
 
     def compress_(self) -> None:
         self._fold_scale(self.mlp[2])
