@@ -1,14 +1,12 @@
 """Times, memory, the limits of the machine, and what is run to measure a network."""
 
-import ctypes
-import gc
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
 
 def seconds(run: Callable, repeats: int) -> float:
@@ -50,30 +48,21 @@ def copy_rate(device: str) -> float:
 
 
 def peak_extra_memory(run: Callable, device: str) -> float:
-    """Most bytes held at once during a call beyond those held before it.
-
-    Linux and CUDA; on other systems NaN.
-    """
+    """Most bytes of tensors held at once during a call beyond those held before it."""
     run()
-    gc.collect()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         run()
         return float(torch.cuda.max_memory_allocated() - before)
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return float("nan")
-    ctypes.CDLL(None).malloc_trim(0)  # what the first call freed must count anew
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again
-    before = _kilobytes(status, "VmRSS")
-    run()
-    return 1024.0 * (_kilobytes(status, "VmHWM") - before)
-
-
-def _kilobytes(status: Path, name: str) -> int:
-    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1])
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        run()
+    events = [e for e in profiled.profiler.kineto_results.events() if e.name() == "[memory]"]
+    held = most = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return float(most)
 
 
 def train_run(network: nn.Module, batch) -> Callable[[], Tensor]:

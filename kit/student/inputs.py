@@ -223,6 +223,9 @@ class Plane:
         share: (O, 1) one over the number of points in the cell.
         occupied_near_halo: (9, H) occupied cells around each halo cell.
         halo_near_occupied: (9, O) halo cells around each occupied cell.
+        spread_rows: (E,) occupied_near_halo without what is not there, halo cell by halo cell, as
+            9 * occupied cell + offset.
+        spread_first: (H,) where each halo cell begins in `spread_rows`.
     """
 
     cell_of_point: Int[Tensor, " N"]
@@ -231,6 +234,8 @@ class Plane:
     share: Float[Tensor, "O 1"]
     occupied_near_halo: Int[Tensor, "9 H"]
     halo_near_occupied: Int[Tensor, "9 O"]
+    spread_rows: Int[Tensor, " E"]
+    spread_first: Int[Tensor, " H"]
 
 
 def build_plane(cells: Int[Tensor, " N"], num_scans: int, grid: tuple[int, int]) -> Plane:
@@ -255,13 +260,19 @@ def build_plane(cells: Int[Tensor, " N"], num_scans: int, grid: tuple[int, int])
     touched[(padded + offsets).reshape(-1)] = True
     halo = (touched & interior.reshape(-1)).nonzero().squeeze(1)
 
+    near_halo = _rows_at(halo + offsets, padded, interior.numel())
+    there = (near_halo < len(padded)).T  # (H, 9)
+    per_halo = there.sum(1)
+
     return Plane(
         cell_of_point=cell_of_point,
         points_by_cell=cell_of_point.argsort(stable=True),
         first_of_cell=counts.cumsum(0) - counts,
         share=(1 / counts)[:, None],
-        occupied_near_halo=_rows_at(halo + offsets, padded, interior.numel()),
+        occupied_near_halo=near_halo,
         halo_near_occupied=_rows_at(padded + offsets, halo, interior.numel()),
+        spread_rows=(9 * near_halo.T + torch.arange(9))[there],
+        spread_first=per_halo.cumsum(0) - per_halo,
     )
 
 

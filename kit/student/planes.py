@@ -1,7 +1,8 @@
 """Averages and 3x3 convolutions on one plane of WaffleIron, only where points are.
 
 Every function has its backward pass written by hand: it visits the same tables in the other
-direction, and keeps nothing but its inputs. All of it is plain torch, on any device.
+direction (if cell d finds s at offset k, then s finds d at offset 8 - k), and keeps nothing but its
+inputs. All of it is plain torch, on any device.
 
 Source: WaffleIron (arXiv:2301.10100), spatial mix. Differs: no dense plane is ever made.
 """
@@ -12,29 +13,42 @@ from torch import Tensor, nn
 
 from kit.student.inputs import Plane
 
-CELLS_AT_A_TIME = 2**18  # numbers per gathered array; it stays in the cache of a CPU
+CACHED = 2**18  # numbers per gathered array, so that it stays in the cache of a CPU
+FEW = 2**22  # below so many numbers every weighted cell is written out before it is spread
 
 
-class NeighbourConv(torch.autograd.Function):
-    """Depthwise 3x3 convolution between two lists of cells; backward swaps the tables.
-
-    If cell d finds s at offset k, then s finds d at offset 8 - k.
-    """
+class Spread(torch.autograd.Function):
+    """The first depthwise 3x3 convolution: from occupied cells to the halo, (O, C) -> (H, C)."""
 
     @staticmethod
-    def forward(ctx, source, weight, bias, source_near_target, target_near_source):
-        ctx.save_for_backward(source, weight, source_near_target, target_near_source)
-        return _gather_weighted(source, weight, source_near_target) + bias
+    def forward(ctx, cells, weight, bias, plane: Plane):
+        ctx.save_for_backward(cells, weight)
+        ctx.plane = plane
+        return _spread(cells, weight, plane).add_(bias)
 
     @staticmethod
     def backward(ctx, grad):
-        source, weight, source_near_target, target_near_source = ctx.saved_tensors
-        grad_source = _gather_weighted(grad, weight.flip(0), target_near_source)
-        if len(source) < len(grad):  # the same sums, over the shorter list
-            grad_weight = _correlate(grad, source, target_near_source.flip(0))
-        else:
-            grad_weight = _correlate(source, grad, source_near_target)
-        return grad_source, grad_weight.to(weight.dtype), grad.sum(0), None, None
+        cells, weight = ctx.saved_tensors
+        grad_cells = _collect(grad, weight.flip(0), ctx.plane)
+        grad_weight = _correlate(grad, cells, ctx.plane.halo_near_occupied.flip(0))
+        return grad_cells, grad_weight, grad.sum(0), None
+
+
+class Collect(torch.autograd.Function):
+    """The second one: from the halo back to the occupied cells, (H, C) -> (O, C)."""
+
+    @staticmethod
+    def forward(ctx, halo, weight, bias, plane: Plane):
+        ctx.save_for_backward(halo, weight)
+        ctx.plane = plane
+        return _collect(halo, weight, plane).add_(bias)
+
+    @staticmethod
+    def backward(ctx, grad):
+        halo, weight = ctx.saved_tensors
+        grad_halo = _spread(grad, weight.flip(0), ctx.plane)
+        grad_weight = _correlate(halo, grad, ctx.plane.halo_near_occupied)
+        return grad_halo, grad_weight, grad.sum(0), None
 
 
 class CellMean(torch.autograd.Function):
@@ -66,13 +80,26 @@ class CellToPoints(torch.autograd.Function):
 class CellConv(nn.Conv2d):
     """Depthwise 3x3 convolution on listed cells; parameters as nn.Conv2d has them."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, function: type[torch.autograd.Function]):
         super().__init__(width, width, 3, padding=1, groups=width)
+        self.function = function
 
-    def forward(self, source: Tensor, source_near_target: Tensor, target_near_source: Tensor):
-        weight = self.weight.flatten(1).T.to(source.dtype)  # (9, C)
-        bias = self.bias.to(source.dtype)
-        return NeighbourConv.apply(source, weight, bias, source_near_target, target_near_source)
+    def forward(self, cells: Tensor, plane: Plane) -> Tensor:
+        weight = self.weight.flatten(1).T.to(cells.dtype)  # (9, C)
+        return self.function.apply(cells, weight, self.bias.to(cells.dtype), plane)
+
+
+def _spread(cells: Tensor, weight: Tensor, plane: Plane) -> Tensor:
+    """sum_k weight[k] * cells[occupied_near_halo[k]]; most of the halo has few neighbours."""
+    if cells.device.type == "cpu" and 9 * cells.numel() <= FEW:
+        weighted = (cells[:, None] * weight).flatten(0, 1)  # (9 O, C)
+        return F.embedding_bag(plane.spread_rows, weighted, plane.spread_first, mode="sum")
+    return _gather_weighted(cells, weight, plane.occupied_near_halo)
+
+
+def _collect(halo: Tensor, weight: Tensor, plane: Plane) -> Tensor:
+    """sum_k weight[k] * halo[halo_near_occupied[k]]: (H, C) -> (O, C)."""
+    return _gather_weighted(halo, weight, plane.halo_near_occupied)
 
 
 def _with_zero_row(rows: Tensor) -> Tensor:
@@ -80,7 +107,7 @@ def _with_zero_row(rows: Tensor) -> Tensor:
 
 
 def _at_a_time(rows: Tensor) -> int:
-    return max(1, CELLS_AT_A_TIME // rows.shape[1]) if rows.device.type == "cpu" else len(rows)
+    return max(1, CACHED // rows.shape[1]) if rows.device.type == "cpu" else max(1, len(rows))
 
 
 def _gather_weighted(source: Tensor, weight: Tensor, table: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 
 from kit.student.inputs import InputConfig, Plane, PointBatch
 from kit.student.neighbourhood import Embedding, batchnorm_affine
-from kit.student.planes import CellConv, CellMean, CellToPoints
+from kit.student.planes import CellConv, CellMean, CellToPoints, Collect, Spread
 from kit.student.rows import RowConv1d, check_layers, distillation_head
 
 
@@ -106,17 +106,18 @@ class SpatialMix(_Mix):
     def __init__(self, config: WaffleIronConfig):
         super().__init__(config)
         activation = ACTIVATIONS[config.activation]()
-        self.ffn = nn.Sequential(CellConv(config.width), activation, CellConv(config.width))
+        self.ffn = nn.Sequential(
+            CellConv(config.width, Spread), activation, CellConv(config.width, Collect)
+        )
 
     def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch, plane: Plane) -> Tensor:
-        spread, activation, gather = self.ffn
+        spread, activation, collect = self.ffn
         if isinstance(self.norm, nn.BatchNorm1d) and not self.training:
             cells = self.norm(CellMean.apply(rows, plane))  # (O, C): the same, on fewer rows
         else:
             cells = CellMean.apply(self.norm(rows), plane)  # (O, C)
-        near, back = plane.occupied_near_halo, plane.halo_near_occupied
-        halo = activation(spread(cells, near, back))  # (H, C)
-        cells = gather(halo, back, near) * self._scale()  # (O, C): cells are fewer than points
+        halo = activation(spread(cells, plane))  # (H, C)
+        cells = collect(halo, plane) * self._scale()  # (O, C): cells are fewer than points
         return self._residual(rows, CellToPoints.apply(cells, plane), batch)
 
     def compress_(self) -> None:

@@ -7,9 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 from kit.bench._dense import DenseWaffleIron, dense_batch
-from kit.student import build_student, inputs
+from kit.student import build_student, inputs, planes
 from kit.student.inputs import InputConfig, Scan
-from kit.student.waffleiron import CellConv, WaffleIron, WaffleIronConfig
+from kit.student.planes import CellConv
+from kit.student.waffleiron import WaffleIron, WaffleIronConfig
 
 ORACLES = {
     "waffleiron_scalr_layernorm": WaffleIronConfig(6, 32, (48,)),
@@ -161,12 +162,17 @@ def test_mixed_precision_stays_near_full_precision():
         assert (full - mixed.grad).norm() <= 0.1 * full.norm() + 1e-3
 
 
-def test_neighbour_convolution_passes_gradcheck():
+@pytest.mark.parametrize("few", [planes.FEW, 0])  # both ways to spread
+@pytest.mark.parametrize("function", [planes.Spread, planes.Collect])
+def test_cell_convolutions_pass_gradcheck(function, few, monkeypatch):
+    monkeypatch.setattr(planes, "FEW", few)
     plane = inputs.collate([random_scan(12)], SMALL).planes[0]
-    conv = CellConv(3).double()
-    source = torch.randn(len(plane.share), 3, dtype=torch.float64, requires_grad=True)
-    tables = plane.occupied_near_halo, plane.halo_near_occupied
-    assert torch.autograd.gradcheck(lambda s: conv(s, *tables), (source,))
+    conv = CellConv(3, function).double()
+    halo = plane.occupied_near_halo.shape[1]
+    count = len(plane.share) if function is planes.Spread else halo
+    cells = torch.randn(count, 3, dtype=torch.float64, requires_grad=True)
+    weight, bias = conv.weight.flatten(1).T, conv.bias
+    assert torch.autograd.gradcheck(lambda *t: function.apply(*t, plane), (cells, weight, bias))
 
 
 def test_points_in_another_order_give_the_same_features_in_that_order():
