@@ -152,9 +152,8 @@ def pack_keyframe(content: Content, index: int) -> tuple[dict[str, Any], bytes]:
             block.add(f"scale/{number}", packed.scale)
             block.add(f"length/{number}", packed.length)
         if name in content.predictions:
-            block.add(
-                f"predicted/{number}", content.predictions[name][index][rows].astype(np.uint8)
-            )
+            predicted = content.predictions[name][index][rows]
+            block.add(f"predicted/{number}", predicted.astype(np.uint8))
     for name, values in content.scores.items():
         block.add(f"score/{name}", values[index][rows])
     cameras, missing = _add_cameras(block, content, index)

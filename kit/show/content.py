@@ -144,11 +144,10 @@ def check_content(
         for name, values in (given or {}).items():
             if not isinstance(name, str) or not name:
                 raise ValueError(f"{kind} need names that are text, got {name!r}")
+            listed_values = _per_keyframe(values, len(listed), f"{kind}[{name!r}]")
             checked[name] = [
-                check(value, count, f"{kind}[{name!r}]" + (f" of keyframe {i}" if i else ""))
-                for i, (value, count) in enumerate(
-                    zip(_per_keyframe(values, len(listed), f"{kind}[{name!r}]"), counts)
-                )
+                check(value, counts[i], f"{kind}[{name!r}]" + (f" of keyframe {i}" if i else ""))
+                for i, value in enumerate(listed_values)
             ]
         return checked
 

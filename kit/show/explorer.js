@@ -45,10 +45,13 @@ function axesOf(view) {
   return { ahead, right, up, eye: add(view.target, ahead, -view.distance) };
 }
 
+// Half the panel's height at a distance of one metre, inverted: fov spans the shorter side.
+const focalOf = (view, aspect) => Math.min(aspect, 1) / Math.tan(radians(view.fov) / 2);
+
 // Column-major clip matrix of a view (OpenGL's perspective and look-at in one).
 function clipMatrix(view, aspect) {
   const { ahead, right, up, eye } = axesOf(view);
-  const focal = 1 / Math.tan(radians(view.fov) / 2);
+  const focal = focalOf(view, aspect);
   const [near, far] = [0.2, 3000];
   const [a, b] = [(far + near) / (far - near), (-2 * far * near) / (far - near)];
   const matrix = new Float32Array(16);
@@ -292,6 +295,8 @@ class Cloud {
     this.drawing = program(gl, POINT_SHADER, POINT_FRAGMENTS);
     this.numbering = program(gl, NUMBER_SHADER, NUMBER_FRAGMENTS);
     this.feedback = gl.createTransformFeedback();
+    // Two, as a buffer that is written must not be an attribute at the same time.
+    [this.whenColouring, this.whenDrawing] = [gl.createVertexArray(), gl.createVertexArray()];
     this.tables = {
       value: this.texture(scaleTable(setup.scales.value), 256, 1, "rgba8"),
       similarity: this.texture(scaleTable(setup.scales.similarity), 256, 1, "rgba8"),
@@ -408,7 +413,7 @@ class Cloud {
     const has = (name) => (this.data.arrays[name] ? buffers[name] : null);
     const values = { height: buffers.height, intensity: buffers.intensity }[job.mode] || has(`score/${job.mode}`);
     gl.useProgram(made);
-    for (const place of Object.values(PLACES)) gl.disableVertexAttribArray(place);
+    gl.bindVertexArray(this.whenColouring);
     this.attribute(PLACES.value, values, 1, "float");
     this.attribute(PLACES.rgb, has("colour"), 4, "bytes");
     this.attribute(PLACES.rest, set?.channels ? buffers[`rest/${number}`] : null, 4, "float");
@@ -486,14 +491,15 @@ class Cloud {
     return panel.read;
   }
 
-  pointSize(view, height, scale, ratio) {
-    const focal = height / 2 / Math.tan(radians(view.fov) / 2);
-    return [0.09 * scale * focal, 1.5 * ratio * scale, 14 * ratio * scale];
+  // Pixels a point has at one metre, at least, and at most.
+  pointSize(view, { width, height }, { pointSize: scale, ratio }) {
+    const focal = (height / 2) * focalOf(view, width / height);
+    return [0.1 * scale * focal, 2 * ratio * scale, 14 * ratio * scale];
   }
 
   attributesFor(number) {
     const panel = this.panels.get(number);
-    for (const place of Object.values(PLACES)) this.gl.disableVertexAttribArray(place);
+    this.gl.bindVertexArray(this.whenDrawing);
     this.attribute(PLACES.position, this.buffers.position, 3, "float");
     this.attribute(PLACES.colour, panel.colours, 4, "bytes");
     this.attribute(PLACES.mark, this.buffers.mark, 1, "uint");
@@ -515,7 +521,7 @@ class Cloud {
       gl.viewport(panel.x, panel.y, panel.width, panel.height);
       gl.scissor(panel.x, panel.y, panel.width, panel.height);
       gl.uniformMatrix4fv(this.drawing.uniforms.u_matrix, false, clipMatrix(view, panel.width / panel.height));
-      gl.uniform3f(this.drawing.uniforms.u_size, ...this.pointSize(view, panel.height, look.pointSize, look.ratio));
+      gl.uniform3f(this.drawing.uniforms.u_size, ...this.pointSize(view, panel, look));
       gl.uniform3f(this.drawing.uniforms.u_accent, ...look.accent.map((v) => v / 255));
       gl.drawArrays(gl.POINTS, 0, this.count);
     }
@@ -536,7 +542,7 @@ class Cloud {
     this.attributesFor(panel.number);
     const [least, most] = [Math.max(1.5, 3 * look.ratio), WINDOW];
     gl.uniformMatrix4fv(u.u_matrix, false, clipMatrix(view, panel.width / panel.height));
-    gl.uniform3f(u.u_size, this.pointSize(view, panel.height, look.pointSize, look.ratio)[0], least, most);
+    gl.uniform3f(u.u_size, this.pointSize(view, panel, look)[0], least, most);
     gl.uniform4f(u.u_window, (2 * x) / panel.width - 1, (2 * y) / panel.height - 1, panel.width / WINDOW, panel.height / WINDOW);
     gl.drawArrays(gl.POINTS, 0, this.count);
     const pixels = new Uint8Array(4 * WINDOW * WINDOW);
@@ -913,10 +919,10 @@ class Explorer {
     this.modes = make("div", "kx-modes");
     this.sets = make("div", "kx-segments");
     this.slider = make("div", "kx-keyframes");
-    const bar = make("div", "kx-bar", this.modes, make("span", "kx-space"), this.sets, this.viewButtons());
+    const bar = make("div", "kx-bar", this.modes, make("span", "kx-space"), this.sets);
     const notes = make("span", "kx-notes", this.setup.notes.join(" · "));
     notes.title = notes.textContent;
-    const foot = make("div", "kx-foot", this.status, make("span", "kx-space"), notes, this.slider);
+    const foot = make("div", "kx-foot", this.status, make("span", "kx-space"), notes, this.slider, this.viewButtons());
     this.root.replaceChildren(bar, make("div", "kx-middle", this.stage, this.largeNode), this.strip, foot);
   }
 
@@ -1321,7 +1327,8 @@ class Explorer {
   pan(dx, dy) {
     const { view } = this.state;
     const { right, up } = axesOf(view);
-    const metres = (2 * view.distance * Math.tan(radians(view.fov) / 2)) / this.stage.clientHeight;
+    const { width, height } = this.panels[0];
+    const metres = (2 * view.distance) / focalOf(view, width / height) / this.stage.clientHeight;
     this.move({ target: add(add(view.target, right, -dx * metres), up, dy * metres) });
   }
 

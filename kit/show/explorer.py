@@ -78,8 +78,8 @@ class Explorer(anywidget.AnyWidget):
         components: which three components of the basis are red, green, blue.
         hidden_classes: class indices, as switched off in the legend.
         view: target (m, lidar frame), distance (m), azimuth (degrees; 0 looks along y, 90 along
-            x), elevation (degrees above the target), fov (degrees, vertical); optional camera: the
-            name of one whose place the view takes, in every keyframe.
+            x), elevation (degrees above the target), fov (degrees, over the shorter side);
+            optional camera: the name of one whose place the view takes, in every keyframe.
         selected: rows of the points in the box drawn in an image (numpy, told by the browser).
         clicks: list of `Click`, every one there was.
 

@@ -36,6 +36,7 @@ TRAITS = (
     "point_size",
     "height",
 )
+PAGE = {False: (247, 248, 250), True: (17, 20, 25)}  # behind the points, as in explorer.js
 PAGE_STYLE = "html, body { margin: 0; height: 100%; } .kx-page { height: 100vh !important; }"
 
 
@@ -143,15 +144,11 @@ def save_picture(
     for name in sets:
         rgb, shown = colours_of(explorer, name, dark)
         size = (2 * height, 2 * width // len(sets))  # twice as fine, then averaged
-        view = view_of(explorer.view)
+        view = view_of(explorer.view, size[1] / size[0])
         uv, depth = project(xyz[shown], view, size)
         focal = size[0] / 2 / np.tan(np.radians(view.field_of_view) / 2)
-        across = (0.09 * explorer.point_size * focal / np.maximum(depth, 0.2)).clip(3, 28)
-        panels.append(
-            splat(
-                uv, depth, rgb, across, size, background=(17, 20, 25) if dark else (247, 248, 250)
-            )
-        )
+        across = (0.1 * explorer.point_size * focal / np.maximum(depth, 0.2)).clip(4, 28)
+        panels.append(splat(uv, depth, rgb, across, size, PAGE[dark]))
     picture = Image.fromarray(np.concatenate(panels, axis=1))
     path = Path(path)
     picture.resize((width, height), Image.Resampling.BOX).save(path)

@@ -94,14 +94,20 @@ def colours_of(
     return rgb[shown], np.flatnonzero(shown)
 
 
-def view_of(view: dict[str, Any]) -> Viewpoint:
-    """The trait `view` as a pinhole: azimuth 0 looks along y, 90 along x; elevation from above."""
+def view_of(view: dict[str, Any], aspect: float = 1.0) -> Viewpoint:
+    """The trait `view` as a pinhole: azimuth 0 looks along y, 90 along x; elevation from above.
+
+    Args:
+        aspect: width by height of the picture; fov spans the shorter side.
+    """
     azimuth, elevation = np.radians(view["azimuth"]), np.radians(view["elevation"])
     flat = np.array([np.sin(azimuth), np.cos(azimuth), 0.0])
     ahead = flat * np.cos(elevation) - np.array([0.0, 0.0, np.sin(elevation)])
     up = flat * np.sin(elevation) + np.array([0.0, 0.0, np.cos(elevation)])
     target = np.array(view["target"], dtype=np.float64)
-    return Viewpoint(target - view["distance"] * ahead, target, up, float(view["fov"]))
+    half = np.tan(np.radians(view["fov"]) / 2) / min(aspect, 1.0)
+    upright = float(2 * np.degrees(np.arctan(half)))
+    return Viewpoint(target - view["distance"] * ahead, target, up, upright)
 
 
 def _values(content: Content, index: int, name: str) -> np.ndarray:
