@@ -101,10 +101,10 @@ def open_notebook(page, address: str, name: str, patience: int = 60_000) -> None
     page.wait_for_selector('[data-status="idle"]', state="attached", timeout=patience)
 
 
-def run_cell(page) -> None:
-    """Run the selected cell and go to the next."""
-    page.locator(".jp-Notebook").press("Escape")
-    page.keyboard.press("Shift+Enter")
+def run_cell(page, index: int) -> None:
+    """Run one code cell; a click on its prompt selects it whatever was clicked before."""
+    page.locator(".jp-Notebook .jp-CodeCell").nth(index).locator(".jp-InputPrompt").click()
+    page.keyboard.press("Control+Enter")
 
 
 def _free_port() -> int:

@@ -904,6 +904,7 @@ class Explorer {
 
   build() {
     this.root.classList.add("kx");
+    this.root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves the keys to us
     this.root.style.height = `${this.model.get("height")}px`;
     this.canvas = make("canvas", "kx-cloud");
     this.canvas.tabIndex = 0;

@@ -56,7 +56,7 @@ def text_of(page, word: str) -> str:
     """What a cell printed, once it stands there."""
     line = page.locator(".jp-OutputArea-output", has_text=word).last
     line.wait_for(timeout=20_000)
-    return line.inner_text()
+    return line.inner_text().strip()
 
 
 def places(page):
@@ -74,7 +74,7 @@ def places(page):
 
 
 def test_clicks_reach_the_kernel_and_the_kernel_reaches_the_page(page):
-    _browser.run_cell(page)
+    _browser.run_cell(page, 0)
     page.wait_for_function(
         "() => document.querySelector('.kx')?.explorer?.frames > 0", timeout=60_000
     )
@@ -90,11 +90,11 @@ def test_clicks_reach_the_kernel_and_the_kernel_reaches_the_page(page):
     page.keyboard.up("Shift")
     assert run(page, "return x.state.picked") == chosen
 
-    _browser.run_cell(page)
+    _browser.run_cell(page, 1)
     expected = f"picked {chosen} [] similarity 8 {chosen}"
     assert text_of(page, "picked") == expected
 
-    _browser.run_cell(page)
+    _browser.run_cell(page, 2)
     page.wait_for_function(
         "() => document.querySelector('.kx').explorer.state.mode === 'foreground'"
     )
@@ -115,7 +115,7 @@ def test_clicks_reach_the_kernel_and_the_kernel_reaches_the_page(page):
     page.mouse.up()
     rows = sorted(run(page, "return Array.from(x.selection)"))
     assert len(rows) > 20
-    _browser.run_cell(page)
+    _browser.run_cell(page, 3)
     assert text_of(page, "selected").startswith(f"selected {len(rows)} {rows[:3]}")
 
 
