@@ -128,6 +128,7 @@ class Explorer(anywidget.AnyWidget):
         self._asked: list[Callable[[Click], None]] = []
         header, first = blob.pack_keyframe(self.content, 0)
         setup = blob.describe(self.content) | {"header": header}
+        setup["notes"] += header["missing"]
         start = {"feature_set": next(iter(self.content.sets), "")}
         if "features" in self.content.modes:
             start["mode"] = "features"

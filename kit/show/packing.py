@@ -106,7 +106,7 @@ def unit_rows(feat: Features) -> Float[Tensor, "N D"]:
     return torch.nn.functional.normalize(rows, dim=1)
 
 
-def check_features(feat: Features, name: str) -> None:
+def check_features(feat: Tensor | np.ndarray, name: str) -> None:
     """Raise ValueError unless features are (N, D) and finite."""
     array = to_numpy(feat)
     if array.ndim != 2 or array.shape[1] == 0:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kit.bench import _browser
-from kit.show.paint import view_of
+from kit.show.paint import colours_of, view_of
 from kit.show.splat import project
 
 
@@ -64,6 +64,12 @@ class Shown:
         return np.array(
             self.run("return Array.from(x.cloud.read(given ?? x.shownSet()).scores)", number)
         )
+
+    def reference(self) -> tuple[np.ndarray, np.ndarray]:
+        """Colours by numpy in the page's state, and the rows that are shown."""
+        for name, value in self.run("return x.state").items():
+            self.explorer.set_trait(name, value)
+        return colours_of(self.explorer)
 
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """Where numpy expects each point on the page (N, 2) px, and its depth."""

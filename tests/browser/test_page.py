@@ -4,7 +4,7 @@ import explorer_scene as scene
 import numpy as np
 import pytest
 
-from kit.show.paint import colours_of, similarity
+from kit.show.paint import similarity
 
 MODES = "height intensity colour features similarity labels predictions errors foreground car"
 
@@ -54,11 +54,7 @@ def test_colours_of_ten_others_are_the_cosine_to_the_picked_one(shown, cosine):
     assert shown.scores()[row] == pytest.approx(1, abs=0.01)
     error = np.abs(shown.scores() - cosines)
     assert error[others].max() < close(shown) and np.median(error) < close(shown) / 3
-    shown.explorer.set_trait("mode", "similarity")
-    shown.explorer.set_trait("feature_set", "distilled")
-    shown.explorer.set_trait("picked", [int(row)])
-    shown.explorer.set_trait("cosine", cosine)
-    reference, _ = colours_of(shown.explorer)
+    reference, _ = shown.reference()
     assert np.abs(shown.colours()[others, :3].astype(int) - reference[others]).max() <= 8
 
 
@@ -128,9 +124,7 @@ def test_every_mode_has_the_colours_numpy_computes(shown, mode, name):
         threshold=None,
     )
     shown.change(**changes)
-    for trait, value in changes.items():
-        shown.explorer.set_trait(trait, value)
-    reference, rows = colours_of(shown.explorer)
+    reference, rows = shown.reference()
     colours = shown.colours()
     np.testing.assert_array_equal(np.flatnonzero(colours[:, 3]), rows)
     exact = mode not in ("features", "similarity")
@@ -322,8 +316,7 @@ def test_the_slider_goes_through_the_keyframes_and_the_question_stays(open_page)
     page.drag_slider(".kx-keyframes input", 1)
     page.page.wait_for_function("() => document.querySelector('.kx').explorer.data.index === 1")
     page.wait()
-    sequence.keyframe = 1
-    reference, _ = colours_of(sequence)
+    reference, _ = page.reference()
     assert agrees(page, page.colours()[:, :3], reference, 8)
     row = page.alone()[0]
     page.click(row)
