@@ -288,7 +288,7 @@ function program(gl, vertex, fragment, outputs = null) {
 
 class Cloud {
   constructor(canvas, setup) {
-    const gl = canvas.getContext("webgl2", { antialias: false, alpha: false, preserveDrawingBuffer: true });
+    const gl = canvas.getContext("webgl2", { antialias: false, alpha: false });
     if (!gl) throw new Error("no WebGL2");
     Object.assign(this, { gl, canvas, setup, buffers: {}, textures: {}, panels: new Map(), count: 0 });
     this.colouring = program(gl, COLOUR_SHADER, NO_FRAGMENTS, ["v_colour", "v_score"]);
@@ -345,6 +345,7 @@ class Cloud {
     for (const name of names) if (data.arrays[name]) this.buffer(name, data.arrays[name]);
     const heights = Float32Array.from({ length: this.count }, (_, i) => data.arrays.position[3 * i + 2]);
     this.buffer("height", heights);
+    this.shuffle();
     this.mark(null);
     this.features = this.setup.sets.map((set, number) => {
       if (!set.channels) return null;
@@ -359,6 +360,21 @@ class Cloud {
     });
     for (const panel of this.panels.values()) this.release(panel);
     this.panels.clear();
+  }
+
+  // An order in which the first points of any number are spread over the whole cloud.
+  shuffle() {
+    const gl = this.gl;
+    const order = Uint32Array.from({ length: this.count }, (_, i) => i);
+    for (let i = this.count - 1, seed = 1; i > 0; i--) {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      const other = seed % (i + 1);
+      [order[i], order[other]] = [order[other], order[i]];
+    }
+    gl.bindVertexArray(this.whenDrawing);
+    this.order ||= gl.createBuffer();
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.order);
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, order, gl.STATIC_DRAW);
   }
 
   release(panel) {
@@ -505,8 +521,11 @@ class Cloud {
     this.attribute(PLACES.mark, this.buffers.mark, 1, "uint");
   }
 
-  // Draw panels; each is { number, x, y, width, height } in canvas pixels, y from below.
-  draw(panels, view, look) {
+  // Draw panels; each is { number, x, y, width, height } in canvas pixels, y from below. `share` of
+  // the points are drawn, somewhat larger if it is not all.
+  draw(panels, view, look, share = 1) {
+    const some = Math.ceil(this.count * share);
+    look = { ...look, pointSize: look.pointSize * Math.min(1 / Math.sqrt(share), 1.7) };
     const gl = this.gl;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.enable(gl.DEPTH_TEST);
@@ -523,7 +542,7 @@ class Cloud {
       gl.uniformMatrix4fv(this.drawing.uniforms.u_matrix, false, clipMatrix(view, panel.width / panel.height));
       gl.uniform3f(this.drawing.uniforms.u_size, ...this.pointSize(view, panel, look));
       gl.uniform3f(this.drawing.uniforms.u_accent, ...look.accent.map((v) => v / 255));
-      gl.drawArrays(gl.POINTS, 0, this.count);
+      gl.drawElements(gl.POINTS, some, gl.UNSIGNED_INT, 0);
     }
   }
 
@@ -882,7 +901,7 @@ const LOOKS = {
 
 class Explorer {
   constructor(model, root) {
-    Object.assign(this, { model, root, frames: 0, clickKind: "pick", hovered: [], large: null, loaded: new Map(), thresholds: {}, followed: null });
+    Object.assign(this, { model, root, frames: 0, clickKind: "pick", hovered: [], large: null, moving: 0, share: 1, loaded: new Map(), thresholds: {}, followed: null });
     this.setup = model.get("setup");
     this.state = Object.fromEntries(TRAITS.map((name) => [name, model.get(name)]));
     this.build();
@@ -1182,7 +1201,7 @@ class Explorer {
       const [left, right] = [i, i + 1].map((at) => Math.round((at * width) / sets.length));
       return { number, x: left, y: 0, width: right - left, height };
     });
-    this.cloud.draw(this.panels, this.state.view, this.look());
+    this.cloud.draw(this.panels, this.state.view, this.look(), this.moving ? this.share : 1);
     this.drawMarks();
     if (this.imagesStale || this.resized) {
       [...this.pictures, ...(this.largePicture ? [this.largePicture] : [])].forEach((picture) => picture.draw());
@@ -1202,13 +1221,16 @@ class Explorer {
   }
 
   drawMarks() {
+    const marks = this.marks();
+    this.over.hidden = !marks.length && this.panels.length < 2; // a layer less to compose
+    if (this.over.hidden) return;
     const context = this.over.getContext("2d");
     const ratio = window.devicePixelRatio || 1;
     context.clearRect(0, 0, this.over.width, this.over.height);
     const { position } = this.data.arrays;
     for (const panel of this.panels) {
       const matrix = clipMatrix(this.state.view, panel.width / panel.height);
-      for (const { point, kind } of this.marks()) {
+      for (const { point, kind } of marks) {
         const place = placeOf(matrix, position.subarray(3 * point, 3 * point + 3), panel.width, panel.height);
         if (place && place[0] >= 0 && place[0] <= panel.width) ring(context, panel.x + place[0], place[1], 9 * ratio, kind, ratio);
       }
@@ -1311,8 +1333,23 @@ class Explorer {
     this.state.view = { ...this.state.view, ...changes };
     delete this.state.view.camera;
     this.followed = undefined;
+    if (!this.waiting) this.keepUp();
     if (this.home && this.follow.value) [this.follow.value, this.state.view.fov] = ["", this.home.fov];
     this.redraw();
+  }
+
+  // While the cloud moves, so many points are drawn as the machine draws 25 times a second.
+  keepUp() {
+    const now = performance.now();
+    const spent = now - (this.moving || now);
+    if (spent > 42 && spent < 1000) this.share = Math.max(this.share * 0.85, 0.05);
+    else if (spent > 0 && spent < 30) this.share = Math.min(this.share * 1.12, 1);
+    this.moving = now;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      this.moving = 0;
+      if (this.share < 1) this.redraw();
+    }, 220);
   }
 
   tellView() {
