@@ -34,23 +34,29 @@ def find_chromium() -> str | None:
 
 
 @contextmanager
-def chromium(*, webgl: bool = True):
+def playwright():
+    """Playwright's driver; a process can have one at a time."""
+    with importlib.import_module("playwright.sync_api").sync_playwright() as driver:
+        yield driver
+
+
+@contextmanager
+def chromium(driver, *, webgl: bool = True):
     """A headless Chromium that draws with the CPU (SwiftShader), so that it runs anywhere.
 
     Args:
+        driver: from `playwright`.
         webgl: False switches WebGL off, as on a machine that offers none.
     """
-    playwright = importlib.import_module("playwright.sync_api")
     drawing = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
     switches = drawing if webgl else ["--disable-gpu", "--disable-3d-apis"]
     if os.geteuid() == 0:
         switches.append("--no-sandbox")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=find_chromium(), args=switches)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = driver.chromium.launch(executable_path=find_chromium(), args=switches)
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 @contextmanager

@@ -63,7 +63,10 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
         raise RuntimeError(f"bench explorer {reason}")
     made = make(data or "street")
     yield from _packing(Explorer(**made))
-    with TemporaryDirectory() as folder, _browser.chromium() as browser:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory())
+        driver = stack.enter_context(_browser.playwright())
+        browser = stack.enter_context(_browser.chromium(driver))
         path = Explorer(**made).save(Path(folder) / "keyframe.html")
         yield Row("page: one keyframe, 3 sets, its images", path.stat().st_size / 1e6, "MB", "<= 8")
         yield from _page(browser, path, "", None, None)

@@ -10,11 +10,23 @@ from kit.show.splat import project
 
 
 @pytest.fixture(scope="session")
-def browser():
+def driver():
     reason = _browser.why_no_browser()
     if reason:
         pytest.skip(reason)
-    with _browser.chromium() as opened:
+    with _browser.playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(driver):
+    with _browser.chromium(driver) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def browser_without_webgl(driver):
+    with _browser.chromium(driver, webgl=False) as opened:
         yield opened
 
 

@@ -1,23 +1,12 @@
 """Where the browser offers no WebGL2, the page says so and still shows points."""
 
 import explorer_scene as scene
-import pytest
 
-from kit.bench import _browser
 from kit.show.export import fallback_page
 
 
-@pytest.fixture(scope="module")
-def plain_browser():
-    reason = _browser.why_no_browser()
-    if reason:
-        pytest.skip(reason)
-    with _browser.chromium(webgl=False) as opened:
-        yield opened
-
-
-def test_a_saved_page_says_so_and_draws_the_points_from_above(plain_browser, tmp_path):
-    page = plain_browser.new_page()
+def test_a_saved_page_says_so_and_draws_the_points_from_above(browser_without_webgl, tmp_path):
+    page = browser_without_webgl.new_page()
     page.goto(scene.explorer().save(tmp_path / "page.html").as_uri())
     page.wait_for_selector("canvas.kx-flat", timeout=20_000)
     assert "no WebGL2" in page.locator(".kx-sorry").inner_text()
@@ -39,7 +28,7 @@ def test_in_a_notebook_python_sends_a_plotly_figure_of_ten_thousand_points():
     assert heard[0]["type"] == "fallback" and "Plotly.newPlot" in heard[0]["page"]
 
 
-def test_the_figure_is_put_into_a_frame_of_its_own(plain_browser, tmp_path):
+def test_the_figure_is_put_into_a_frame_of_its_own(browser_without_webgl, tmp_path):
     """The page with a kernel's answer in place of its own fallback."""
     path = scene.explorer().save(tmp_path / "page.html")
     source = path.read_text(encoding="utf8")
@@ -50,7 +39,7 @@ def test_the_figure_is_put_into_a_frame_of_its_own(plain_browser, tmp_path):
     question = 'const block = message.type === "need"'
     source = source.replace(question, f"{answer}\n{question}")
     path.write_text(source, encoding="utf8")
-    page = plain_browser.new_page()
+    page = browser_without_webgl.new_page()
     page.goto(path.as_uri())
     frame = page.frame_locator("iframe.kx-frame")
     assert frame.locator("#here").inner_text(timeout=20_000) == "a figure"
