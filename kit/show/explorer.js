@@ -679,7 +679,7 @@ class Picture {
     context.drawImage(this.bitmap, 0, 0, width, height);
     const overlay = explorer.gridColours(this.camera) || this.dots(width, height, ratio);
     if (overlay) {
-      context.globalAlpha = overlay.cells ? 0.62 : 1;
+      context.globalAlpha = overlay.cells ? 0.62 : 0.9;
       context.drawImage(overlay.canvas, 0, 0, width, height);
       context.globalAlpha = 1;
     }
@@ -701,14 +701,15 @@ class Picture {
     if (!read) return null;
     const colours = new Uint32Array(read.colours.buffer);
     const pixels = new Uint32Array(width * height);
-    const reach = Math.max(Math.round((width / 330) * 0.5), Math.round(0.5 * ratio), 1);
+    const apart = Math.sqrt((width * height) / Math.max(this.order.length, 1));
+    const across = clamp(Math.round(0.4 * apart), Math.round(ratio), Math.round(4 * ratio));
     for (const i of this.order) {
       const colour = colours[this.pairs.point[i]];
       if (colour >>> 24 < 255) continue;
-      const column = Math.round((this.pairs.uv[2 * i] / 65535) * width);
-      const row = Math.round((this.pairs.uv[2 * i + 1] / 65535) * height);
-      for (let y = Math.max(row - reach, 0); y < Math.min(row + reach, height); y++)
-        for (let x = Math.max(column - reach, 0); x < Math.min(column + reach, width); x++)
+      const left = Math.round((this.pairs.uv[2 * i] / 65535) * width - across / 2);
+      const top = Math.round((this.pairs.uv[2 * i + 1] / 65535) * height - across / 2);
+      for (let y = Math.max(top, 0); y < Math.min(top + across, height); y++)
+        for (let x = Math.max(left, 0); x < Math.min(left + across, width); x++)
           pixels[y * width + x] = colour;
     }
     return { canvas: canvasOf(pixels, width, height), cells: false };
@@ -1068,7 +1069,7 @@ class Explorer {
     this.pictures = data.cameras.map((camera) => new Picture(this, camera, false));
     this.strip.replaceChildren(...this.pictures.map((picture) => picture.node));
     this.follow.replaceChildren(...["", ...data.cameras.map((camera) => camera.name)].map((name) => {
-      const option = make("option", "", name || "follow a camera");
+      const option = make("option", "", name || "camera view");
       option.value = name;
       return option;
     }));

@@ -141,6 +141,17 @@ class Explorer(anywidget.AnyWidget):
         """The modes there are: what the keyframes and the arguments have something to show for."""
         return self.content.modes
 
+    def similarity(self, feature_set: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Score of every point of this keyframe to what is picked, from the features as they are.
+
+        Returns:
+            score: (N,) mean cosine to the picked points minus that to the negatives.
+            has: (N,) whether the point has a feature; the score of others is 0.
+        """
+        from kit.show.paint import similarity_shown
+
+        return similarity_shown(self, feature_set or self.feature_set)
+
     def on_click(self, call: Callable[[Click], None]) -> None:
         """Call a function with every `Click`."""
         self._asked.append(call)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from kit.data.classes import IGNORE
 from kit.projection import find_pairs
@@ -23,35 +23,44 @@ if TYPE_CHECKING:
 QUIET = {False: (205, 209, 215), True: (62, 68, 77)}  # points without a value, on light and dark
 
 
-def similarity(
-    content: Content, name: str, keyframe: int, picked: list[int], negatives: list[int], cosine: str
-) -> tuple[Float[np.ndarray, " N"], np.ndarray]:
-    """Mean cosine of each point to the picked ones, minus that to the negatives.
+def similarity_shown(
+    explorer: "Explorer", name: str
+) -> tuple[Float[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
+    """Mean cosine of each point shown to the picked ones, minus that to the negatives.
 
-    Args:
-        name: of the feature set.
-        picked, negatives: rows of the keyframe's points; those without a feature do not count.
-        cosine: "centred": of unit features minus the set's mean (that of the packing), at unit
-            length again; "plain": of the features as they are.
+    "centred" cosines are of unit features minus the set's mean (that of the packing), at unit
+    length again; "plain" ones of the features as they are. Picked points without a feature do not
+    count.
 
     Returns:
-        score: (N,).
-        has: (N,) whether the point has a feature.
+        score: (N,); 0 for points without a feature.
+        has: (N,) whether the point has one.
 
     Source: relevance feedback of Rocchio (1971), with equal weights; as each cosine is taken by
         itself, one picked point gives just the cosine to it.
     """
-    count = len(content.keyframes[keyframe].points)
-    unit = unit_rows(content.features[name][keyframe].of(np.arange(count)))
+    content = explorer.content
+    if name not in content.features:
+        raise ValueError(f"no features {name!r}, there are {list(content.features)}")
+    count = len(content.keyframes[explorer.keyframe].points)
+    rows, has = _directions(content, name, explorer.keyframe, np.arange(count), explorer.cosine)
+    score = torch.zeros(count)
+    for asked, sign in ((explorer.picked, 1.0), (explorer.negatives, -1.0)):
+        place = np.array(asked, dtype=np.int64)
+        picks, valid = _directions(content, name, explorer.picked_in, place, explorer.cosine)
+        if valid.any():
+            score += sign * (rows @ picks[torch.from_numpy(valid)].T).mean(1)
+    return score.numpy() * has, has
+
+
+def _directions(
+    content: Content, name: str, keyframe: int, points: np.ndarray, cosine: str
+) -> tuple[Float[torch.Tensor, "P D"], Bool[np.ndarray, " P"]]:
+    """Unit rows whose dot products are the cosines, and which points have one."""
+    unit = unit_rows(content.features[name][keyframe].of(points))
     centred = unit - content.packings[name].mean
     has = ((unit != 0).any(1) & (centred.norm(dim=1) >= 1e-6)).numpy()
-    rows = unit if cosine == "plain" else torch.nn.functional.normalize(centred, dim=1)
-    score = torch.zeros(count)
-    for asked, sign in ((picked, 1.0), (negatives, -1.0)):
-        asked = [row for row in asked if has[row]]
-        if asked:
-            score += sign * (rows @ rows[asked].T).mean(1)
-    return score.numpy(), has
+    return (unit if cosine == "plain" else unit_rows(centred)), has
 
 
 def colours_of(
@@ -125,34 +134,10 @@ def _fill_scale(rgb: np.ndarray, values: np.ndarray, explorer: "Explorer", mode:
 
 
 def _fill_similarity(rgb: np.ndarray, explorer: "Explorer", name: str) -> None:
-    content = explorer.content
-    count = len(content.keyframes[explorer.keyframe].points)
-    feats, has = _asked(explorer, name, count)
-    kept = has if explorer.threshold is None else has & (feats >= explorer.threshold)
+    score, has = similarity_shown(explorer, name)
+    kept = has if explorer.threshold is None else has & (score >= explorer.threshold)
     low = explorer.setup["similarity_low"][explorer.cosine]
-    rgb[kept] = _on(feats[kept], "similarity", low, 1.0)
-
-
-def _asked(explorer: "Explorer", name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """As `similarity`, with the picked points possibly in another keyframe."""
-    content, here, there = explorer.content, explorer.keyframe, explorer.picked_in
-    if here == there:
-        return similarity(content, name, here, explorer.picked, explorer.negatives, explorer.cosine)
-    parts = [content.features[name][i] for i in (here, there)]
-    rows = [np.arange(count), np.array([*explorer.picked, *explorer.negatives])]
-    unit = [unit_rows(part.of(row)) for part, row in zip(parts, rows, strict=True)]
-    mean = content.packings[name].mean
-    centred = [torch.nn.functional.normalize(each - mean, dim=1) for each in unit]
-    used = unit if explorer.cosine == "plain" else centred
-    cosines = used[0] @ used[1].T  # (N, P)
-    valid = (unit[1] != 0).any(1)
-    sign = torch.tensor([1.0] * len(explorer.picked) + [-1.0] * len(explorer.negatives))
-    score = torch.zeros(count)
-    for kind in (1.0, -1.0):
-        chosen = (sign == kind) & valid
-        if chosen.any():
-            score += kind * cosines[:, chosen].mean(1)
-    return score.numpy(), (unit[0] != 0).any(1).numpy()
+    rgb[kept] = _on(score[kept], "similarity", low, 1.0)
 
 
 def _fill_camera(rgb: np.ndarray, keyframe) -> None:

@@ -4,15 +4,15 @@ import explorer_scene as scene
 import numpy as np
 import pytest
 
-from kit.show.paint import similarity
-
 MODES = "height intensity colour features similarity labels predictions errors foreground car"
 
 
 def expected(shown, picked, negatives=(), name="distilled", cosine="centred"):
-    content = shown.explorer.content
-    asked = [[int(row) for row in rows] for rows in (picked, negatives)]
-    return similarity(content, name, 0, *asked, cosine)
+    asked = {"picked": picked, "negatives": negatives}
+    for trait, rows in asked.items():
+        shown.explorer.set_trait(trait, [int(row) for row in rows])
+    shown.explorer.cosine, shown.explorer.keyframe = cosine, 0
+    return shown.explorer.similarity(name)
 
 
 def close(shown, name="distilled") -> float:

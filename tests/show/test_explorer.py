@@ -14,7 +14,7 @@ from PIL import Image
 from kit.show import Explorer, blob
 from kit.show.content import cells_of
 from kit.show.export import fallback_page
-from kit.show.paint import colours_of, similarity, view_of
+from kit.show.paint import colours_of, view_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 from explorer_scene import HOSTILE, explorer, features, keyframe  # noqa: E402
@@ -149,7 +149,7 @@ def test_one_point_and_no_images(tmp_path):
         cameras={}, row_in_file=None, num_rows_in_file=None,
     )  # fmt: skip
     shown = Explorer(lone, {"teacher": torch.ones(1, 5)}, picked=[0], mode="similarity")
-    score, has = similarity(shown.content, "teacher", 0, [0], [], "centred")
+    score, has = shown.similarity()
     assert score[0] == pytest.approx(1) and has.all()
     assert "colour" not in shown.modes and shown.setup["header"]["cameras"] == []
     assert shown.save(tmp_path / "one.html").stat().st_size < 120_000
@@ -210,11 +210,13 @@ def test_the_similarity_is_the_mean_cosine_to_picked_minus_negatives():
     feat = shown.content.features["random"][0].feat
     unit = torch.nn.functional.normalize(feat, dim=1)
     plain = (unit @ unit.T).numpy()
-    score, _ = similarity(shown.content, "random", 0, [5, 6], [7], "plain")
+    shown.picked, shown.negatives, shown.cosine = [5, 6], [7], "plain"
+    score, _ = shown.similarity("random")
     np.testing.assert_allclose(score, plain[:, [5, 6]].mean(1) - plain[:, 7], atol=1e-5)
     mean = shown.content.packings["random"].mean
     rows = torch.nn.functional.normalize(unit - mean, dim=1).numpy()
-    score, _ = similarity(shown.content, "random", 0, [5], [], "centred")
+    shown.picked, shown.negatives, shown.cosine = [5], [], "centred"
+    score, _ = shown.similarity("random")
     np.testing.assert_allclose(score, rows @ rows[5], atol=1e-5)
     torch.testing.assert_close(mean, unit.mean(0), atol=1e-6, rtol=1e-5)
 
