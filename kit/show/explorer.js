@@ -679,7 +679,7 @@ class Picture {
     context.drawImage(this.bitmap, 0, 0, width, height);
     const overlay = explorer.gridColours(this.camera) || this.dots(width, height, ratio);
     if (overlay) {
-      context.globalAlpha = overlay.cells ? 0.62 : 0.9;
+      context.globalAlpha = overlay.cells ? 0.75 : 0.9;
       context.drawImage(overlay.canvas, 0, 0, width, height);
       context.globalAlpha = 1;
     }
@@ -1162,7 +1162,8 @@ class Explorer {
         const score = picks.reduce((sum, { feature, weight }) => sum + weight * cosineTo(feature, features, i, set, this.state.cosine === "plain"), 0);
         if (this.threshold !== null && score < this.threshold) continue;
         const share = clamp((score - this.limits[0]) / (this.limits[1] - this.limits[0]), 0, 1);
-        bytes.set(table.subarray(4 * Math.round(share * 255), 4 * Math.round(share * 255) + 4), 4 * i);
+        const at = 4 * Math.round(share * 255);
+        bytes.set([...table.subarray(at, at + 3), 255 * (0.35 + 0.65 * share)], 4 * i); // what is alike stands out
       }
     }
     return { canvas: canvasOf(pixels, columns, rows), cells: true };
