@@ -1,6 +1,7 @@
 """Chromium for the benches and tests of the explorer, and a JupyterLab to drive with it."""
 
-import importlib
+import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -10,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,6 +99,19 @@ def jupyterlab(folder: Path, patience: int = 90) -> Iterator[str]:
             server.wait()
         log.close()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def write_notebook(path: Path, cells: Sequence[str]) -> None:
+    """A notebook of code cells only."""
+    code = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {
+        "cells": [code | {"id": f"cell-{i}", "source": text} for i, text in enumerate(cells)],
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path.write_text(json.dumps(notebook))
 
 
 def open_notebook(page, address: str, name: str, patience: int = 60_000) -> None:

@@ -180,12 +180,7 @@ def _places(page, count: int = 7) -> list[list[float]]:
 
 
 def _in_jupyterlab(browser, folder: Path) -> Iterator[Row]:
-    import nbformat
-
-    cells = [nbformat.v4.new_code_cell(source) for source in NOTEBOOK]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, folder / "bench.ipynb")
+    _browser.write_notebook(folder / "bench.ipynb", NOTEBOOK)
     with contextlib.ExitStack() as stack:
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         address = stack.enter_context(_browser.jupyterlab(folder))

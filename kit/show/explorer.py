@@ -72,8 +72,8 @@ class Explorer(anywidget.AnyWidget):
         keyframe: index of the keyframe.
         picked, negatives: rows of points, of the keyframe `picked_in`. The similarity shown is the
             mean cosine to the picked points, minus the mean cosine to the negatives.
-        cosine: "centred" (features minus the set's mean, both at unit length; far clearer, as
-            teachers' features share a large common part) or "plain".
+        cosine: "centred" (features minus the set's mean, both at unit length: what all features of
+            a network have in common no longer makes everything alike) or "plain".
         threshold: points below it turn grey in score and similarity modes; None: off.
         components: which three components of the basis are red, green, blue.
         hidden_classes: class indices, as switched off in the legend.

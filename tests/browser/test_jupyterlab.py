@@ -4,7 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 from explorer_scene import explorer
@@ -25,10 +24,7 @@ CELLS = [
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, folder / "explore.ipynb")
+    _browser.write_notebook(folder / "explore.ipynb", CELLS)
     with pytest.MonkeyPatch.context() as patch:
         paths = [str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
