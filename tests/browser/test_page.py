@@ -3,6 +3,7 @@
 import explorer_scene as scene
 import numpy as np
 import pytest
+import torch
 
 MODES = "height intensity colour features similarity labels predictions errors foreground car"
 
@@ -321,3 +322,29 @@ def test_the_slider_goes_through_the_keyframes_and_the_question_stays(open_page)
     row = page.alone()[0]
     page.click(row)
     assert page.state("picked") == [row] and page.state("picked_in") == 1
+
+
+def test_an_image_with_a_grid_is_coloured_cell_by_cell(open_page):
+    generator = torch.Generator().manual_seed(5)
+    frame = scene.keyframe()
+    teacher = scene.features(frame, 1)
+    grid = teacher[torch.randint(900, (6 * 12,), generator=generator)].T.reshape(48, 6, 12)
+    explorer = scene.explorer(features={"teacher": teacher}, grids={"CAM_FRONT": grid})
+    page = open_page(explorer)
+    page.change(mode="similarity", picked=[300])
+    explorer.picked = [300]
+    code = (
+        "const {canvas} = x.gridColours(x.data.cameras[0]);"
+        "return Array.from(canvas.getContext('2d').getImageData(0, 0, 12, 6).data)"
+    )
+    cells = np.array(page.run(code), dtype=np.uint8).reshape(6, 12, 4)
+    mean = explorer.content.packings["teacher"].mean
+    rows = torch.nn.functional.normalize(grid.flatten(1).T, dim=1) - mean
+    asked = torch.nn.functional.normalize(teacher[300], dim=0) - mean
+    cosine = torch.nn.functional.cosine_similarity(rows, asked[None]).numpy()
+    low = explorer.setup["similarity_low"]["centred"]
+    share = ((cosine - low) / (1 - low)).clip(0, 1).reshape(6, 12)
+    np.testing.assert_allclose(cells[..., 3] / 255, 0.35 + 0.65 * share, atol=0.03)
+    order = np.argsort(share.ravel())
+    assert cells.reshape(-1, 4)[order[-1], 0] > cells.reshape(-1, 4)[order[0], 0]  # red, not blue
+    assert page.run("return x.gridColours(x.data.cameras[1])") is None
