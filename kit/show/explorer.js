@@ -1013,12 +1013,13 @@ class Explorer {
         this.refresh([name]);
       });
     }
-    this.model.on("msg:custom", (message, buffers) => {
+    this.model.on("msg:custom", async (message) => {
       if (message.type !== "keyframe") return;
-      const view = buffers[0];
-      const bytes = view instanceof Uint8Array ? view : new Uint8Array(view.buffer || view, view.byteOffset || 0, view.byteLength);
-      this.loaded.set(message.header.index, unpack(message.header, bytes));
-      if (message.header.index === this.state.keyframe) this.goTo(this.state.keyframe);
+      const brought = await this.model.widget_manager.get_model(message.model);
+      const header = brought.get("header");
+      const { buffer, byteOffset, byteLength } = brought.get("block");
+      this.loaded.set(header.index, unpack(header, new Uint8Array(buffer, byteOffset, byteLength).slice()));
+      if (header.index === this.state.keyframe) this.goTo(this.state.keyframe);
     });
     this.listenToPointer();
     this.observer = new ResizeObserver(() => this.redraw(true));
@@ -1627,8 +1628,9 @@ async function openPage() {
     send: async (message) => {
       const block = message.type === "need" && blocks.get(message.index);
       if (!block) return;
-      const bytes = await inflate(block.text);
-      heard.forEach((call) => call({ type: "keyframe", header: block.header }, [bytes]));
+      const brought = { header: block.header, block: await inflate(block.text) };
+      model.widget_manager = { get_model: async () => ({ get: (name) => brought[name] }) };
+      heard.forEach((call) => call({ type: "keyframe" }));
     },
   };
   const root = make("div", "kx-page");

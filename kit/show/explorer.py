@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import ipywidgets
 import numpy as np
 import traitlets
 
@@ -46,6 +47,13 @@ class Click:
     place: str
     picked: tuple[int, ...]
     negatives: tuple[int, ...]
+
+
+class _Keyframe(ipywidgets.Widget):
+    """A keyframe on its way to the browser."""
+
+    header = traitlets.Dict().tag(sync=True)
+    block = traitlets.Bytes().tag(sync=True)
 
 
 class Explorer(anywidget.AnyWidget):
@@ -126,6 +134,7 @@ class Explorer(anywidget.AnyWidget):
         )
         self.clicks: list[Click] = []
         self._asked: list[Callable[[Click], None]] = []
+        self._brought: _Keyframe | None = None
         header, first = blob.pack_keyframe(self.content, 0)
         setup = blob.describe(self.content) | {"header": header}
         setup["notes"] += header["missing"]
@@ -198,12 +207,20 @@ class Explorer(anywidget.AnyWidget):
         elif kind == "select":
             self.selected = np.frombuffer(buffers[0], dtype="<i4").astype(np.int64)
         elif kind == "need":
-            header, block = blob.pack_keyframe(self.content, int(message["index"]))
-            self.send({"type": "keyframe", "header": header}, [block])
+            self._bring(int(message["index"]))
         elif kind == "no webgl2":
             from kit.show.export import fallback_page
 
             self.send({"type": "fallback", "page": fallback_page(self)})
+
+    def _bring(self, index: int) -> None:
+        """Give the browser a keyframe: as a widget of its own, for Jupyter's limit on data
+        (1 MB/s, what is more gets lost) spares only what opens a widget."""
+        header, block = blob.pack_keyframe(self.content, index)
+        if self._brought is not None:
+            self._brought.close()
+        self._brought = _Keyframe(header=header, block=block)
+        self.send({"type": "keyframe", "model": self._brought.model_id})
 
     @traitlets.validate("mode")
     def _check_mode(self, proposal) -> str:

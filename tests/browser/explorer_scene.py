@@ -56,9 +56,11 @@ def features(frame: Keyframe, seed: int, dim: int = 48) -> torch.Tensor:
     return 3 * common + ways[frame.labels] + place + noise
 
 
-def explorer(num_keyframes: int = 1, names=("CAM_FRONT", "CAM_RIGHT"), **options) -> Explorer:
+def explorer(
+    num_keyframes: int = 1, names=("CAM_FRONT", "CAM_RIGHT"), count: int = 900, **options
+) -> Explorer:
     """Teacher (only where a camera sees), random, distilled; predictions; two scores."""
-    frames = [keyframe(seed, names=names) for seed in range(num_keyframes)]
+    frames = [keyframe(seed, count, names) for seed in range(num_keyframes)]
     seen = [torch.arange(0, len(frame.points), 3) for frame in frames]
     one = frames[0] if num_keyframes == 1 else frames
 

@@ -18,6 +18,7 @@ CELLS = [
     'print("picked", x.picked, x.negatives, x.mode, len(x.clicks), [c.row for c in heard])',
     'x.mode, x.threshold = "foreground", 0.4\nx.view = x.view | {"elevation": 70.0}',
     'print("selected", len(x.selected), x.selected[:3].tolist(), x.view["azimuth"])',
+    "big = explorer(3, count=40_000, channels=128)\nbig",
 ]
 
 
@@ -113,6 +114,18 @@ def test_clicks_reach_the_kernel_and_the_kernel_reaches_the_page(page):
     assert len(rows) > 20
     _browser.run_cell(page, 3)
     assert text_of(page, "selected").startswith(f"selected {len(rows)} {rows[:3]}")
+
+
+def test_keyframes_of_many_megabytes_arrive(page):
+    """More at once than Jupyter lets through as messages."""
+    _browser.run_cell(page, 4)
+    last = "([...document.querySelectorAll('.kx')].at(-1).explorer || {})"
+    page.wait_for_function(f"() => {last}.setup?.keyframes.length === 3 && {last}.frames > 0")
+    for index in (1, 2):
+        page.evaluate(f"() => {last}.change({{keyframe: {index}}})")
+        page.wait_for_function(f"() => {last}.data.index === {index}", timeout=30_000)
+        size = page.evaluate(f"() => {last}.data.arrays.position.buffer.byteLength")
+        assert size > 10e6
 
 
 def test_the_theme_is_jupyterlabs(page):
