@@ -84,6 +84,7 @@ def jupyterlab(folder: Path, patience: int = 90) -> Iterator[str]:
     command += [f"--ServerApp.root_dir={folder}", f"--ServerApp.tornado_settings={settings}"]
     if os.geteuid() == 0:
         command.append("--allow-root")
+    _ask_for_no_news(Path(home) / "settings")
     log = open(f"{home}/log", "w")
     server = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | places)
     address = f"http://127.0.0.1:{port}"
@@ -125,6 +126,13 @@ def run_cell(page, index: int) -> None:
     """Run one code cell; a click on its prompt selects it whatever was clicked before."""
     page.locator(".jp-Notebook .jp-CodeCell").nth(index).locator(".jp-InputPrompt").click()
     page.keyboard.press("Control+Enter")
+
+
+def _ask_for_no_news(settings: Path) -> None:
+    """No question about news over what is clicked."""
+    file = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"fetchNews": "false", "checkForUpdates": false}')
 
 
 def _free_port() -> int:
