@@ -122,10 +122,18 @@ def open_notebook(page, address: str, name: str, patience: int = 60_000) -> None
     page.wait_for_selector('[data-status="idle"]', state="attached", timeout=patience)
 
 
-def run_cell(page, index: int) -> None:
-    """Run one code cell; a click on its prompt selects it whatever was clicked before."""
-    page.locator(".jp-Notebook .jp-CodeCell").nth(index).locator(".jp-InputPrompt").click()
-    page.keyboard.press("Control+Enter")
+def run_cell(page, index: int, patience: int = 60) -> None:
+    """Run one code cell; a click on its prompt selects it whatever was clicked before.
+
+    A JupyterLab that has just opened may not listen to keys yet, so this asks until the prompt
+    tells that the cell runs.
+    """
+    prompt = page.locator(".jp-Notebook .jp-CodeCell").nth(index).locator(".jp-InputPrompt")
+    before, end = prompt.inner_text(), time.monotonic() + patience
+    while prompt.inner_text() == before and time.monotonic() < end:
+        prompt.click()
+        page.keyboard.press("Control+Enter")
+        page.wait_for_timeout(1000)
 
 
 def _ask_for_no_news(settings: Path) -> None:
