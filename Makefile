@@ -22,6 +22,7 @@ demo: setup
 # KIT_FAST=1 gives the notebooks small settings; KIT_FAST=0 runs them as a reader would.
 test: export KIT_FAST ?= 1
 test: setup
+	@./setup.sh browser
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m pytest -q --durations=10 --nbmake --nbmake-timeout=300 \

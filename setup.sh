@@ -2,6 +2,7 @@
 # Make .venv with every package of requirements.lock and the kit itself. `make setup` calls this.
 #   CPU=1          install a torch without CUDA
 #   PYTHON=<file>  use this Python (3.11 or 3.12) instead of the first one found
+# ./setup.sh browser only looks for Chromium, which the explorer's tests drive. `make test` calls that.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -129,6 +130,18 @@ need_libraries() {
     fi
 }
 
+# Nothing but a few tests needs it, so it is no reason to fail: they skip and say what is missing.
+need_browser() {
+    if [ -n "${KIT_CHROMIUM:-}" ]; then return; fi
+    local name
+    for name in chromium chromium-browser google-chrome; do
+        if command -v $name >/dev/null; then return; fi
+    done
+    if [ "$system" != Linux ] || ! apt_install chromium; then
+        say "the explorer's browser tests need Chromium and will skip: sudo apt-get install -y chromium"
+    fi
+}
+
 prove() {
     local python=$PWD/$venv/bin/python error
     if ! error=$(cd / && "$python" -c 'import kit, torch, open3d' 2>&1); then
@@ -150,4 +163,4 @@ main() {
     say "ready: make demo, make lab, make test"
 }
 
-main
+if [ "${1:-}" = browser ]; then need_browser; else main; fi

@@ -1,13 +1,18 @@
-"""Every picture of the kit as a plotly figure; `save_png` writes the same figure as a PNG."""
+"""Every picture of the kit as a plotly figure; `save_png` writes the same figure as a PNG.
+
+`Explorer` is the one that can be touched.
+"""
 
 from kit.show.charts import curves, iou_bars, loss_curve, points_from_above
 from kit.show.classes import errors, labels
 from kit.show.clouds import feature_pca, points, side_by_side, similarity, similarity_side_by_side
+from kit.show.explorer import Explorer
 from kit.show.images import feature_image, image_grid, overlay
 from kit.show.pca import PcaBasis, fit_basis
 from kit.show.static import save_png
 
 __all__ = [
+    "Explorer",
     "PcaBasis",
     "curves",
     "errors",

@@ -48,13 +48,15 @@ def splat(
     rgb: UInt8[np.ndarray, "N 3"],
     size: Float[np.ndarray, " N"],
     image_size: tuple[int, int],
+    background: tuple[int, int, int] = (255, 255, 255),
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Draw each point as a disc of `size` pixels across on white; nearer points hide farther ones.
+    """Draw each point as a disc of `size` pixels across; nearer points hide farther ones.
 
     Points behind the eye (depth <= 0 or NaN) and outside the picture are left out.
     """
     height, width = image_size
-    picture = np.full((height * width, 3), 255, dtype=np.uint8)
+    picture = np.empty((height * width, 3), dtype=np.uint8)
+    picture[:] = background
     nearest = np.full(height * width, np.inf)
     order = np.argsort(-depth, kind="stable")
     order = order[(depth[order] > 0) & np.isfinite(uv[order]).all(1)]

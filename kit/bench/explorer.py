@@ -1,0 +1,213 @@
+"""Is the explorer quick enough to think with? In Chromium, drawn by the CPU, and in JupyterLab.
+
+The street's first keyframe (or that of `--data`) with three feature sets and its images, brought to
+35,000 and to 300,000 points by drawing points anew and moving them by a few centimetres.
+"""
+
+import contextlib
+import json
+import os
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from kit.bench import Row, _browser
+from kit.data import open_dataset
+from kit.data.keyframe import Keyframe
+from kit.projection import find_pairs
+from kit.show import Explorer
+from kit.store import FeatureCache
+from kit.student import build_student, embed
+from kit.student.pretrained import pretrained
+from kit.teacher import Teacher, camera_grids, keyframe_features
+
+# `x` is the explorer of the page; `sync` waits until the GPU is done.
+PRELUDE = """const x = document.querySelector('.kx').explorer;
+const gl = x.cloud.gl;
+const sync = () => gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+const next = () => new Promise(requestAnimationFrame);
+const send = (type, [clientX, clientY]) =>
+  x.canvas.dispatchEvent(new PointerEvent(type, {clientX, clientY, pointerId: 1, button: 0}));
+x.canvas.setPointerCapture = () => {};
+"""
+CLICK = """async (place) => { %s
+  for (let i = 0; i < 3; i++) await next();
+  const began = performance.now(), told = Date.now(), frames = x.frames;
+  send('pointerdown', place); send('pointerup', place);
+  while (x.frames === frames) await next();
+  sync();
+  return [performance.now() - began, x.state.picked, told]; }"""
+ORBIT = """async (seconds) => { %s
+  const began = performance.now(), frames = x.frames;
+  while (performance.now() - began < 1000 * seconds) { x.turn(4, 0); await next(); sync(); }
+  return (x.frames - frames) / (performance.now() - began) * 1000; }"""
+DRAWN = "() => document.querySelector('.kx')?.explorer?.frames > 0 ? Date.now() : 0"
+NOTEBOOK = (
+    "import time\nfrom kit.bench.explorer import stored_explorer",
+    'x = stored_explorer("made.pt")\nknown = []\n'
+    'x.observe(lambda _: known.append(time.time()), "picked")\n'
+    'print("kernel-done", time.time())\nx',
+    'print("python-knew", known, len(x.clicks))',
+)
+
+
+def rows(data: str | None, device: str) -> Iterator[Row]:
+    """Report what the browser measures; without one, say why not."""
+    reason = _browser.why_no_browser()
+    if reason:
+        raise RuntimeError(f"bench explorer {reason}")
+    made = make(data or "street")
+    yield from _packing(Explorer(**made))
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory())
+        driver = stack.enter_context(_browser.playwright())
+        browser = stack.enter_context(_browser.chromium(driver))
+        path = Explorer(**made).save(Path(folder) / "keyframe.html")
+        yield Row("page: one keyframe, 3 sets, its images", path.stat().st_size / 1e6, "MB", "<= 8")
+        yield from _page(browser, path, "", None, None)
+        for count, click, orbit in ((35_000, "<= 150", ">= 20"), (300_000, "<= 600", None)):
+            path = Explorer(**resampled(made, count)).save(Path(folder) / f"{count}.html")
+            yield from _page(browser, path, f"{count:,} points, ", click, orbit)
+        torch.save(resampled(made, 35_000), Path(folder) / "made.pt")
+        yield from _in_jupyterlab(browser, Path(folder))
+
+
+def make(source: str) -> dict:
+    """Arguments of an explorer: teacher, random weights and the student that comes with the kit."""
+    keyframe = open_dataset(source)[0]
+    teacher, cache = Teacher(), FeatureCache()
+    pairs = find_pairs(keyframe.points, keyframe.cameras)
+    seen, feat = keyframe_features(teacher, keyframe, pairs, cache=cache)
+    students = {"random": build_student("wi-12-128", teacher.dim), "distilled": pretrained()}
+    sets = {"teacher": (seen, feat)}
+    sets |= {name: embed(student, keyframe)[1] for name, student in students.items()}
+    grids = camera_grids(teacher, list(keyframe.cameras.values()), cache)
+    pixels = {name: _Pixels(camera.pixels()) for name, camera in keyframe.cameras.items()}
+    cameras = {
+        name: replace(camera, source=pixels[name]) for name, camera in keyframe.cameras.items()
+    }
+    frame = replace(keyframe, cameras=cameras, truth=None, boxes=())
+    return {"keyframes": frame, "features": sets, "grids": dict(zip(cameras, grids, strict=True))}
+
+
+class _Pixels:
+    """A camera's source that can be stored."""
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+    def __call__(self):
+        return self.pixels
+
+
+def stored_explorer(path: str) -> Explorer:
+    """The explorer whose arguments this bench stored."""
+    return Explorer(**torch.load(path, weights_only=False))
+
+
+def resampled(made: dict, count: int) -> dict:
+    """The same with `count` points, features going along: all of them, and some again, moved."""
+    keyframe: Keyframe = made["keyframes"]
+    generator = torch.Generator().manual_seed(0)
+    num = len(keyframe.points)
+    more = torch.randint(num, (max(count - num, 0),), generator=generator)
+    row = torch.cat([torch.arange(num), more])[:count]
+    moved = torch.cat([torch.zeros(num, 3), 0.05 * torch.randn(len(more), 3, generator=generator)])
+    frame = replace(
+        keyframe,
+        points=keyframe.points[row] + moved[:count],
+        intensity=keyframe.intensity[row],
+        labels=None if keyframe.labels is None else keyframe.labels[row],
+        row_in_file=None,
+        num_rows_in_file=None,
+    )
+    seen, feat = made["features"]["teacher"]
+    place = torch.full((num,), -1)
+    place[seen] = torch.arange(len(seen))
+    has = (place[row] >= 0).nonzero()[:, 0]
+    sets = {name: part[row] for name, part in made["features"].items() if name != "teacher"}
+    sets = {"teacher": (has, feat[place[row[has]]])} | sets
+    return made | {"keyframes": frame, "features": sets}
+
+
+def _packing(explorer: Explorer) -> Iterator[Row]:
+    for name, packing in explorer.content.packings.items():
+        told = f"cosine error, {name}, {packing.channels} x int8"
+        yield Row(f"{told}, mean", packing.error_mean)
+        yield Row(f"{told}, 99 of 100", packing.error_most)
+
+
+def _page(browser, path: Path, title: str, click: str | None, orbit: str | None) -> Iterator[Row]:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_function(DRAWN, timeout=60_000)
+    if not title:
+        yield Row("page: network requests of it", len(requests) - 1, "", "== 0")
+        page.close()
+        return
+    page.evaluate("() => document.querySelector('.kx').explorer.change({mode: 'similarity'})")
+    spent = [page.evaluate(CLICK % PRELUDE, place)[0] for place in _places(page)]
+    yield Row(f"{title}click to recoloured", statistics.median(spent), "ms", click)
+    page.evaluate(ORBIT % PRELUDE, 1)  # it finds out how many points it can draw
+    yield Row(f"{title}orbit", page.evaluate(ORBIT % PRELUDE, 2), "frames/s", orbit)
+    share = page.evaluate("() => document.querySelector('.kx').explorer.share")
+    yield Row(f"{title}drawn while turning", 100 * share, "% of points")
+    page.evaluate("() => document.querySelector('.kx').explorer.change({side_by_side: true})")
+    spent = [page.evaluate(CLICK % PRELUDE, place)[0] for place in _places(page)]
+    yield Row(f"{title}3 sets, click to recoloured", statistics.median(spent), "ms")
+    yield Row(f"{title}3 sets, orbit", page.evaluate(ORBIT % PRELUDE, 2), "frames/s")
+    page.close()
+
+
+def _places(page, count: int = 7) -> list[list[float]]:
+    """Where points are on the page, all over the first panel."""
+    code = f"""() => {{ {PRELUDE}
+      const {{left, top}} = x.canvas.getBoundingClientRect(), [panel] = x.panels, found = [];
+      for (let i = 1; i < 400 && found.length < {count}; i++) {{
+        const place = [panel.width * ((i * 0.618) % 1), panel.height * ((i * 0.414) % 1)];
+        const [across, up] = [place[0], panel.height - place[1]];
+        const point = x.cloud.pointAt(panel, across, up, x.state.view, x.look());
+        if (point >= 0) found.push([across + left, place[1] + top]);
+      }} return found; }}"""
+    return page.evaluate(code)
+
+
+def _in_jupyterlab(browser, folder: Path) -> Iterator[Row]:
+    _browser.write_notebook(folder / "bench.ipynb", NOTEBOOK)
+    with contextlib.ExitStack() as stack:
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        address = stack.enter_context(_browser.jupyterlab(folder))
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        stack.callback(page.close)
+        _browser.open_notebook(page, address, "bench.ipynb")
+        _browser.run_cell(page, 0)
+        _browser.run_cell(page, 1)
+        drawn = page.wait_for_function(DRAWN, timeout=120_000).json_value() / 1000
+        ran = float(_output(page, "kernel-done").split()[1])
+        yield Row("JupyterLab, 35,000 points: ran to on screen", drawn - ran, "s", "<= 2")
+        page.locator(".kx").scroll_into_view_if_needed()
+        page.locator(".kx-mode[data-mode=similarity]").click()
+        clicked = []
+        for place in _places(page):
+            _, _, told = page.evaluate(CLICK % PRELUDE, place)
+            clicked.append(told / 1000)
+            page.wait_for_timeout(600)
+        _browser.run_cell(page, 2)
+        words = _output(page, "python-knew").removeprefix("python-knew").strip()
+        known, heard = json.loads(words[: words.index("]") + 1]), int(words.split()[-1])
+        spent = [1000 * (late - early) for early, late in zip(clicked, known, strict=True)]
+        yield Row("JupyterLab: click until Python knows", statistics.median(spent), "ms", "<= 400")
+        yield Row("JupyterLab: clicks lost", len(clicked) - heard, "", "== 0")
+
+
+def _output(page, word: str) -> str:
+    line = page.locator(".jp-OutputArea-output", has_text=word).last
+    line.wait_for(timeout=60_000)
+    return next(t for t in line.inner_text().splitlines() if t.startswith(word)).strip()

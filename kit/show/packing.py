@@ -1,0 +1,169 @@
+"""Features small enough for a browser: a few int8 per point, whose cosines stay close to the real.
+
+    feat (N, D) -> unit length -> minus the mean -> direction and length
+    direction -> K coordinates (int8, one scale per point)      K is 32, 64 where that is too coarse
+
+What the K coordinates leave out is not lost entirely: its length r is known, as a direction has
+length 1. Points that agree in the K coordinates tend to agree in the rest too, so
+
+    cosine(a, b) = d + r_a r_b c^4,     d = q_a . q_b,     c = the cosine within the K coordinates
+
+is used, by the shader in `explorer.js` and by `Packed.cosine` alike. A point is then exactly as
+similar to itself as it should be, and the error of similar pairs is about halved.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int8
+from torch import Tensor
+
+from kit.show.arrays import Features, check_finite, choose, to_numpy
+
+TOO_COARSE = 0.02  # cosine; above it 64 channels are kept instead of 32
+MAX_ROWS = 20_000  # for a fit; more change the directions by less than the rounding does
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Features as the browser gets them.
+
+    Attributes:
+        direction: (N, K) int8, coordinates of the centred unit feature's direction.
+        scale: (N,) float32; `direction * scale` are the coordinates. 0 where there is no feature.
+        length: (N,) float32 of the centred unit feature; 0 where there is no feature.
+    """
+
+    direction: Int8[np.ndarray, "N K"]
+    scale: Float[np.ndarray, " N"]
+    length: Float[np.ndarray, " N"]
+
+    def coordinates(self) -> Float[np.ndarray, "N K"]:
+        return self.direction * self.scale[:, None]
+
+    def cosine(self, rows: np.ndarray, others: np.ndarray) -> Float[np.ndarray, "A B"]:
+        """The mean-centred cosine as the shader computes it, between rows and other rows."""
+        left, right = self.coordinates()[rows], self.coordinates()[others]
+        dot = left @ right.T
+        norm, norm_right = np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1)
+        within = np.clip(dot / np.maximum(np.outer(norm, norm_right), 1e-9), 0, 1)
+        rest = np.sqrt(np.clip(1 - norm**2, 0, None))
+        rest_right = np.sqrt(np.clip(1 - norm_right**2, 0, None))
+        return dot + np.outer(rest, rest_right) * within**4
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How features of one set are packed, fitted once for all keyframes of a sequence.
+
+    Attributes:
+        mean: (D,) of the unit features; zeros if all are equal and nothing can be centred.
+        basis: (D, K) orthonormal columns.
+        error_mean, error_most: cosine error measured on real pairs: its mean, and the bound that
+            99 of 100 pairs keep.
+    """
+
+    mean: Float[Tensor, " D"]
+    basis: Float[Tensor, "D K"]
+    error_mean: float = 0.0
+    error_most: float = 0.0
+
+    @property
+    def channels(self) -> int:
+        return self.basis.shape[1]
+
+    def pack(self, feat: Features) -> Packed:
+        """Pack (N, D) features; rows without a direction (zero, or the mean itself) stay empty."""
+        unit = unit_rows(feat)
+        centred = unit - self.mean
+        length = centred.norm(dim=1)
+        length[(unit == 0).all(1) | (length < 1e-6)] = 0
+        direction = centred / torch.where(length > 0, length, 1.0)[:, None]
+        coordinates = (direction @ self.basis).numpy()  # (N, K)
+        scale = np.abs(coordinates).max(1) / 127
+        steps = coordinates / np.maximum(scale, 1e-12)[:, None]
+        scale = np.where(length.numpy() > 0, scale, 0).astype(np.float32)
+        packed = np.where(scale[:, None] > 0, steps, 0).round().astype(np.int8)
+        return Packed(packed, scale, length.numpy())
+
+    @property
+    def mean_coordinates(self) -> Float[Tensor, " K"]:
+        """The mean in the basis: turns a centred cosine back into a plain one, see `plain`."""
+        return self.mean @ self.basis
+
+    def plain(self, packed: Packed, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """The plain cosine between unit features x = m + n u: m.m + n m.u + n' m.u' + n n' u.u'."""
+        along = packed.length * (packed.coordinates() @ self.mean_coordinates.numpy())
+        lengths = np.outer(packed.length[rows], packed.length[others])
+        dot = lengths * packed.cosine(rows, others)
+        return float(self.mean @ self.mean) + along[rows, None] + along[others] + dot
+
+
+def unit_rows(feat: Features) -> Float[Tensor, "N D"]:
+    """Rows as float32 of unit length; zero rows stay zero."""
+    rows = torch.tensor(to_numpy(feat), dtype=torch.float32)
+    return torch.nn.functional.normalize(rows, dim=1)
+
+
+def check_features(feat: Tensor | np.ndarray, name: str) -> None:
+    """Raise ValueError unless features are (N, D) and finite."""
+    array = to_numpy(feat)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f"{name}: features must be (N, D), got {array.shape}")
+    check_finite(array, name)
+
+
+def fit_packing(feat: Features, channels: int | None = None) -> Packing:
+    """Fit the packing of one feature set and measure what it costs.
+
+    Args:
+        feat: (N, D), of all keyframes one after the other.
+        channels: K, a multiple of 4; without, 32, or 64 where more than one in a hundred pairs
+            would be wrong by more than 0.02.
+
+    Source: the directions that keep most of all dot products are the leading eigenvectors of the
+        second-moment matrix (Eckart and Young, 1936), here of the centred rows at unit length.
+    """
+    if channels is not None and (channels < 4 or channels % 4):
+        raise ValueError(f"channels must be a multiple of 4, got {channels}")
+    unit = unit_rows(feat)
+    unit = unit[(unit != 0).any(1)]
+    unit = unit[torch.from_numpy(choose(max(len(unit), 1), MAX_ROWS))] if len(unit) else unit
+    mean = unit.double().mean(0).float() if len(unit) else torch.zeros(unit.shape[1])
+    if not len(unit) or (unit - mean).norm(dim=1).max() < 1e-5:
+        mean = torch.zeros(unit.shape[1])  # one point, or all alike: a cosine without centring
+    directions = _main_directions(torch.nn.functional.normalize(unit - mean, dim=1))
+    for number in (channels,) if channels else (32, 64):
+        packing = measure(Packing(mean, _columns(directions, number)), unit)
+        if packing.error_most <= TOO_COARSE:
+            break
+    return packing
+
+
+def measure(packing: Packing, feat: Features, num_pairs: tuple[int, int] = (200, 2000)) -> Packing:
+    """The same packing with its errors, of the centred cosine, on pairs drawn from the features."""
+    unit = unit_rows(feat)
+    if len(unit) < 2:
+        return packing
+    rows = np.random.default_rng(0).permutation(len(unit))
+    some, others = rows[: num_pairs[0]], rows[-num_pairs[1] :]
+    direction = torch.nn.functional.normalize(unit - packing.mean, dim=1)
+    real = (direction[some] @ direction[others].T).numpy()
+    both = np.concatenate([some, others])
+    packed = packing.pack(unit[both])
+    split = len(some)
+    error = np.abs(packed.cosine(np.arange(split), np.arange(split, len(both))) - real)
+    most = float(np.percentile(error, 99))
+    return Packing(packing.mean, packing.basis, float(error.mean()), most)
+
+
+def _main_directions(rows: Tensor) -> Float[Tensor, "D D"]:
+    moment = rows.double().T @ rows.double() / max(len(rows), 1)
+    return torch.linalg.eigh(moment)[1].flip(1).float()
+
+
+def _columns(directions: Tensor, number: int) -> Float[Tensor, "D K"]:
+    """The first `number` columns; zero columns where features have fewer channels."""
+    kept = directions[:, :number]
+    return torch.nn.functional.pad(kept, (0, number - kept.shape[1]))
