@@ -69,7 +69,7 @@ def pair_rows(
     run, run_dense = RUN[task](student, batch), RUN[task](dense, padded)
     label = f"{DEPTH} x {width}, {'one view' if task == 'train' else 'whole scan'}, {task}"
     yield from _equality_rows(label, task, student, run(), run_dense)
-    ours, theirs, ratio = alternate(run, run_dense, 3 if width > 256 else 5)
+    ours, theirs, ratio = alternate(run, run_dense, 3 if width > 256 else 7)
     yield Row(f"{label}: ms", 1e3 * ours, "ms")
     yield Row(f"{label}: ms of the dense network", 1e3 * theirs, "ms")
     yield Row(f"{label}: times faster", ratio, "x", reach if device == "cpu" else None)

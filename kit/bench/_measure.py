@@ -16,9 +16,20 @@ def seconds(run: Callable, repeats: int) -> float:
 
 
 def alternate(one: Callable, other: Callable, repeats: int) -> tuple[float, float, float]:
-    """Median seconds of both, run in turn, and the median of how many times longer `other` took."""
-    one(), other()
-    pairs = [(_once(one), _once(other)) for _ in range(repeats)]
+    """Median seconds of both, run in turn, and the median of how many times longer `other` took.
+
+    A short call is made once more before it counts, so that neither finds what the other left in
+    the caches and on the heap.
+    """
+    short = _once(one) < 0.5, _once(other) < 0.5
+    pairs = []
+    for _ in range(repeats):
+        pair = []
+        for run, again in zip((one, other), short, strict=True):
+            if again:
+                run()
+            pair.append(_once(run))
+        pairs.append(pair)
     return (
         median(a for a, _ in pairs),
         median(b for _, b in pairs),

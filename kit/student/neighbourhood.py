@@ -134,13 +134,13 @@ class Embedding(nn.Module):
         device = feat.device.type
         mixed = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if mixed else feat.dtype
-        difference = feat.index_select(0, neighbours.flatten()).view(*neighbours.shape, -1)
-        difference -= feat[:, None]  # (N, K, in); the input norm's shift cancels
+        difference = _with_one(feat).index_select(0, neighbours.flatten())
+        difference = difference.view(*neighbours.shape, -1)  # (N, K, in + 1), a one at the end
+        difference -= F.pad(feat, (0, 1))[:, None]  # the input norm's shift cancels
         with torch.autocast(device, enabled=False):
-            first = self._one_affine_map(difference.flatten(0, 1), scale)
+            first = self._one_affine_map(difference.view(-1, difference.shape[-1])[:, :-1], scale)
             weights = first.to(dtype), self.conv2[4].weight.flatten(1).to(dtype)
-            difference = _with_one(difference).to(dtype)
-            return Neighbourhood.apply(difference, *weights, torch.is_grad_enabled())
+            return Neighbourhood.apply(difference.to(dtype), *weights, torch.is_grad_enabled())
 
     def _input_affine(self, feat: Float[Tensor, "N in_"]) -> tuple[Tensor, Tensor]:
         if not self.training:
@@ -174,7 +174,7 @@ class Embedding(nn.Module):
         return _with_bias(matrix * own * scale[:, None], bias * scale + shift)
 
 
-def _with_one(rows: Float[Tensor, "... in_"]) -> Float[Tensor, "... columns"]:
+def _with_one(rows: Float[Tensor, "N in_"]) -> Float[Tensor, "N columns"]:
     return F.pad(rows, (0, 1), value=1.0)
 
 
