@@ -1,7 +1,6 @@
 """Chromium for the benches and tests of the explorer, and a JupyterLab to drive with it."""
 
 import importlib.util
-import json
 import os
 import shutil
 import socket
@@ -14,6 +13,8 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from kit import store
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 INSTALL = "sudo apt-get install -y chromium"
@@ -85,7 +86,7 @@ def jupyterlab(folder: Path, patience: int = 90) -> Iterator[str]:
     if os.geteuid() == 0:
         command.append("--allow-root")
     _ask_for_no_news(Path(home) / "settings")
-    log = open(f"{home}/log", "w")
+    log = tempfile.TemporaryFile()
     server = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | places)
     address = f"http://127.0.0.1:{port}"
     try:
@@ -112,7 +113,7 @@ def write_notebook(path: Path, cells: Sequence[str]) -> None:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
-    path.write_text(json.dumps(notebook))
+    store.write_json(path, notebook)
 
 
 def open_notebook(page, address: str, name: str, patience: int = 60_000) -> None:
@@ -139,8 +140,7 @@ def run_cell(page, index: int, patience: int = 60) -> None:
 def _ask_for_no_news(settings: Path) -> None:
     """No question about news over what is clicked."""
     file = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    file.parent.mkdir(parents=True)
-    file.write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    store.write_json(file, {"fetchNews": "false", "checkForUpdates": False})
 
 
 def _free_port() -> int:

@@ -48,8 +48,9 @@ ORBIT = """async (seconds) => { %s
   return (x.frames - frames) / (performance.now() - began) * 1000; }"""
 DRAWN = "() => document.querySelector('.kx')?.explorer?.frames > 0 ? Date.now() : 0"
 NOTEBOOK = (
-    "import time\nfrom kit.bench.explorer import stored_explorer",
-    'x = stored_explorer("made.pt")\nknown = []\n'
+    "import time\nfrom kit.bench.explorer import Explorer, make, resampled\n"
+    "made = resampled(make(DATA), 35_000)",
+    "x = Explorer(**made)\nknown = []\n"
     'x.observe(lambda _: known.append(time.time()), "picked")\n'
     'print("kernel-done", time.time())\nx',
     'print("python-knew", known, len(x.clicks))',
@@ -73,8 +74,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
         for count, click, orbit in ((35_000, "<= 150", ">= 20"), (300_000, "<= 600", None)):
             path = Explorer(**resampled(made, count)).save(Path(folder) / f"{count}.html")
             yield from _page(browser, path, f"{count:,} points, ", click, orbit)
-        torch.save(resampled(made, 35_000), Path(folder) / "made.pt")
-        yield from _in_jupyterlab(browser, Path(folder))
+        yield from _in_jupyterlab(browser, Path(folder), data or "street")
 
 
 def make(source: str) -> dict:
@@ -87,27 +87,12 @@ def make(source: str) -> dict:
     sets = {"teacher": (seen, feat)}
     sets |= {name: embed(student, keyframe)[1] for name, student in students.items()}
     grids = camera_grids(teacher, list(keyframe.cameras.values()), cache)
-    pixels = {name: _Pixels(camera.pixels()) for name, camera in keyframe.cameras.items()}
-    cameras = {
-        name: replace(camera, source=pixels[name]) for name, camera in keyframe.cameras.items()
+    frame = replace(keyframe, truth=None, boxes=())
+    return {
+        "keyframes": frame,
+        "features": sets,
+        "grids": dict(zip(keyframe.cameras, grids, strict=True)),
     }
-    frame = replace(keyframe, cameras=cameras, truth=None, boxes=())
-    return {"keyframes": frame, "features": sets, "grids": dict(zip(cameras, grids, strict=True))}
-
-
-class _Pixels:
-    """A camera's source that can be stored."""
-
-    def __init__(self, pixels):
-        self.pixels = pixels
-
-    def __call__(self):
-        return self.pixels
-
-
-def stored_explorer(path: str) -> Explorer:
-    """The explorer whose arguments this bench stored."""
-    return Explorer(**torch.load(path, weights_only=False))
 
 
 def resampled(made: dict, count: int) -> dict:
@@ -179,8 +164,10 @@ def _places(page, count: int = 7) -> list[list[float]]:
     return page.evaluate(code)
 
 
-def _in_jupyterlab(browser, folder: Path) -> Iterator[Row]:
-    _browser.write_notebook(folder / "bench.ipynb", NOTEBOOK)
+def _in_jupyterlab(browser, folder: Path, data: str) -> Iterator[Row]:
+    first, *rest = NOTEBOOK
+    data = data if data == "street" else str(Path(data).resolve())
+    _browser.write_notebook(folder / "bench.ipynb", [f"DATA = {data!r}\n{first}", *rest])
     with contextlib.ExitStack() as stack:
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         address = stack.enter_context(_browser.jupyterlab(folder))

@@ -3,16 +3,19 @@
 import base64
 import hashlib
 import html
+import io
 import json
 import zlib
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from kit import store
 from kit.show import blob
 from kit.show.paint import colours_of, view_of
 from kit.show.splat import project, splat
@@ -77,9 +80,8 @@ def save_page(
         "keyframes": [explorer.setup["keyframes"][index] for index in kept],
     }
     name = title or content.keyframes[explorer.keyframe].scene or "Explorer"
-    path = Path(path)
-    path.write_text(_page(name, traits | {"setup": setup}, list(blocks.values())), encoding="utf8")
-    return path
+    store.write_text(path, _page(name, traits | {"setup": setup}, list(blocks.values())))
+    return Path(path)
 
 
 def _page(title: str, traits: dict[str, Any], blocks: list[tuple[dict, bytes]]) -> str:
@@ -150,9 +152,10 @@ def save_picture(
         across = (0.1 * explorer.point_size * focal / np.maximum(depth, 0.2)).clip(4, 28)
         panels.append(splat(uv, depth, rgb, across, size, PAGE[dark]))
     picture = Image.fromarray(np.concatenate(panels, axis=1))
-    path = Path(path)
-    picture.resize((width, height), Image.Resampling.BOX).save(path)
-    return path
+    data = io.BytesIO()
+    picture.resize((width, height), Image.Resampling.BOX).save(data, "PNG")
+    store.write_bytes(path, data.getvalue())
+    return Path(path)
 
 
 def save_ply(explorer: "Explorer", path: str | PathLike, feature_set: str | None = None) -> Path:
@@ -167,8 +170,11 @@ def save_ply(explorer: "Explorer", path: str | PathLike, feature_set: str | None
     points = explorer.content.keyframes[explorer.keyframe].points.numpy()[shown]
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points.astype(np.float64)))
     cloud.colors = open3d.utility.Vector3dVector(rgb / 255.0)
-    if not open3d.io.write_point_cloud(str(path), cloud):
-        raise OSError(f"{path}: Open3D could not write it; does the folder exist, is it .ply?")
+    with TemporaryDirectory() as folder:
+        part = Path(folder) / "cloud.ply"
+        if not open3d.io.write_point_cloud(str(part), cloud):
+            raise OSError(f"{path}: Open3D could not write the cloud")
+        store.write_bytes(path, part.read_bytes())
     return Path(path)
 
 
@@ -223,9 +229,9 @@ def save_gltf(explorer: "Explorer", path: str | PathLike, feature_set: str | Non
             np.array([size, kind], "<u4").tobytes() + part for size, kind, part in chunks
         )
         head = np.array([0x46546C67, 2, 12 + len(body)], "<u4").tobytes()
-        path.write_bytes(head + body)
+        store.write_bytes(path, head + body)
     else:
         stored = base64.b64encode(data).decode()
         document["buffers"][0]["uri"] = f"data:application/octet-stream;base64,{stored}"
-        path.write_text(json.dumps(document))
+        store.write_text(path, json.dumps(document))
     return path

@@ -46,6 +46,7 @@ def make_figures() -> dict[str, go.Figure]:
         "feature_image": show.feature_image(torch.randn(8, 4, 6), basis, image),
         "image_grid": show.image_grid({"A": image, "B": image}),
         "loss_curve": show.loss_curve(history, "loss"),
+        "curves": show.curves({"a": {"x": 1.0, "y": 3.0}, "b": {"x": 2.0, "y": 2.5}}, [0.1, 10.0]),
         "iou_bars": show.iou_bars({"teacher": {"miou": 0.35, "iou": iou}}),
     }
 
@@ -55,7 +56,8 @@ def figures() -> dict[str, go.Figure]:
     return make_figures()
 
 
-KINDS = [name for name in show.__all__ if name not in ("PcaBasis", "fit_basis", "save_png")]
+NO_FIGURES = ("Explorer", "PcaBasis", "fit_basis", "save_png")
+KINDS = [name for name in show.__all__ if name not in NO_FIGURES]
 
 
 @pytest.mark.parametrize("name", KINDS)
