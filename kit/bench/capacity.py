@@ -32,7 +32,7 @@ GRID = {
     "wi 12 x 128": DemoConfig(depth=12, width=128, lr=7e-3),
     "minkunet-18": DemoConfig(student="minkunet-18", lr=5e-3),
 }
-STEPS = 200
+STEPS = 120
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -59,7 +59,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     parts, teacher, cache = split(dataset), Teacher(), FeatureCache()
     for name, size in GRID.items():
         config = replace(size, data=data or "street", steps=STEPS)
-        settings = ProbeConfig(steps=config.probe_steps, seed=config.seed)
+        settings = ProbeConfig(steps=100, seed=config.seed)
         with TemporaryDirectory() as folder:
             untrained = untrained_student(config, teacher).eval()
             head = {id(p) for p in untrained.classif.parameters()}
