@@ -7,21 +7,10 @@ from jaxtyping import Bool, Float, Int
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from kit.data.classes import IGNORE
+from kit.data.classes import IGNORE, NUSCENES
 from kit.data.keyframe import Keyframe
 
-THINGS = (
-    "barrier",
-    "bicycle",
-    "bus",
-    "car",
-    "construction_vehicle",
-    "motorcycle",
-    "pedestrian",
-    "traffic_cone",
-    "trailer",
-    "truck",
-)  # what can move or be moved; nuScenes puts boxes around them
+THINGS = NUSCENES.names[:10]  # what can move or be moved; nuScenes puts boxes around them
 
 
 def average_precision(score: Float[Tensor, " N"], wanted: Bool[Tensor, " N"]) -> float:
