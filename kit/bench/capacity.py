@@ -26,13 +26,12 @@ from kit.teacher import Teacher
 
 # Highest rates: larger networks want smaller steps, as usual for AdamW.
 GRID = {
-    "wi 6 x 32": DemoConfig(depth=6, width=32),
-    "wi 6 x 64": DemoConfig(depth=6, width=64),
-    "wi 6 x 128": DemoConfig(depth=6, width=128, lr=7e-3),
-    "wi 12 x 128": DemoConfig(depth=12, width=128, lr=7e-3),
-    "minkunet-18": DemoConfig(student="minkunet-18", lr=5e-3),
+    "wi 6 x 32": DemoConfig(depth=6, width=32, lr=1e-2),
+    "wi 6 x 64": DemoConfig(depth=6, width=64, lr=1e-2),
+    "wi 6 x 128": DemoConfig(depth=6, width=128, lr=5e-3),
+    "wi 12 x 128": DemoConfig(depth=12, width=128, lr=4e-3),
 }
-STEPS = 120
+STEPS = 240
 RESULTS = Path(__file__).parent / "results"
 
 
