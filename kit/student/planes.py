@@ -17,38 +17,31 @@ CACHED = 2**18  # numbers per gathered array, so that it stays in the cache of a
 FEW = 2**22  # below so many numbers every weighted cell is written out before it is spread
 
 
-class Spread(torch.autograd.Function):
-    """The first depthwise 3x3 convolution: from occupied cells to the halo, (O, C) -> (H, C)."""
+class NeighbourConv(torch.autograd.Function):
+    """Depthwise 3x3 convolution between the occupied cells and the halo.
+
+    Args:
+        source: (O, C) occupied cells if it spreads, else (H, C) cells of the halo.
+        weight, bias: (9, C) and (C,).
+        spreads: from the occupied cells to the halo, else from the halo back to the cells.
+    """
 
     @staticmethod
-    def forward(ctx, cells, weight, bias, plane: Plane):
-        ctx.save_for_backward(cells, weight)
-        ctx.plane = plane
-        return _spread(cells, weight, plane).add_(bias)
-
-    @staticmethod
-    def backward(ctx, grad):
-        cells, weight = ctx.saved_tensors
-        grad_cells = _collect(grad, weight.flip(0), ctx.plane)
-        grad_weight = _correlate(grad, cells, ctx.plane.halo_near_occupied.flip(0))
-        return grad_cells, grad_weight, grad.sum(0), None
-
-
-class Collect(torch.autograd.Function):
-    """The second one: from the halo back to the occupied cells, (H, C) -> (O, C)."""
-
-    @staticmethod
-    def forward(ctx, halo, weight, bias, plane: Plane):
-        ctx.save_for_backward(halo, weight)
-        ctx.plane = plane
-        return _collect(halo, weight, plane).add_(bias)
+    def forward(ctx, source, weight, bias, plane: Plane, spreads: bool):
+        ctx.save_for_backward(source, weight)
+        ctx.plane, ctx.spreads = plane, spreads
+        return (_spread if spreads else _collect)(source, weight, plane).add_(bias)
 
     @staticmethod
     def backward(ctx, grad):
-        halo, weight = ctx.saved_tensors
-        grad_halo = _spread(grad, weight.flip(0), ctx.plane)
-        grad_weight = _correlate(halo, grad, ctx.plane.halo_near_occupied)
-        return grad_halo, grad_weight, grad.sum(0), None
+        source, weight = ctx.saved_tensors
+        back = _collect if ctx.spreads else _spread
+        grad_source = back(grad, weight.flip(0), ctx.plane)
+        halo, cells = (grad, source) if ctx.spreads else (source, grad)
+        grad_weight = _correlate(halo, cells, ctx.plane.halo_near_occupied)
+        if ctx.spreads:  # seen from the cells, offsets are the other way round
+            grad_weight = grad_weight.flip(0)
+        return grad_source, grad_weight, grad.sum(0), None, None
 
 
 class CellMean(torch.autograd.Function):
@@ -80,13 +73,14 @@ class CellToPoints(torch.autograd.Function):
 class CellConv(nn.Conv2d):
     """Depthwise 3x3 convolution on listed cells; parameters as nn.Conv2d has them."""
 
-    def __init__(self, width: int, function: type[torch.autograd.Function]):
+    def __init__(self, width: int, spreads: bool):
         super().__init__(width, width, 3, padding=1, groups=width)
-        self.function = function
+        self.spreads = spreads
 
     def forward(self, cells: Tensor, plane: Plane) -> Tensor:
         weight = self.weight.flatten(1).T.to(cells.dtype)  # (9, C)
-        return self.function.apply(cells, weight, self.bias.to(cells.dtype), plane)
+        bias = self.bias.to(cells.dtype)
+        return NeighbourConv.apply(cells, weight, bias, plane, self.spreads)
 
 
 def _spread(cells: Tensor, weight: Tensor, plane: Plane) -> Tensor:

@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 
 from kit.student.inputs import InputConfig, Plane, PointBatch
 from kit.student.neighbourhood import Embedding, batchnorm_affine
-from kit.student.planes import CellConv, CellMean, CellToPoints, Collect, Spread
+from kit.student.planes import CellConv, CellMean, CellToPoints
 from kit.student.rows import RowConv1d, check_layers, distillation_head
 
 
@@ -107,7 +107,9 @@ class SpatialMix(_Mix):
         super().__init__(config)
         activation = ACTIVATIONS[config.activation]()
         self.ffn = nn.Sequential(
-            CellConv(config.width, Spread), activation, CellConv(config.width, Collect)
+            CellConv(config.width, spreads=True),
+            activation,
+            CellConv(config.width, spreads=False),
         )
 
     def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch, plane: Plane) -> Tensor:

@@ -163,16 +163,17 @@ def test_mixed_precision_stays_near_full_precision():
 
 
 @pytest.mark.parametrize("few", [planes.FEW, 0])  # both ways to spread
-@pytest.mark.parametrize("function", [planes.Spread, planes.Collect])
-def test_cell_convolutions_pass_gradcheck(function, few, monkeypatch):
+@pytest.mark.parametrize("spreads", [True, False])
+def test_cell_convolutions_pass_gradcheck(spreads, few, monkeypatch):
     monkeypatch.setattr(planes, "FEW", few)
     plane = inputs.collate([random_scan(12)], SMALL).planes[0]
-    conv = CellConv(3, function).double()
-    halo = plane.occupied_near_halo.shape[1]
-    count = len(plane.share) if function is planes.Spread else halo
-    cells = torch.randn(count, 3, dtype=torch.float64, requires_grad=True)
+    conv = CellConv(3, spreads).double()
+    count = len(plane.share) if spreads else plane.occupied_near_halo.shape[1]
+    source = torch.randn(count, 3, dtype=torch.float64, requires_grad=True)
     weight, bias = conv.weight.flatten(1).T, conv.bias
-    assert torch.autograd.gradcheck(lambda *t: function.apply(*t, plane), (cells, weight, bias))
+    assert torch.autograd.gradcheck(
+        lambda *t: planes.NeighbourConv.apply(*t, plane, spreads), (source, weight, bias)
+    )
 
 
 def test_points_in_another_order_give_the_same_features_in_that_order():
