@@ -49,8 +49,8 @@ class DistillConfig:
         precision: as Lightning Fabric names it, e.g. "bf16-mixed".
         num_workers: processes that prepare batches; 0: the training process does.
         checkpoint_every: steps between checkpoints.
-        compile: run the student through torch.compile: the same results, after a minute of compiling
-            for every new size of batch.
+        compile: run the student through torch.compile; the same results, after a minute of
+            compiling for every new size of batch.
     """
 
     steps: int = 300
