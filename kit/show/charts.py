@@ -165,16 +165,18 @@ def curves(
     figure = theme.new_figure(title, height=440)
     for i, (name, values) in enumerate(series.items()):
         there = [place for place in order if place in values]
+        colour = theme.SERIES[i % len(theme.SERIES)]
+        named = x is not None and i == 0  # once is enough
         figure.add_trace(
             go.Scatter(
                 x=[where[place] for place in there],
                 y=[values[place] for place in there],
                 text=there,
-                mode="lines+markers" if x is None else "lines+markers+text",
+                mode="lines+markers+text" if named else "lines+markers",
                 textposition="top center",
                 name=name,
-                line=dict(color=theme.SERIES[i % len(theme.SERIES)], width=2),
-                marker=dict(size=8),
+                line=dict(color=colour, width=2),
+                marker=dict(size=8, color=colour),
                 hovertemplate="%{text}: %{y:.3g}<extra>" + name + "</extra>",
             )
         )

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from PIL import Image
 
 from kit.show.static_style import PX, array_of, on_scale, rgb_of, setting
@@ -43,7 +44,7 @@ def _draw_scatter(axes: Axes, trace, layout: go.Layout) -> None:
         line = trace.line
         style = DASHES.get(line.dash, "-")
         width = (line.width or 2) * PX
-        axes.margins(x=0)
+        axes.margins(x=0.06 if "markers" in (trace.mode or "") else 0)
         axes.plot(x, y, style, color=line.color or "black", lw=width, solid_joinstyle="round")
     if "markers" in (trace.mode or ""):
         marker = trace.marker
@@ -59,6 +60,10 @@ def _draw_scatter(axes: Axes, trace, layout: go.Layout) -> None:
             linewidths=(marker.line.width or 0) * PX,
             zorder=3,
         )
+    if "text" in (trace.mode or ""):
+        above = dict(xytext=(0, 7), textcoords="offset points", ha="center", fontsize=12 * PX)
+        for place, words in zip(zip(x, y, strict=True), trace.text, strict=True):
+            axes.annotate(words, place, **above)
 
 
 def _draw_bars(axes: Axes, trace, bars: list, layout: go.Layout) -> None:
@@ -107,6 +112,11 @@ def dress_axis(axes: Axes, figure: go.Figure, which: str, name: str) -> None:
         return setting(layout, f"{name}.{path}") or setting(layout, f"{plain}.{path}", default)
 
     side = axes.xaxis if which == "x" else axes.yaxis
+    if axis.type == "log":
+        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+        side.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        side.set_major_formatter(StrMethodFormatter("{x:g}"))
+        side.set_minor_locator(NullLocator())
     if axis.range is not None:
         (axes.set_xlim if which == "x" else axes.set_ylim)(*axis.range)
     elif axis.rangemode == "tozero":

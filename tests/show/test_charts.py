@@ -104,6 +104,7 @@ def test_curves_sort_places_by_x_and_leave_gaps_out():
     assert list(distilled.x) == [0.5, 2.0] and list(distilled.y) == [30.0, 40.0]
     assert list(distilled.text) == ["narrow", "wide"]
     assert list(random.x) == [0.5] and list(random.y) == [18.0]
+    assert (distilled.mode, random.mode) == ("lines+markers+text", "lines+markers")
     assert figure.layout.xaxis.type == "log"
     named = show.curves({"probe": {"embedding": 20.0, "layer 1": 31.0}})
     assert list(named.data[0].x) == ["embedding", "layer 1"]

@@ -60,6 +60,22 @@ NO_FIGURES = ("Explorer", "PcaBasis", "fit_basis", "save_png")
 KINDS = [name for name in show.__all__ if name not in NO_FIGURES]
 
 
+def test_a_logarithmic_axis_is_logarithmic_in_the_png_too():
+    rows = {"a": 1.0, "b": 2.0, "c": 3.0}
+    columns = []
+    for log_x in (True, False):
+        figure = show.curves({"one": rows}, [1.0, 10.0, 100.0], log_x=log_x)
+        figure.update_traces(mode="markers", marker_size=16)
+        pixels = pixels_of(to_png(figure, 600, 400))
+        blue = np.abs(pixels - [0x3B, 0x6F, 0xB6]).sum(2) < 40
+        at = np.flatnonzero(blue[98:].any(0))  # below the legend
+        groups = np.split(at, np.flatnonzero(np.diff(at) > 3) + 1)
+        columns.append([group.mean() for group in groups])
+    (low, middle, high), linear = columns
+    assert middle == pytest.approx((low + high) / 2, abs=2)
+    assert linear[1] - linear[0] < 0.2 * (linear[2] - linear[0])
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_every_picture_has_a_png_of_its_size_with_something_on_it(name, figures, tmp_path):
     path = tmp_path / "new folder" / f"{name}.png"
