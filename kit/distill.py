@@ -12,8 +12,8 @@ Source: ScaLR (arXiv:2310.17504), distillation.
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from kit.data.keyframe import Dataset
 from kit.loss import LOSSES
 from kit.schedules import warmup_cosine, warmup_rsqrt_cooldown
 from kit.student import save_student
+from kit.student.inputs import PointBatch
+from kit.student.waffleiron import WaffleIron
 from kit.teacher import Teacher, camera_grids
 
 
@@ -49,8 +51,8 @@ class DistillConfig:
         precision: as Lightning Fabric names it, e.g. "bf16-mixed".
         num_workers: processes that prepare batches; 0: the training process does.
         checkpoint_every: steps between checkpoints.
-        compile: run the student through torch.compile; the same results, after a minute of
-            compiling for every new size of batch.
+        compile: run WaffleIron's layers through torch.compile; the same results, for half a minute
+            of compiling at the start.
     """
 
     steps: int = 300
@@ -157,12 +159,18 @@ def distill(
         progress: show a bar with loss and time left.
 
     Raises:
-        ValueError: the widths differ, or `out` holds a run with other settings.
+        ValueError: the widths differ, the student cannot be compiled though it should, or `out`
+            holds a run with other settings.
     """
     if student.config.head[-1] != teacher.dim:
         raise ValueError(
             f"the student's head gives {student.config.head[-1]} channels, the teacher "
             f"{teacher.name} has {teacher.dim}: build the student for this teacher's width"
+        )
+    if config.compile and not isinstance(student, WaffleIron):
+        raise ValueError(
+            f"compile=True is for WaffleIron; {type(student).__name__} runs on spconv, which "
+            "torch.compile cannot see into"
         )
     keyframes = tuple(range(len(dataset)) if keyframes is None else keyframes)
     fabric = fabric or make_fabric(config)
@@ -181,8 +189,16 @@ def distill(
     )
     loop = _Loop(teacher, student, config, fabric, cache, Path(out) if out else None)
     loop.open(_describe(dataset, keyframes, teacher, student, config))
-    finished = loop.run(batches, progress)
+    with _compiled(student) if config.compile else nullcontext():
+        finished = loop.run(batches, progress)
     return DistillRun(student.eval(), loop.history, finished, loop.seconds, loop.out)
+
+
+@contextmanager
+def _compiled(student: WaffleIron):
+    student.compile_mixes()
+    yield
+    student.compile_mixes(False)
 
 
 def _describe(dataset, keyframes, teacher, student, config) -> dict:
@@ -199,6 +215,18 @@ def _describe(dataset, keyframes, teacher, student, config) -> dict:
     }
 
 
+class _Unwraps(nn.Module):
+    """A student whose batch comes in a function: Lightning takes a bare one apart to convert its
+    tensors in mixed precision, and refuses frozen dataclasses."""
+
+    def __init__(self, student: nn.Module):
+        super().__init__()
+        self.student = student
+
+    def forward(self, batch: Callable[[], PointBatch]) -> Tensor:
+        return self.student(batch())
+
+
 class _Loop:
     """Model, optimizer and history of a run, and their trips to disk and back."""
 
@@ -209,8 +237,7 @@ class _Loop:
         optimizer = torch.optim.AdamW(
             student.parameters(), lr=config.lr, weight_decay=config.weight_decay
         )
-        ready = torch.compile(student, dynamic=True) if config.compile else student
-        self.student, self.optimizer = fabric.setup(ready, optimizer)
+        self.student, self.optimizer = fabric.setup(_Unwraps(student), optimizer)
         self.names = [name for name, _ in student.named_parameters()]
         self.history: list[dict] = []
         self.seconds: dict[str, float] = {}
@@ -223,7 +250,8 @@ class _Loop:
         with self._clock("teacher"):
             teacher_feat = self._teacher_feat(batch)  # (M, D)
         with self._clock("student"):
-            student_feat = self.student(batch.points.to(self.fabric.device))  # (M, D)
+            points = batch.points.to(self.fabric.device)
+            student_feat = self.student(lambda: points)  # (M, D)
         with self._clock("loss"):
             loss = LOSSES[self.config.loss](student_feat.float(), teacher_feat)
         with self._clock("student"):

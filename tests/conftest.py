@@ -1,12 +1,16 @@
 """Signatures are type-checked in tests; recordings and reference tensors come by fixture."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("kit", "beartype.beartype")
+CHECK_TYPES = "KIT_UNCHECKED" not in os.environ
+if CHECK_TYPES:
+    install_import_hook("kit", "beartype.beartype")
 import kit  # noqa: E402, F401  (makes torchvision importable before any test asks for it)
 
 SHARED = Path(os.environ.get("KIT_SHARED", Path(__file__).parents[2] / "shared"))
@@ -18,6 +22,19 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem) -> bool | None:
+    """Run a test marked `compiles` in its own process: torch.compile cannot trace type checks."""
+    if not CHECK_TYPES or pyfuncitem.get_closest_marker("compiles") is None:
+        return None
+    command = [sys.executable, "-m", "pytest", "-q", "--show-capture=no", pyfuncitem.nodeid]
+    environment = {**os.environ, "KIT_UNCHECKED": "1"}
+    root = pyfuncitem.config.rootpath
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:]
+    return True
 
 
 def _folder(name: str) -> Path:

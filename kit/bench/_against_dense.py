@@ -3,7 +3,8 @@
 Both run alternately in one process, so the ratios hold on a busy machine.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from kit.bench._measure import (
 )
 from kit.data.keyframe import Keyframe
 from kit.loss import distillation_loss
-from kit.student import build_student, inputs
+from kit.student import PRESETS, inputs
 from kit.student.inputs import InputConfig, Scan
 from kit.student.waffleiron import WaffleIron, WaffleIronConfig
 
@@ -173,35 +174,59 @@ def _pixels(keyframe: Keyframe, camera, scan: Scan) -> Tensor:
 
 
 def gpu_rows(scans: list[Scan]) -> Iterator[Row]:
-    """A step of WI-48-768 at 8 x 20,000 points in bf16: plain, compiled, dense."""
-    student = build_student("wi-48-768", HEAD[-1]).cuda()
-    dense = DenseWaffleIron(student)
-    batch = inputs.collate(scans, student.config.inputs).to("cuda")
-    padded = dense_batch(scans, student.config.inputs).to("cuda")
-    floor = _operations(student.config, len(batch.feat), "train")
+    """A step of WI-48-768 in bf16, forward and backward: plain, compiled, checkpointed, dense."""
     half = matrix_rate("cuda", torch.bfloat16)
     yield Row("matrix product in bf16", half / 1e9, "GFLOP/s")
-    runs = {
-        "plain": _mixed(student, batch),
-        "compiled": _mixed(torch.compile(student, dynamic=True), batch),
-        "dense": _mixed(dense, padded),
-    }
-    spent = {}
-    for name, run in runs.items():
-        try:
-            spent[name] = seconds(run, 5)
-        except torch.cuda.OutOfMemoryError:
-            spent[name] = None
-            torch.cuda.empty_cache()
-            yield Row(f"wi-48-768, 8 x 20,000 points, {name}: out of memory", None)
-            continue
-        label = f"wi-48-768, 8 x 20,000 points, bf16, {name}"
-        yield Row(f"{label}: ms a step", 1e3 * spent[name], "ms")
-        yield Row(f"{label}: memory", peak_extra_memory(run, "cuda") / 1e6, "MB")
-        if name != "dense":
-            yield Row(f"{label}: share of the matrix peak", 100 * floor / half / spent[name], "%")
-    if spent["dense"]:
-        yield Row("plain: times faster than dense", spent["dense"] / spent["plain"], "x")
+    for checkpointing in (False, True):
+        config = replace(PRESETS["wi-48-768"], head=HEAD, checkpointing=checkpointing)
+        student = WaffleIron(config).cuda()
+        batch = inputs.collate(scans, config.inputs).to("cuda")
+        floor = _operations(config, len(batch.feat), "train") / half
+        for compiled in (False, True):
+            student.compile_mixes(compiled)
+            words = ", compiled" * compiled + ", checkpointed" * checkpointing
+            label = f"wi-48-768, {_size(scans)}, bf16{words}"
+            spent = yield from _step_rows(label, _mixed(student, batch))
+            if spent:
+                yield Row(f"{label}: share of the matrix limit", 100 * floor / spent, "%")
+    del batch
+    yield from _largest_dense_rows(student, scans)
+
+
+def _largest_dense_rows(student: WaffleIron, scans: list[Scan]) -> Iterator[Row]:
+    """The dense network on as many of the scans as it has memory for, and the student on them."""
+    student = WaffleIron(replace(student.config, checkpointing=False)).cuda()
+    while scans:
+        padded = dense_batch(scans, student.config.inputs).to("cuda")
+        label = f"wi-48-768, {_size(scans)}, bf16"
+        theirs = yield from _step_rows(f"{label}, dense", _mixed(DenseWaffleIron(student), padded))
+        if theirs:
+            batch = inputs.collate(scans, student.config.inputs).to("cuda")
+            for compiled in (False, True):
+                student.compile_mixes(compiled)
+                words = ", compiled" * compiled
+                ours = yield from _step_rows(
+                    f"{label}{words}, beside dense", _mixed(student, batch)
+                )
+                yield Row(f"{label}{words}: times faster than dense", theirs / ours, "x")
+            return
+        scans = scans[: len(scans) // 2]
+
+
+def _size(scans: list[Scan]) -> str:
+    return f"{len(scans)} x {len(scans[0].feat):,} points"
+
+
+def _step_rows(label: str, run: Callable) -> Generator[Row, None, float | None]:
+    """Rows of a step's time and memory; returns its seconds, or None if memory is too small."""
+    try:
+        spent, memory = seconds(run, 5), peak_extra_memory(run, "cuda")
+    except torch.cuda.OutOfMemoryError:
+        spent = memory = None
+    torch.cuda.empty_cache()
+    yield Row(f"{label}: ms a step", spent and 1e3 * spent, "ms")
+    yield Row(f"{label}: memory on top", memory and memory / 1e6, "MB")
+    return spent
 
 
 def _mixed(network: nn.Module, batch) -> Callable[[], Tensor]:

@@ -8,6 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+# Large enough to fill the device: rows, columns and inner size of a product; bytes of a copy.
+MATRIX = {"cpu": (4096, 768, 768), "cuda": (8192, 8192, 8192)}
+COPIED = {"cpu": 200_000_000, "cuda": 2_000_000_000}
+
 
 def seconds(run: Callable, repeats: int) -> float:
     """Median time of a call, after one that does not count."""
@@ -38,22 +42,29 @@ def alternate(one: Callable, other: Callable, repeats: int) -> tuple[float, floa
 
 
 def _once(run: Callable) -> float:
-    began = time.perf_counter()
+    began = now()
     run()
+    return now() - began
+
+
+def now() -> float:
+    """Seconds on a clock, when all that was given to a GPU is done."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - began
+    return time.perf_counter()
 
 
 def matrix_rate(device: str, dtype: torch.dtype = torch.float32) -> float:
-    """Floating-point operations a second of a product of 4096 x 768 with 768 x 768."""
-    a, b = (torch.randn(n, 768, device=device, dtype=dtype) for n in (4096, 768))
-    return 2 * 4096 * 768**2 / seconds(lambda: a @ b, 15)
+    """Floating-point operations a second of a product of `MATRIX`."""
+    rows, columns, inner = MATRIX[device]
+    a = torch.randn(rows, inner, device=device, dtype=dtype)
+    b = torch.randn(inner, columns, device=device, dtype=dtype)
+    return 2 * rows * columns * inner / seconds(lambda: a @ b, 15)
 
 
 def copy_rate(device: str) -> float:
-    """Bytes read and written a second when 200 MB are copied to where they were copied before."""
-    source = torch.randn(50_000_000, device=device)
+    """Bytes read and written a second when a copy is made where one was made before."""
+    source = torch.randn(COPIED[device] // 4, device=device)
     target = torch.empty_like(source)
     return 2 * source.numel() * 4 / seconds(lambda: target.copy_(source), 5)
 

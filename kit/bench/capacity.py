@@ -1,7 +1,8 @@
 """What a student's size and kind are worth: the paper's second claim, on a small grid.
 
-Every student is distilled with the same steps, views and rate, then probed linearly; random weights
-of the same size are probed beside it. Notebook 09 draws the files in `results`, written by
+Every student of a grid is distilled with the same steps and views, then probed linearly; random
+weights of the same size are probed beside it. A GPU has a larger grid than a CPU. Notebook 09 draws
+the files in `results`, those called <name>_gpu from an H200, the others from two CPU cores:
 
     python -m kit bench capacity [--data <root>] --out kit/bench/results/capacity_<name>.json
 
@@ -24,14 +25,27 @@ from kit.probe import ProbeConfig
 from kit.store import FeatureCache
 from kit.teacher import Teacher
 
+_PAPERS_VIEWS = {"voxel_size": 0.1, "points_per_view": 20_000, "batch_size": 4, "steps": 960}
 # Highest rates: larger networks want smaller steps, as usual for AdamW.
-GRID = {
-    "wi 6 x 32": DemoConfig(depth=6, width=32, lr=1e-2),
-    "wi 6 x 64": DemoConfig(depth=6, width=64, lr=1e-2),
-    "wi 6 x 128": DemoConfig(depth=6, width=128, lr=5e-3),
-    "wi 12 x 128": DemoConfig(depth=12, width=128, lr=4e-3),
+GRIDS = {
+    "cpu": {
+        "wi 6 x 32": DemoConfig(width=32, steps=240, lr=1e-2),
+        "wi 6 x 64": DemoConfig(steps=240, lr=1e-2),
+        "wi 6 x 128": DemoConfig(width=128, steps=240, lr=5e-3),
+        "wi 12 x 128": DemoConfig(student="wi-12-128", steps=240, lr=4e-3),
+        "minkunet-18": DemoConfig(student="minkunet-18", steps=240, lr=4e-3),
+    },
+    "cuda": {
+        "wi 6 x 64": DemoConfig(lr=1e-2, **_PAPERS_VIEWS),
+        "wi 12 x 128": DemoConfig(student="wi-12-128", lr=4e-3, **_PAPERS_VIEWS),
+        "wi 12 x 256": DemoConfig(depth=12, width=256, lr=3e-3, **_PAPERS_VIEWS),
+        "wi 48 x 256": DemoConfig(student="wi-48-256", lr=2e-3, **_PAPERS_VIEWS),
+        "wi 48 x 384": DemoConfig(student="wi-48-384", lr=1e-3, **_PAPERS_VIEWS),
+        "minkunet-18": DemoConfig(student="minkunet-18", lr=4e-3, **_PAPERS_VIEWS),
+        "minkunet-34": DemoConfig(student="minkunet-34", lr=4e-3, **_PAPERS_VIEWS),
+    },
 }
-STEPS = 240
+HOW = {"cpu": {}, "cuda": {"num_workers": 6, "precision": "bf16-mixed"}}
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -52,12 +66,12 @@ def measured(name: str) -> dict[str, dict[str, float]]:
 
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
-    """For every student of `GRID`: parameters, seconds of distilling, held-out mIoU."""
+    """For every student of the device's grid: parameters, seconds of distilling, held-out mIoU."""
     dataset = open_dataset(data or "street")
     dataset.prepare()
     parts, teacher, cache = split(dataset), Teacher(), FeatureCache()
-    for name, size in GRID.items():
-        config = replace(size, data=data or "street", steps=STEPS)
+    for name, size in GRIDS[device].items():
+        config = replace(size, data=data or "street")
         settings = ProbeConfig(steps=100, seed=config.seed)
         with TemporaryDirectory() as folder:
             untrained = untrained_student(config, teacher).eval()
@@ -65,7 +79,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
             number = sum(p.numel() for p in untrained.parameters() if id(p) not in head)
             yield Row(f"{name}: parameters", number / 1e6, "million, head aside")
             began = time.perf_counter()
-            run = learn(config, Path(folder), dataset, parts, teacher, cache)
+            run = learn(config, Path(folder), dataset, parts, teacher, cache, **HOW[device])
             yield Row(f"{name}: distilling", time.perf_counter() - began, "s")
         for state, student in (("distilled", run.student), ("random", untrained)):
             probe = probe_source(

@@ -3,7 +3,6 @@
 python -m kit bench students --data <root of a data set in the nuScenes schema>
 """
 
-import time
 from collections.abc import Callable, Iterator
 
 import torch
@@ -13,9 +12,12 @@ import kit
 from kit.bench import Row
 from kit.bench._against_dense import PAIRS, camera_views, gpu_rows, pair_rows, step_rows
 from kit.bench._measure import (
+    COPIED,
+    MATRIX,
     copy_rate,
     infer_run,
     matrix_rate,
+    now,
     peak_extra_memory,
     seconds,
     train_run,
@@ -36,8 +38,9 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     whole = inputs.prepare_scan(keyframe.points, keyframe.intensity, keyframe.sensor, config)
     views = camera_views(keyframe, config)
     matrix = matrix_rate(device)
-    yield Row("matrix product, 4096 x 768 x 768", matrix / 1e9, "GFLOP/s")
-    yield Row("copy of 200 MB, bytes read and written", copy_rate(device) / 1e9, "GB/s")
+    yield Row("matrix product of {} x {} x {}".format(*MATRIX[device]), matrix / 1e9, "GFLOP/s")
+    copied = f"copy of {COPIED[device] // 10**6:,} MB, bytes read and written"
+    yield Row(copied, copy_rate(device) / 1e9, "GB/s")
     yield from _input_rows(keyframe, config)
     for width, task, time_reach, memory_reach in PAIRS:
         scans = [views[0]] if task == "train" else [whole]
@@ -112,12 +115,8 @@ def _time_in(modules: list[nn.Module], run: Callable) -> float:
     spent = []
     handles = []
     for module in modules:
-        handles.append(
-            module.register_forward_pre_hook(lambda m, _: began.__setitem__(m, time.perf_counter()))
-        )
-        handles.append(
-            module.register_forward_hook(lambda m, *_: spent.append(time.perf_counter() - began[m]))
-        )
+        handles.append(module.register_forward_pre_hook(lambda m, _: began.__setitem__(m, now())))
+        handles.append(module.register_forward_hook(lambda m, *_: spent.append(now() - began[m])))
     run()
     for handle in handles:
         handle.remove()

@@ -7,13 +7,15 @@ inputs. All of it is plain torch, on any device.
 Source: WaffleIron (arXiv:2301.10100), spatial mix. Differs: no dense plane is ever made.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kit.student.inputs import Plane
 
-CACHED = 2**18  # numbers per gathered array, so that it stays in the cache of a CPU
+CACHED = {"cpu": 2**18, "cuda": 2**22}  # numbers per gathered array, so that it stays in the cache
 FEW = 2**22  # below so many numbers every weighted cell is written out before it is spread
 
 
@@ -30,18 +32,18 @@ class NeighbourConv(torch.autograd.Function):
     def forward(ctx, source, weight, bias, plane: Plane, spreads: bool):
         ctx.save_for_backward(source, weight)
         ctx.plane, ctx.spreads = plane, spreads
-        return (_spread if spreads else _collect)(source, weight, plane).add_(bias)
+        return (_spread if spreads else _collect)(source, weight, plane, bias)
 
     @staticmethod
     def backward(ctx, grad):
         source, weight = ctx.saved_tensors
         back = _collect if ctx.spreads else _spread
-        grad_source = back(grad, weight.flip(0), ctx.plane)
+        grad_source = back(grad, weight.flip(0), ctx.plane, torch.zeros_like(weight[0]))
         halo, cells = (grad, source) if ctx.spreads else (source, grad)
         grad_weight = _correlate(halo, cells, ctx.plane.halo_near_occupied)
         if ctx.spreads:  # seen from the cells, offsets are the other way round
             grad_weight = grad_weight.flip(0)
-        return grad_source, grad_weight, grad.sum(0), None, None
+        return grad_source, _like(grad_weight, weight), grad.sum(0), None, None
 
 
 class CellMean(torch.autograd.Function):
@@ -50,11 +52,12 @@ class CellMean(torch.autograd.Function):
     @staticmethod
     def forward(ctx, rows, plane: Plane):
         ctx.plane = plane
-        return _cell_sum(rows, plane) * plane.share
+        return _like(_cell_sum(rows, plane) * plane.share, rows)
 
     @staticmethod
     def backward(ctx, grad):
-        return (grad * ctx.plane.share).index_select(0, ctx.plane.cell_of_point), None
+        of_cell = _like(grad * ctx.plane.share, grad)
+        return of_cell.index_select(0, ctx.plane.cell_of_point), None
 
 
 class CellToPoints(torch.autograd.Function):
@@ -83,33 +86,38 @@ class CellConv(nn.Conv2d):
         return NeighbourConv.apply(cells, weight, bias, plane, self.spreads)
 
 
-def _spread(cells: Tensor, weight: Tensor, plane: Plane) -> Tensor:
-    """sum_k weight[k] * cells[occupied_near_halo[k]]; most of the halo has few neighbours."""
-    if cells.device.type == "cpu" and 9 * cells.numel() <= FEW:
+def _spread(cells: Tensor, weight: Tensor, plane: Plane, bias: Tensor) -> Tensor:
+    """bias + sum_k weight[k] * cells[occupied_near_halo[k]]: (O, C) -> (H, C)."""
+    fused = torch.compiler.is_compiling() or cells.device.type != "cpu"
+    if not fused and 9 * cells.numel() <= FEW:  # most of the halo has few neighbours
         weighted = (cells[:, None] * weight).flatten(0, 1)  # (9 O, C)
-        return F.embedding_bag(plane.spread_rows, weighted, plane.spread_first, mode="sum")
-    return _gather_weighted(cells, weight, plane.occupied_near_halo)
+        bags = F.embedding_bag(plane.spread_rows, weighted, plane.spread_first, mode="sum")
+        return bags.add_(bias)
+    return _gather_weighted(cells, weight, plane.occupied_near_halo, bias)
 
 
-def _collect(halo: Tensor, weight: Tensor, plane: Plane) -> Tensor:
-    """sum_k weight[k] * halo[halo_near_occupied[k]]: (H, C) -> (O, C)."""
-    return _gather_weighted(halo, weight, plane.halo_near_occupied)
+def _collect(halo: Tensor, weight: Tensor, plane: Plane, bias: Tensor) -> Tensor:
+    """bias + sum_k weight[k] * halo[halo_near_occupied[k]]: (H, C) -> (O, C)."""
+    return _gather_weighted(halo, weight, plane.halo_near_occupied, bias)
+
+
+def _like(values: Tensor, other: Tensor) -> Tensor:
+    # torch 2.11 compiles a conversion to the same type into a wrong gradient.
+    return values if values.dtype == other.dtype else values.to(other.dtype)
 
 
 def _with_zero_row(rows: Tensor) -> Tensor:
     return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
 
 
-def _at_a_time(rows: Tensor) -> int:
-    return max(1, CACHED // rows.shape[1]) if rows.device.type == "cpu" else max(1, len(rows))
-
-
-def _gather_weighted(source: Tensor, weight: Tensor, table: Tensor) -> Tensor:
-    """sum_k weight[k] * source[table[k]]: (S, C), (9, C), (9, T) -> (T, C)."""
+def _gather_weighted(source: Tensor, weight: Tensor, table: Tensor, bias: Tensor) -> Tensor:
+    """bias + sum_k weight[k] * source[table[k]]: (S, C), (9, C), (9, T), (C,) -> (T, C)."""
     padded = _with_zero_row(source)
-    total = source.new_zeros(table.shape[1], source.shape[1])
-    size = _at_a_time(total)
-    for part, places in zip(total.split(size), table.split(size, dim=1), strict=True):
+    if torch.compiler.is_compiling():  # which makes one loop of it
+        products = (padded[rows] * kernel for kernel, rows in zip(weight, table, strict=True))
+        return sum(products, bias)
+    total = bias.repeat(table.shape[1], 1)
+    for part, places in _pieces(total, table):
         for kernel, rows in zip(weight, places, strict=True):
             part.addcmul_(padded.index_select(0, rows), kernel)
     return total
@@ -118,12 +126,21 @@ def _gather_weighted(source: Tensor, weight: Tensor, table: Tensor) -> Tensor:
 def _correlate(source: Tensor, target: Tensor, table: Tensor) -> Tensor:
     """sum_t source[table[k, t]] * target[t] for every k: (S, C), (T, C), (9, T) -> (9, C)."""
     padded = _with_zero_row(source)
-    total = target.new_zeros(9, target.shape[1])
-    size = _at_a_time(target)
-    for part, places in zip(target.split(size), table.split(size, dim=1), strict=True):
+    sums = torch.promote_types(target.dtype, torch.float32)
+    if torch.compiler.is_compiling():
+        products = (padded[rows] * target for rows in table)
+        return torch.stack([product.sum(0, dtype=sums) for product in products])
+    total = target.new_zeros(9, target.shape[1], dtype=sums)
+    for part, places in _pieces(target, table):
         for sum_k, rows in zip(total, places, strict=True):
-            sum_k += padded.index_select(0, rows).mul_(part).sum(0)
+            sum_k += padded.index_select(0, rows).mul_(part).sum(0, dtype=sums)
     return total
+
+
+def _pieces(rows: Tensor, table: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows (T, C) and columns of a table (9, T), as many at a time as the cache holds."""
+    size = max(1, CACHED[rows.device.type] // rows.shape[1])
+    return zip(rows.split(size), table.split(size, dim=1), strict=True)
 
 
 def _cell_sum(rows: Tensor, plane: Plane) -> Tensor:

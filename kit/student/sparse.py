@@ -1,8 +1,8 @@
-"""spconv made safe: one algorithm that is right on a CPU, and checks where spconv has none.
+"""spconv made safe: the algorithm that is right where the features are, and checks spconv lacks.
 
-Without a GPU spconv-cu120 computes correctly only with its native algorithm on every layer, and its
-backward pass asks for a CUDA stream that is not there; indices out of range, repeated ones and NaN
-pass through it unnoticed. Everything of the kit that uses spconv goes through this file.
+On a CPU spconv-cu120 computes correctly only with its native algorithm on every layer, and without
+a GPU its backward pass asks for a CUDA stream that is not there; indices out of range, repeated
+ones and NaN pass through it unnoticed. Everything of the kit that uses spconv goes through here.
 """
 
 import warnings
@@ -26,27 +26,36 @@ except ImportError as error:  # there are no wheels for macOS and Windows
 if not torch.cuda.is_available():
     ops.get_current_stream = lambda: 0
 
-_ALGORITHM = None if torch.cuda.is_available() else ConvAlgo.Native
+
+def _native_on_cpu(layer: nn.Module, inputs: tuple) -> None:
+    """Before a layer runs: its own algorithm on a GPU, the native one on a CPU."""
+    layer.algo = layer.algo_on_gpu if inputs[0].features.is_cuda else ConvAlgo.Native
+
+
+def _on_any_device(layer: nn.Module) -> nn.Module:
+    layer.algo_on_gpu = layer.algo  # spconv's choice
+    layer.register_forward_pre_hook(_native_on_cpu)
+    return layer
 
 
 def same_place(in_channels: int, out_channels: int, kernel: int, key: str) -> nn.Module:
     """Convolution whose output lies where its input lies; `key` names the shared index table."""
-    return spconv.SubMConv3d(
-        in_channels, out_channels, kernel, bias=False, indice_key=key, algo=_ALGORITHM
+    return _on_any_device(
+        spconv.SubMConv3d(in_channels, out_channels, kernel, bias=False, indice_key=key)
     )
 
 
 def halve(channels: int, key: str) -> nn.Module:
     """Convolution with kernel and stride 2: every voxel covers eight of the level before."""
-    return spconv.SparseConv3d(
-        channels, channels, 2, stride=2, bias=False, indice_key=key, algo=_ALGORITHM
+    return _on_any_device(
+        spconv.SparseConv3d(channels, channels, 2, stride=2, bias=False, indice_key=key)
     )
 
 
 def undo_halving(in_channels: int, out_channels: int, key: str) -> nn.Module:
     """Transposed convolution back to the voxels that `halve` with this `key` came from."""
-    return spconv.SparseInverseConv3d(
-        in_channels, out_channels, 2, indice_key=key, bias=False, algo=_ALGORITHM
+    return _on_any_device(
+        spconv.SparseInverseConv3d(in_channels, out_channels, 2, indice_key=key, bias=False)
     )
 
 

@@ -83,8 +83,10 @@ class _Mix(nn.Module):
         self.scale = nn.Conv1d(config.width, config.width, 1, bias=False, groups=config.width)
         self.drop_path = config.drop_path
 
-    def _scale(self) -> Tensor | float:
-        return 1.0 if self.scale is None else self.scale.weight.flatten()
+    def _scaled(self, value: Float[Tensor, "*rows C"]) -> Float[Tensor, "*rows C"]:
+        if self.scale is None:
+            return value
+        return value * self.scale.weight.flatten().to(value.dtype)
 
     def _residual(self, rows: Tensor, update: Tensor, batch: PointBatch) -> Tensor:
         if self.training and self.drop_path > 0:
@@ -94,10 +96,18 @@ class _Mix(nn.Module):
 
     def _fold_scale(self, last: nn.Module) -> None:
         """Let the last layer do what the scale does."""
-        scale = self._scale()
+        scale = self.scale.weight.flatten()
         last.weight *= scale.view(-1, *[1] * (last.weight.ndim - 1))
         last.bias *= scale
         self.scale = None
+
+
+def _as_autocast(rows: Tensor) -> Tensor:
+    """In mixed precision, rows as matrix products would take them: half the bytes to move."""
+    device = rows.device.type
+    if torch.is_autocast_enabled(device):
+        return rows.to(torch.get_autocast_dtype(device))
+    return rows
 
 
 class SpatialMix(_Mix):
@@ -117,9 +127,9 @@ class SpatialMix(_Mix):
         if isinstance(self.norm, nn.BatchNorm1d) and not self.training:
             cells = self.norm(CellMean.apply(rows, plane))  # (O, C): the same, on fewer rows
         else:
-            cells = CellMean.apply(self.norm(rows), plane)  # (O, C)
+            cells = CellMean.apply(_as_autocast(self.norm(rows)), plane)  # (O, C)
         halo = activation(spread(cells, plane))  # (H, C)
-        cells = collect(halo, plane) * self._scale()  # (O, C): cells are fewer than points
+        cells = self._scaled(collect(halo, plane))  # (O, C): cells are fewer than points
         return self._residual(rows, CellToPoints.apply(cells, plane), batch)
 
     def compress_(self) -> None:
@@ -139,9 +149,8 @@ class ChannelMix(_Mix):
         first, activation, last = self.mlp
         hidden = activation(first(self.norm(rows)))
         # The scale joins the last layer's weights: (C, C) instead of (N, C) to multiply and keep.
-        scale = self._scale()
-        weight = (last.weight.flatten(1).T * scale).T
-        return self._residual(rows, F.linear(hidden, weight, last.bias * scale), batch)
+        weight, bias = self._scaled(last.weight.flatten(1).T).T, self._scaled(last.bias)
+        return self._residual(rows, F.linear(hidden, weight, bias), batch)
 
     def compress_(self) -> None:
         self._fold_scale(self.mlp[2])
@@ -160,6 +169,10 @@ class _Mixes(nn.Module):
         self.channel_mix = nn.ModuleList(ChannelMix(config) for _ in range(config.depth))
 
 
+def _run_mix(mix: _Mix, *inputs) -> Tensor:
+    return mix(*inputs)
+
+
 class WaffleIron(nn.Module):
     """The paper's student: point features (N, C), and a head into the teacher's space (N, D)."""
 
@@ -169,6 +182,7 @@ class WaffleIron(nn.Module):
         self.embed = Embedding(5, config.width)
         self.waffleiron = _Mixes(config)
         self.classif = distillation_head(config.width, config.head)
+        self._run_mix = _run_mix
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -205,8 +219,15 @@ class WaffleIron(nn.Module):
 
     def _run(self, mix: _Mix, *inputs) -> Tensor:
         if self.config.checkpointing and self.training and torch.is_grad_enabled():
-            return checkpoint(mix, *inputs, use_reentrant=False)
-        return mix(*inputs)
+            return checkpoint(self._run_mix, mix, *inputs, use_reentrant=False)
+        return self._run_mix(mix, *inputs)
+
+    def compile_mixes(self, on: bool = True) -> None:
+        """Run the mixes through torch.compile from now on, or no more; the results are the same.
+
+        All layers share what is compiled, and so do batches of any size: four graphs in all.
+        """
+        self._run_mix = torch.compile(_run_mix, dynamic=True) if on else _run_mix
 
     @torch.no_grad()
     def compress(self) -> "WaffleIron":

@@ -1,5 +1,6 @@
 """WaffleIron against the published network, a dense one written here, and its symmetries."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -38,8 +39,17 @@ def small_student(**changes):
     return WaffleIron(WaffleIronConfig(4, 8, (6,), inputs=SMALL, **changes))
 
 
-@pytest.mark.parametrize("name", ORACLES)
-def test_outputs_and_gradients_equal_the_published_network(name, oracles):
+MODES = [
+    *(("plain", name) for name in ORACLES),
+    *(pytest.param("compiled", name, marks=pytest.mark.compiles) for name in ORACLES),
+    ("checkpointed", "waffleiron_scalr_layernorm"),
+]
+
+
+@pytest.mark.parametrize("mode, name", MODES)
+def test_outputs_and_gradients_equal_the_published_network(mode, name, oracles):
+    if mode == "compiled" and not shutil.which("g++"):
+        pytest.skip("torch.compile needs g++")
     data = load_file(oracles / "preprocess_nuscenes_keyframe.safetensors")
     scan = Scan(
         data["feat"][0].T.contiguous(),
@@ -48,10 +58,14 @@ def test_outputs_and_gradients_equal_the_published_network(name, oracles):
         torch.arange(data["feat"].shape[2]),
     )
     oracle = load_file(oracles / f"{name}.safetensors")
-    student = WaffleIron(ORACLES[name])
+    student = WaffleIron(replace(ORACLES[name], checkpointing=mode == "checkpointed"))
+    student.compile_mixes(mode == "compiled")
     published = {k[len("weight.") :]: v for k, v in oracle.items() if k.startswith("weight.")}
     student.load_state_dict(published)
     student.eval()
+    if mode == "checkpointed":  # it is for training; without BatchNorm and drop path that is equal
+        student.waffleiron.train()
+        student.training = True
     output = student(inputs.collate([scan], InputConfig()))
     assert torch.allclose(output[oracle["index"].long()], oracle["output_at_index"], atol=1e-4)
     assert torch.allclose(output.mean(), oracle["output_mean"], atol=1e-5)

@@ -1,0 +1,120 @@
+"""On a GPU: the same results as on a CPU, whatever is switched on."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import kit
+from kit.distill import DistillConfig, distill
+from kit.evaluate import student_source, teacher_source
+from kit.student import WaffleIronConfig, build_student, inputs
+from kit.student.inputs import InputConfig
+from kit.student.waffleiron import WaffleIron
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+]
+SCAN = InputConfig(num_neighbours=8)
+ARBITRARY = 0
+COMPILED = [False, pytest.param(True, marks=pytest.mark.compiles)]
+
+
+def scans(count=2, points=3000):
+    """Points dense near the sensor on a wavy floor."""
+    generator = torch.Generator().manual_seed(ARBITRARY)
+    made = []
+    for _ in range(count):
+        xy = torch.randn(points, 2, generator=generator) * 12
+        xyz = torch.cat([xy, 0.5 * torch.sin(xy[:, :1])], dim=1)
+        intensity = torch.rand(points, generator=generator)
+        made.append(inputs.prepare_scan(xyz, intensity, kit.Sensor("made up", 0.0, 1.0), SCAN))
+    return made
+
+
+def learn(student, batch, train=True, **autocast):
+    """Output and gradients of a step."""
+    student.train(train).zero_grad()
+    with torch.autocast(batch.feat.device.type, **(autocast or {"enabled": False})):
+        output = student(batch)
+    F.normalize(output.float(), dim=1).square()[:, :3].mean().backward()
+    gradients = [p.grad.cpu().clone() for p in student.parameters()]
+    return output.detach().float().cpu(), gradients
+
+
+def far(one, other):
+    return float((one - other).norm() / other.norm().clamp(min=1e-6))
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_waffleiron_equals_its_cpu_self(compiled, checkpointing):
+    torch.manual_seed(ARBITRARY)
+    config = WaffleIronConfig(6, 64, (48,), checkpointing=checkpointing, inputs=SCAN)
+    student = WaffleIron(config)
+    batch = inputs.collate(scans(), SCAN)
+    expected, gradients = learn(deepcopy(student), batch)
+    student.compile_mixes(compiled)
+    output, found = learn(student.cuda(), batch.to("cuda"))
+    assert far(output, expected) < 1e-5
+    assert max(map(far, found, gradients)) < 1e-3
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_mixed_precision_stays_near(compiled):
+    torch.manual_seed(ARBITRARY)
+    student = WaffleIron(WaffleIronConfig(6, 64, (48,), inputs=SCAN)).cuda()
+    batch = inputs.collate(scans(), SCAN).to("cuda")
+    expected, gradients = learn(student, batch)
+    student.compile_mixes(compiled)
+    output, found = learn(student, batch, dtype=torch.bfloat16)
+    assert far(output, expected) < 0.03
+    assert max(map(far, found, gradients)) < 0.2
+
+
+@pytest.mark.parametrize("name", ["minkunet-18", "minkunet-34-cylinder"])
+def test_minkunet_equals_its_cpu_self_and_goes_back(name):
+    pytest.importorskip("kit.student.minkunet")
+    student = build_student(name, 48, inputs=replace(SCAN, voxel_size=0.4))
+    config = student.config.inputs
+    batch = inputs.collate(scans(), config)
+    # In eval mode: with few voxels at the bottom, batch statistics blow rounding up.
+    expected, gradients = learn(deepcopy(student), batch, train=False)
+    output, found = learn(deepcopy(student).cuda(), batch.to("cuda"), train=False)
+    assert far(output, expected) < 1e-3
+    assert max(map(far, found, gradients)) < 2e-2
+    back, _ = learn(deepcopy(student).cuda().cpu(), batch, train=False)
+    assert far(back, expected) < 1e-6
+    mixed, _ = learn(student.cuda(), batch.to("cuda"), train=False, dtype=torch.bfloat16)
+    assert far(mixed, expected) < 0.1
+
+
+@pytest.fixture(scope="module")
+def recording(shared_data):
+    return kit.open_dataset(str(shared_data / "nuscenes"))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("wi-6-64", marks=pytest.mark.compiles), "minkunet-18"]
+)
+def test_a_student_learns_and_is_looked_at(recording, name, tmp_path):
+    teacher = kit.Teacher()
+    size = InputConfig(voxel_size=0.2, max_points=4000)
+    student = build_student(name, teacher.dim, inputs=size)
+    config = DistillConfig(steps=40, batch_size=2, lr=5e-3, num_workers=2)
+    config = replace(config, precision="bf16-mixed", compile=name == "wi-6-64")
+    run = distill(recording, teacher, student, config, out=tmp_path, progress=False)
+    loss = [row["loss"] for row in run.history]
+    assert sum(loss[-5:]) < sum(loss[:5]) - 0.5
+    rows, feat = student_source(run.student)(recording[0])
+    assert feat.device.type == "cpu" and feat.isfinite().all()
+    rows, feat = teacher_source(teacher)(recording[0])
+    on_cpu = teacher_source(teacher.cpu())(recording[0])[1]
+    assert F.cosine_similarity(feat, on_cpu).min() > 0.99
+    there = kit.load_student(tmp_path / "student.safetensors")
+    expected = student_source(there)(recording[0])[1]
+    found = student_source(run.student)(recording[0])[1]
+    assert far(found, expected) < 1e-2
