@@ -33,6 +33,7 @@ STUDENTS = ("wi-6-64", "wi-12-128", "minkunet-18", "minkunet-34")
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
     """Rows of the bench; `data` is the root of a data set, by default the street."""
+    torch.backends.cudnn.allow_tf32 = False  # the dense network's convolutions would round to it
     keyframe = kit.open_dataset(data or "street")[0]
     config = InputConfig()
     whole = inputs.prepare_scan(keyframe.points, keyframe.intensity, keyframe.sensor, config)
