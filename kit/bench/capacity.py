@@ -25,7 +25,7 @@ from kit.probe import ProbeConfig
 from kit.store import FeatureCache
 from kit.teacher import Teacher
 
-_PAPERS_VIEWS = {"voxel_size": 0.1, "points_per_view": 20_000, "batch_size": 4, "steps": 960}
+_PAPERS_VIEWS = {"voxel_size": 0.1, "points_per_view": 20_000, "batch_size": 4, "steps": 480}
 # Highest rates: larger networks want smaller steps, as usual for AdamW.
 GRIDS = {
     "cpu": {
