@@ -2,7 +2,7 @@
 
 Every student of a grid is distilled with the same steps and views, then probed linearly; random
 weights of the same size are probed beside it. A GPU has a larger grid than a CPU. Notebook 09 draws
-the files in `results`, those called <name>_gpu from an H200, the others from two CPU cores:
+the files in `results`, which are from two CPU cores:
 
     python -m kit bench capacity [--data <root>] --out kit/bench/results/capacity_<name>.json
 

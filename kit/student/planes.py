@@ -17,7 +17,8 @@ from kit.student.inputs import Plane
 
 # Numbers per piece of an array, so that what is gathered for it stays in the cache.
 CACHED = {"cpu": 2**18, "cuda": 2**22}
-FEW = 2**22  # below so many numbers every weighted cell is written out before it is spread
+# Below so many numbers, and on a GPU, every weighted cell is written out before it is spread.
+FEW = 2**22
 
 
 class NeighbourConv(torch.autograd.Function):
@@ -89,8 +90,8 @@ class CellConv(nn.Conv2d):
 
 def _spread(cells: Tensor, weight: Tensor, plane: Plane, bias: Tensor) -> Tensor:
     """bias + sum_k weight[k] * cells[occupied_near_halo[k]]: (O, C) -> (H, C)."""
-    fused = torch.compiler.is_compiling() or cells.device.type != "cpu"
-    if not fused and 9 * cells.numel() <= FEW:  # most of the halo has few neighbours
+    few = cells.is_cuda or 9 * cells.numel() <= FEW
+    if few and not torch.compiler.is_compiling():  # most of the halo has few neighbours
         weighted = (cells[:, None] * weight).flatten(0, 1)  # (9 O, C)
         bags = F.embedding_bag(plane.spread_rows, weighted, plane.spread_first, mode="sum")
         return bags.add_(bias)
@@ -116,13 +117,14 @@ def _gather_weighted(source: Tensor, weight: Tensor, table: Tensor, bias: Tensor
     padded = _with_zero_row(source)
     if torch.compiler.is_compiling():
         return (padded[table] * weight[:, None]).sum(0) + bias
-    total = bias.repeat(table.shape[1], 1)
+    total = source.new_empty(table.shape[1], source.shape[1])
     for part, places in _pieces(total, table):
         if part.is_cuda:  # few launches; a CPU gains more by making nothing nine times as large
-            part += (padded[places] * weight[:, None]).sum(0)
+            torch.add((padded[places] * weight[:, None]).sum(0), bias, out=part)
             continue
+        before = bias
         for kernel, rows in zip(weight, places, strict=True):
-            part.addcmul_(padded.index_select(0, rows), kernel)
+            before = torch.addcmul(before, padded.index_select(0, rows), kernel, out=part)
     return total
 
 

@@ -92,7 +92,9 @@ class _Mix(nn.Module):
         if self.training and self.drop_path > 0:
             keep = torch.rand(batch.num_scans, 1, device=update.device) >= self.drop_path
             update = update * (keep / (1 - self.drop_path))[batch.batch_of_point]
-        return rows + update
+        if update.dtype != rows.dtype:  # mixed precision
+            return rows + update
+        return update.add_(rows)  # no new memory: nobody else needs the update
 
     def _fold_scale(self, last: nn.Module) -> None:
         """Let the last layer do what the scale does."""
