@@ -56,7 +56,14 @@ def test_planes_are_smooth_however_turned_and_leaves_are_rough():
     assert roughness(plane).max() < 1e-4
     leaves = roughness(torch.rand(2000, 3, generator=generator))
     assert 0.1 < leaves.median() < 1 / 3 and leaves.max() <= 1 / 3
-    assert torch.allclose(roughness(plane * 7), roughness(plane), atol=1e-5)
+
+
+def test_the_noise_of_a_lidar_on_a_near_wall_is_not_roughness():
+    """Twenty thousand points on a square metre, 2 cm of noise: denser than the noise is thick."""
+    generator = torch.Generator().manual_seed(0)
+    wall = torch.rand(20_000, 3, generator=generator)
+    wall[:, 2] = 0.02 * torch.randn(20_000, generator=generator)
+    assert roughness(wall).mean() < 0.05
 
 
 def test_a_cube_has_the_roughness_computed_by_hand():
