@@ -5,8 +5,9 @@ Every method gives a score per point that is above 0 where it says foreground:
     first_component   the direction along which features differ most, its sign chosen by geometry
     from_seed         what is unlike a background seed (FOUND's steps, three ways to the seed)
     by_clusters       clusters that are neither flat, nor tall, nor large
-    by_shape          geometry alone: low and free-standing
-    find_foreground   by_shape, then a linear layer on features trained on its own answer
+    by_shape          geometry alone: low, free-standing and smooth
+    find_foreground   by_shape, then a linear layer on features trained on its own answer, which is
+                      averaged over the connected pieces of the scan
 
 No label is read here. What each is worth is measured by `python -m kit bench discover`.
 """
@@ -23,12 +24,14 @@ from torch import Tensor
 from kit.data.keyframe import Keyframe
 from kit.ground import height_above_ground, top_of_column
 from kit.linear import draw, fit
+from kit.pieces import connected_pieces, mean_of_pieces, roughness
 from kit.spaces import Features
 
 FLAT = 0.2  # metres; nearer to the ground's plane is ground
 LOW, HIGH = 0.3, 2.5  # metres; where the points of things that stand around lie
 TOP = 3.2  # metres; nothing of a movable thing is higher, most of the time
 TALL = 4.0  # metres; what reaches higher is a house, a tree, a pole
+ROUGH = 0.05  # mean roughness of a piece; leaves are above it, vehicles and barriers below
 FOUND_THRESHOLD = 0.3  # cosine to the seed; set by FOUND for keys of a DINO ViT-S/8
 
 
@@ -39,18 +42,24 @@ class Geometry:
     Attributes:
         height: (N,) above the ground, metres.
         top: (N,) of the highest point above the same place, metres.
+        piece: (N,) number of the connected piece it is part of, -1 near the ground.
+        rough: (N,) mean roughness of that piece, 0 for a plane, at most 1/3.
     """
 
     height: Float[Tensor, " N"]
     top: Float[Tensor, " N"]
+    piece: Int[Tensor, " N"]
+    rough: Float[Tensor, " N"]
 
     @classmethod
     def of(cls, points: Float[Tensor, "N 3"]) -> "Geometry":
         height = height_above_ground(points)
-        return cls(height, top_of_column(points, height))
+        piece = connected_pieces(points, height)
+        rough = mean_of_pieces(roughness(points), piece)
+        return cls(height, top_of_column(points, height), piece, rough)
 
     def of_rows(self, rows: Int[Tensor, " S"]) -> "Geometry":
-        return Geometry(self.height[rows], self.top[rows])
+        return Geometry(self.height[rows], self.top[rows], self.piece[rows], self.rough[rows])
 
     @property
     def standing(self) -> Bool[Tensor, " N"]:
@@ -72,7 +81,8 @@ def height_band(height: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
 
 
 def by_shape(geometry: Geometry) -> Float[Tensor, " N"]:
-    """Geometry alone: 1 to 2 where something low stands free, -1 on the ground and on tall things.
+    """Geometry alone: 1 to 2 where something low and smooth stands free, -1 on the ground, on tall
+    things and on rough ones, which are plants.
 
     In between, and on things neither low nor tall, it is 0 or a little less: it does not know.
     """
@@ -80,6 +90,7 @@ def by_shape(geometry: Geometry) -> Float[Tensor, " N"]:
     score[geometry.ground | geometry.tall] = -1.0
     standing = geometry.standing
     score[standing] = 2.0 - (geometry.height[standing] - 1.0).abs() / 1.5
+    score[standing & (geometry.rough > ROUGH)] = -1.0
     return score
 
 
@@ -194,6 +205,7 @@ def refine(
     rounds: int = 2,
     examples: int = 3000,
     seed: int = 0,
+    piece: Int[Tensor, " S"] | None = None,
 ) -> Float[Tensor, " S"]:
     """A linear layer on frozen features, trained on a first answer and then on its own.
 
@@ -204,12 +216,15 @@ def refine(
         first: above 0 foreground, below -0.5 background.
         rounds: trainings; from the second on, on its own thresholded answer.
         examples: drawn of each side in every round.
+        piece: of each point, -1 for none (`Geometry.piece`): after every round the answer is
+            averaged over pieces, so that a thing is foreground as a whole or not at all.
 
     Returns:
         Log-odds; the first answer as it came if that has only one side.
 
-    Source: FOUND (CVPR 2023), its second stage. Differs: one keyframe instead of a data set, no
-        image and so no bilateral solver, solved by lbfgs.
+    Source: FOUND (CVPR 2023), its second stage. Differs: one keyframe instead of a data set, solved
+        by lbfgs; where its bilateral solver draws the answer to the image's edges, pieces of the
+        scan do.
     """
     score = first
     for number in range(rounds):
@@ -219,6 +234,7 @@ def refine(
         positive, negative = (draw(features.feat[s], examples, seed + number) for s in sides)
         weight, bias = fit(positive, negative)
         score = features.feat @ weight + bias
+        score = score if piece is None else mean_of_pieces(score, piece)
     return score
 
 
@@ -230,7 +246,7 @@ def find_foreground(keyframe: Keyframe, features: Features, rounds: int = 2) -> 
         rounds: see `refine`; 0 is geometry alone.
     """
     geometry = Geometry.of(keyframe.points).of_rows(features.rows)
-    return refine(features, by_shape(geometry), rounds)
+    return refine(features, by_shape(geometry), rounds, piece=geometry.piece)
 
 
 def otsu(score: Float[Tensor, " S"], bins: int = 256) -> float:

@@ -10,8 +10,10 @@ lives in and refuses another.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from pykdtree.kdtree import KDTree
 from torch import Tensor
 
 from kit.linear import draw, fit
@@ -21,6 +23,7 @@ from kit.store import FeatureCache
 from kit.teacher import Teacher
 
 BACKGROUND = 1000  # points drawn to stand for everything else
+NEAREST, WITHIN = 8, 0.5  # points and metres around a click, itself included
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,7 @@ class Query:
         negatives: Sequence[int] | Tensor = (),
         *,
         name: str = "clicked",
+        xyz: Float[Tensor, "N 3"] | None = None,
         background: int = BACKGROUND,
         seed: int = 0,
     ) -> "Query":
@@ -73,6 +77,8 @@ class Query:
         Args:
             features: of the keyframe that was clicked in.
             positives, negatives: point numbers in the keyframe.
+            xyz: the keyframe's points, metres. If given, up to seven points within half a metre of
+                a click are examples like it: neighbours mostly are of one thing.
             background: points drawn at random that stand for everything else, whatever they are.
             seed: of that draw.
 
@@ -85,8 +91,10 @@ class Query:
         if both := set(positives.tolist()) & set(negatives.tolist()):
             raise ValueError(f"points {sorted(both)[:5]} are both positive and negative")
         drawn = draw(features.feat, background, seed)
-        clicked = features.of_points(negatives)
-        weight, bias = fit(features.of_points(positives), clicked, drawn)
+        examples = features.of_points(positives), features.of_points(negatives)
+        if xyz is not None:
+            examples = _around(features, positives, xyz), _around(features, negatives, xyz)
+        weight, bias = fit(*examples, drawn)
         words = f"{len(positives)} clicked points"
         return cls(name, features.space, weight, bias, words)
 
@@ -182,3 +190,13 @@ class Query:
 
 def _indices(points: Sequence[int] | Tensor) -> Tensor:
     return torch.as_tensor(points, dtype=torch.int64).flatten()
+
+
+def _around(features: Features, clicks: Tensor, xyz: Float[Tensor, "N 3"]) -> Tensor:
+    """Features of clicks and of the nearest points that have one; a point near two counts twice."""
+    if len(clicks) == 0:
+        return features.feat[:0]
+    tree = KDTree(np.ascontiguousarray(xyz[features.rows].numpy(), dtype=np.float64))
+    asked = np.ascontiguousarray(xyz[clicks].numpy(), dtype=np.float64)
+    distance, near = tree.query(asked, k=min(NEAREST, len(features)))
+    return features.feat[torch.from_numpy(near[distance < WITHIN].astype(np.int64))]

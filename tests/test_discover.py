@@ -28,9 +28,20 @@ from kit.scores import average_precision
 KINDS = ("ground", "car", "wall")
 
 
+def shell(x, y, length=4.0, width=1.8, height=1.5, count=400, seed=0):
+    """Points on the sides and the roof of an upright block that stands on the ground."""
+    size, origin = torch.tensor([length, width, height]), torch.tensor([x, y, height / 2 - 1.8])
+    unit = (block(x, y, length, width, height, count=count, seed=seed) - origin) / size
+    to_side = 0.5 - unit.abs()
+    to_side[:, 2] = torch.where(unit[:, 2] > 0, to_side[:, 2], torch.inf)
+    nearest = to_side.argmin(1, keepdim=True)
+    unit.scatter_(1, nearest, 0.5 * unit.gather(1, nearest).sign())
+    return unit * size + origin
+
+
 def scene(slope=0.0):
     """Ground, a car, a wall; and which kind each point is."""
-    parts = [ground(), block(5.0, 5.0), block(0.0, 12.0, 30.0, 0.4, 6.0, count=3000)]
+    parts = [ground(), shell(5.0, 5.0, count=1500), shell(0.0, 12.0, 30.0, 0.4, 6.0, count=3000)]
     points = torch.cat(parts)
     points[:, 2] += slope * points[:, 0]
     return points, torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)])
@@ -78,6 +89,27 @@ def test_shape_alone_finds_the_car():
     score = by_shape(Geometry.of(points))
     assert (score[kind == 0] <= 0).all() and (score[kind == 2] <= 0).float().mean() > 0.9
     assert (score[(kind == 1) & (points[:, 2] > -1.4)] > 0).all()
+
+
+def test_a_hedge_is_low_and_free_but_rough():
+    hedge = block(-6.0, 3.0, 6.0, 1.5, 1.6, count=1500)
+    points = torch.cat([scene()[0], hedge])
+    geometry = Geometry.of(points)
+    mine = torch.arange(len(points)) >= len(points) - len(hedge)
+    high = geometry.height > 0.4
+    assert geometry.standing[mine & high].all()
+    assert (by_shape(geometry)[mine & high] == -1).all()
+    assert (by_shape(geometry)[(points[:, 0] > 3) & (points[:, 1] < 6) & high] > 0).all()
+
+
+def test_pieces_are_foreground_as_a_whole_or_not_at_all():
+    points, kind = scene()
+    f, geometry = featured(kind, noise=1.5), Geometry.of(points)
+    alone = refine(f, by_shape(geometry))
+    whole = refine(f, by_shape(geometry), piece=geometry.piece)
+    car = geometry.piece[kind == 1].mode().values
+    assert whole[geometry.piece == car].unique().numel() == 1
+    assert average_precision(whole, kind == 1) > average_precision(alone, kind == 1)
 
 
 def test_a_height_band_takes_the_foot_of_the_wall_too():

@@ -50,6 +50,18 @@ def test_a_negative_click_lowers_its_like():
     assert against.score(f)[5] < without.score(f)[5]
 
 
+def test_neighbours_of_a_click_are_examples_and_far_points_are_not():
+    f = two_groups()
+    xyz = torch.arange(400.0)[:, None] * torch.tensor([[0.2, 0.0, 0.0]])
+    near = Query.from_points(f, [10], [300], xyz=xyz)
+    positives, negatives = range(8, 13), range(298, 303)  # up to 0.4 m
+    by_hand = Query.from_points(f, list(positives), list(negatives))
+    assert torch.allclose(near.weight, by_hand.weight, atol=1e-3)
+    alone = Query.from_points(f, [10], [300], xyz=xyz * 10)
+    assert torch.allclose(alone.weight, Query.from_points(f, [10], [300]).weight, atol=1e-3)
+    assert torch.equal(alone.weight, Query.from_points(f, [10], [300], xyz=xyz * 100).weight)
+
+
 def test_clicks_are_refused_where_they_make_no_sense():
     f = two_groups()
     with pytest.raises(ValueError, match="at least one positive point, got none"):

@@ -46,7 +46,7 @@ ON_FEATURES: dict[str, Callable[[Features, Geometry], Tensor]] = {
     "seed on the ground": lambda f, g: from_seed(f, background_seed(f, "ground", g)),
     "typical seed": lambda f, g: from_seed(f, background_seed(f, "typical")),
     "clusters": by_clusters,
-    "refined": lambda f, g: refine(f, by_shape(g)),
+    "refined": lambda f, g: refine(f, by_shape(g), piece=g.piece),
 }
 CLASSES = 8  # unsupervised
 

@@ -236,7 +236,9 @@ def _click_queries(
     drawn, queries = _clicks(start, count, seed, share), {}
     for name, positives in drawn.items():
         others = torch.cat([points for other, points in drawn.items() if other != name])
-        queries[name] = Query.from_points(start.features, positives, others, seed=seed)
+        queries[name] = Query.from_points(
+            start.features, positives, others, xyz=start.keyframe.points, seed=seed
+        )
     return queries
 
 
