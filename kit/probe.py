@@ -164,6 +164,8 @@ def labelled(feat: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     if len(feat) != len(labels):
         raise ValueError(f"{len(feat)} rows of features for {len(labels)} labels")
     keep = labels != IGNORE
+    if keep.all():  # no copy of what may be gigabytes
+        return feat, labels
     return feat[keep], labels[keep]
 
 
