@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     distill.add_argument("--out", type=Path, default=Path("runs/distill"), help="folder of the run")
     distill.add_argument("--precision", default="32-true", help="e.g. bf16-mixed on a GPU")
     distill.add_argument("--num-workers", type=int, default=0, help="processes that make batches")
+    distill.add_argument("--compile", action="store_true", help="WaffleIron by torch.compile")
     _add_demo_options(distill)
 
     features = _command(commands, "features", _features, "write a student's features of all points")
@@ -138,7 +139,7 @@ def _distill(options: argparse.Namespace) -> None:
     dataset.prepare()
     parts = split(dataset)
     teacher = Teacher(config.teacher, weights=config.weights)
-    changes = {"precision": options.precision, "num_workers": options.num_workers}
+    changes = {n: getattr(options, n) for n in ("precision", "num_workers", "compile")}
     learn(config, options.out, dataset, parts, teacher, FeatureCache(), **changes)
 
 

@@ -197,8 +197,10 @@ def distill(
 @contextmanager
 def _compiled(student: WaffleIron):
     student.compile_mixes()
-    yield
-    student.compile_mixes(False)
+    try:
+        yield
+    finally:
+        student.compile_mixes(False)
 
 
 def _describe(dataset, keyframes, teacher, student, config) -> dict:

@@ -28,6 +28,7 @@ def write_features(data: str | Path, checkpoint: str | Path, out: str | Path) ->
         ValueError: `out` holds features of another checkpoint.
     """
     dataset, student, out = open_dataset(data), load_student(checkpoint), Path(out)
+    student.to("cuda" if torch.cuda.is_available() else "cpu")
     dataset.prepare()
     digest = store.sha256_of(checkpoint)
     written = []

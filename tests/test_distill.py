@@ -69,6 +69,27 @@ def test_worker_processes_change_nothing(whole):
     assert same_weights(whole.student, run(config=replace(CONFIG, num_workers=2)).student)
 
 
+def test_mixed_precision_learns_nearly_the_same(whole):
+    losses = [row["loss"] for row in run(config=replace(CONFIG, precision="bf16-mixed")).history]
+    assert losses == pytest.approx([row["loss"] for row in whole.history], abs=0.02)
+    assert losses != [row["loss"] for row in whole.history]
+
+
+def test_layers_are_compiled_for_the_steps_only(monkeypatch):
+    switched = []
+    monkeypatch.setattr(WaffleIron, "compile_mixes", lambda _, on=True: switched.append(on))
+    run(config=replace(CONFIG, steps=1, compile=True))
+    assert switched == [True, False]
+
+
+def test_what_cannot_be_compiled_is_named():
+    pytest.importorskip("kit.student.minkunet")
+    teacher = small_teacher()
+    student = build_student("minkunet-18", teacher.dim)
+    with pytest.raises(ValueError, match="compile=True is for WaffleIron; MinkUNet"):
+        distill(street(), teacher, student, replace(CONFIG, compile=True))
+
+
 def test_the_folder_tells_how_it_was_made(whole):
     made = store.read_json(whole.folder / "run.json")
     assert made["config"]["distill"]["steps"] == 8

@@ -1,6 +1,7 @@
 """What the benches of queries and of discovery share: whose features, on which keyframes."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.split import split
 from kit.data.street import Street
-from kit.demo import DemoConfig, learn
+from kit.demo import LONG, learn
 from kit.spaces import Features, look, position, space_of
 from kit.store import FeatureCache
 from kit.student import build_student
@@ -18,7 +19,6 @@ from kit.teacher import Teacher
 
 # Streets that neither the shipped student nor any word has seen.
 TEST = {"num_scenes": 6, "keyframes_per_scene": 1, "seed": 2000}
-STEPS = 800  # of the student that is distilled on the real keyframes
 
 Look = Callable[[Keyframe], Features]
 
@@ -57,8 +57,8 @@ def student_of(real: Dataset, data: str, teacher: Teacher, cache: FeatureCache) 
 
     The run is kept in `runs/`, so that the next bench finds it there.
     """
-    config = DemoConfig(data=data, steps=STEPS)
-    folder = Path("runs") / f"bench-{real.name.replace(' ', '-')}-{STEPS}-steps"
+    config = replace(LONG, data=data)
+    folder = Path("runs") / f"bench-{real.name.replace(' ', '-')}-{config.steps}-steps"
     return learn(config, folder, real, split(real), teacher, cache).student.eval()
 
 

@@ -51,7 +51,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
         yield from _student_rows(name, keyframe, device)
     yield from _growth_rows(device)
     if device == "cuda":
-        yield from gpu_rows([_many(20_000, seed) for seed in range(8)])
+        yield from gpu_rows([made_up_scan(20_000, seed) for seed in range(8)])
 
 
 def _input_rows(keyframe: Keyframe, config: InputConfig) -> Iterator[Row]:
@@ -129,14 +129,14 @@ def _growth_rows(device: str) -> Iterator[Row]:
     student = build_student("wi-6-64", TEACHER_DIM).to(device).eval()
     per_point = {}
     for count in (62_500, 125_000, 250_000, 500_000):
-        batch = inputs.collate([_many(count)], student.config.inputs).to(device)
+        batch = inputs.collate([made_up_scan(count)], student.config.inputs).to(device)
         per_point[count] = seconds(infer_run(student, batch), 3) / count
         yield Row(f"wi-6-64, {count:,} points: time a point", 1e6 * per_point[count], "us")
     growth = per_point[500_000] / per_point[62_500]
     yield Row("time a point at 500,000 over 62,500", growth, "x", "<= 1.3")
 
 
-def _many(count: int, seed: int = 0) -> Scan:
+def made_up_scan(count: int, seed: int = 0) -> Scan:
     """A made-up scan, dense near the sensor and flat as a lidar's: no keyframe is so large."""
     generator = torch.Generator().manual_seed(seed)
     angle, distance = torch.rand(2, count, generator=generator).unbind()

@@ -42,7 +42,7 @@ def build_student(
     """A student with random weights, ready to be distilled.
 
     Args:
-        name: one of `PRESETS` or `MINKUNETS`.
+        name: one of `PRESETS` or `MINKUNETS`, with or without its dashes.
         teacher_dim: channels D of the teacher, the width of the distillation head's output.
         depth, width: change the preset's; a MinkUNet has neither to change.
         inputs: change the preset's; a MinkUNet takes voxel size, field of view and limit of it.
@@ -56,6 +56,7 @@ def build_student(
 
 
 def _preset(name: str, depth: int | None, width: int | None, inputs: InputConfig | None):
+    name = _known(name)
     if name in MINKUNETS:
         if depth or width:
             raise ValueError(f"{name} has a fixed depth and width; leave them out")
@@ -65,11 +66,18 @@ def _preset(name: str, depth: int | None, width: int | None, inputs: InputConfig
         if inputs is not None:  # of no use to it: cells and neighbours
             inputs = replace(inputs, cell_size=None, num_neighbours=0)
         return replace(config, inputs=inputs or config.inputs)
-    if name not in PRESETS:
-        raise ValueError(f"no student {name!r}; there are {', '.join((*PRESETS, *MINKUNETS))}")
     preset = PRESETS[name]
     changes = {"depth": depth, "width": width, "inputs": inputs}
     return replace(preset, **{name: value for name, value in changes.items() if value})
+
+
+def _known(name: str) -> str:
+    """The name of a preset as it is listed: dashes may be left out."""
+    listed = {known.replace("-", ""): known for known in (*PRESETS, *MINKUNETS)}
+    found = listed.get(name.replace("-", "").lower())
+    if found is None:
+        raise ValueError(f"no student {name!r}; there are {', '.join(listed.values())}")
+    return found
 
 
 def student_from_config(config) -> nn.Module:

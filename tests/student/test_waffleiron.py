@@ -262,6 +262,12 @@ def test_an_unknown_student_lists_those_there_are():
         build_student("wi-7", 32)
 
 
+def test_a_students_name_may_lack_its_dashes():
+    pytest.importorskip("kit.student.minkunet")
+    assert type(build_student("minkunet18", 32)).__name__ == "MinkUNet"
+    assert build_student("WI664", 32).config == build_student("wi-6-64", 32).config
+
+
 def test_folded_norms_keep_the_running_statistics_of_plain_ones():
     embedding, plain = small_student().embed.train(), small_student().embed.train()
     scan = random_scan()
