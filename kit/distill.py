@@ -27,6 +27,7 @@ from kit import store
 from kit.batches import TrainingBatch, TrainingBatches
 from kit.data.keyframe import Dataset
 from kit.loss import LOSSES
+from kit.machine import keep_freed_memory
 from kit.schedules import warmup_cosine, warmup_rsqrt_cooldown
 from kit.student import save_student
 from kit.student.inputs import PointBatch
@@ -172,6 +173,7 @@ def distill(
             f"compile=True is for WaffleIron; {type(student).__name__} runs on spconv, which "
             "torch.compile cannot see into"
         )
+    keep_freed_memory()
     keyframes = tuple(range(len(dataset)) if keyframes is None else keyframes)
     fabric = fabric or make_fabric(config)
     if fabric.world_size > 1 and fabric.device.type == "cuda":  # torch has it on GPUs only

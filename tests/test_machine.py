@@ -1,7 +1,9 @@
 import importlib.metadata
 import os
+import platform
 import socket
 import subprocess
+import sys
 
 import psutil
 import pytest
@@ -85,3 +87,20 @@ def test_a_run_is_described_in_json_types():
     run = machine.describe_run({"width": torch.tensor(3), "rate": float("nan")}, seed=4)
     assert run["config"] == {"width": 3, "rate": None} and run["seed"] == 4
     assert run["started"].endswith("+00:00") and run["num_threads"] == torch.get_num_threads()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="how glibc hands memory back")
+def test_kept_memory_is_not_fetched_page_by_page_again():
+    """In a process of its own: a test must not change how the others get memory."""
+    script = (
+        "import resource, torch; from kit.machine import keep_freed_memory\n"
+        "assert keep_freed_memory()\n"
+        "for _ in range(6):\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    arrays = [torch.ones(4_000_000) for _ in range(3)]\n"
+        "    del arrays\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    pages_of_one = 16_000_000 // os.sysconf("SC_PAGE_SIZE")
+    assert int(done.stdout) < pages_of_one / 10, done.stderr

@@ -10,6 +10,8 @@ leave the cache.
 Source: WaffleIron (arXiv:2301.10100), point embedding. The way it is computed is our own.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -18,58 +20,76 @@ from torch import Tensor, nn
 from kit.student.rows import RowConv1d, RowConv2d
 
 # Numbers per (n, K, C) array, measured on 1 MB of cache a core; on a GPU only the memory counts.
-FORWARD, BACKWARD, ON_GPU = 2**18, 2**20, 2**25
+FORWARD, BACKWARD, ON_GPU = 2**19, 2**20, 2**25
+MOMENTS = 2**14  # points at a time
 
 
 class Neighbourhood(torch.autograd.Function):
-    """max over K of w2 @ relu(w1 @ difference + b1): (N, K, in + 1) -> (N, C).
+    """max over K of w2 @ relu(w1 @ (feat[neighbours] - feat) + b1): (N, in), (N, K) -> (N, C).
 
     Args:
-        difference: (N, K, in + 1) of the neighbours from the point, with a one as last channel;
-            constant, it gets no gradient.
+        feat: (N, in), constant: it gets no gradient.
+        neighbours: (N, K) rows of `feat`.
         first: (C, in + 1), w1 and as last column b1.
-        second: (C, C), w2.
+        second: (C, C), w2; its type is the one computed in.
         backward_follows: whether to remember which neighbour won.
     """
 
     @staticmethod
-    def forward(ctx, difference, first, second, backward_follows: bool):
-        best, winner = [], []
-        for part in _parts(difference, second, FORWARD):
-            out = (_hidden(part, first) @ second.T).view(len(part), -1, len(second))  # (n, K, C)
-            best.append(out.amax(1))
+    def forward(ctx, feat, neighbours, first, second, backward_follows: bool):
+        best = second.new_empty(len(feat), len(second))
+        size = _part_size(neighbours, second, FORWARD)
+        # Every part is written over the one before: that memory stays in the cache.
+        memory = second.new_empty(2, size * neighbours.shape[1], len(second))
+        winner = []
+        for part, best_of_part in zip(
+            _differences(feat, neighbours, size), best.split(size), strict=True
+        ):
+            hidden, out = memory[:, : part.shape[:2].numel()]
+            torch.mm(part.flatten(0, 1).to(second.dtype), first.T, out=hidden).relu_()
+            out = torch.mm(hidden, second.T, out=out).view(*part.shape[:2], -1)  # (n, K, C)
+            torch.amax(out, 1, out=best_of_part)
             if backward_follows:
-                winner.append(_first_equal(out, best[-1]))
+                winner.append(_first_equal(out, best_of_part))
         if backward_follows:
-            ctx.save_for_backward(difference, first, second, torch.cat(winner))
-        return torch.cat(best)
+            ctx.save_for_backward(feat, neighbours, first, second, torch.cat(winner))
+        return best
 
     @staticmethod
     def backward(ctx, grad):
-        difference, first, second, winner = ctx.saved_tensors
+        feat, neighbours, first, second, winner = ctx.saved_tensors
         sums = torch.promote_types(grad.dtype, torch.float32)
         grad_first, grad_second = (torch.zeros_like(w, dtype=sums) for w in (first, second))
-        parts = _parts(difference, second, BACKWARD)
-        pieces = (tensor.split(len(parts[0])) for tensor in (winner, grad))
-        for part, chosen, grad_best in zip(parts, *pieces, strict=True):
-            hidden = _hidden(part, first)  # (n K, C)
+        size = _part_size(neighbours, second, BACKWARD)
+        parts = _differences(feat, neighbours, size)
+        for part, chosen, grad_best in zip(
+            parts, winner.split(size), grad.split(size), strict=True
+        ):
+            rows = part.flatten(0, 1).to(second.dtype)  # (n K, in + 1)
+            hidden = (rows @ first.T).relu_()  # (n K, C)
             begin = torch.arange(len(part), dtype=torch.int32, device=part.device) * part.shape[1]
-            rows = chosen + begin[:, None]  # (n, C) of hidden
-            of_second, grad_hidden = _through_winners(hidden, second, rows, grad_best)
+            places = chosen + begin[:, None]  # (n, C) rows of hidden
+            of_second, grad_hidden = _through_winners(hidden, second, places, grad_best)
             grad_second += of_second
             grad_hidden = torch.ops.aten.threshold_backward(grad_hidden, hidden, 0)
-            # In this order, five times faster than grad_hidden.T @ part.
-            grad_first += (part.flatten(0, 1).T @ grad_hidden).T
-        return None, grad_first.to(first.dtype), grad_second.to(second.dtype), None
+            # In this order, five times faster than grad_hidden.T @ rows.
+            grad_first += (rows.T @ grad_hidden).T
+        return None, None, grad_first.to(first.dtype), grad_second.to(second.dtype), None
 
 
-def _parts(difference: Tensor, second: Tensor, on_cpu: int) -> tuple[Tensor, ...]:
-    numbers = on_cpu if difference.device.type == "cpu" else ON_GPU
-    return difference.split(max(1, numbers // (difference.shape[1] * len(second))))
+def _part_size(neighbours: Tensor, second: Tensor, on_cpu: int) -> int:
+    numbers = on_cpu if second.device.type == "cpu" else ON_GPU
+    return max(1, min(len(neighbours), numbers // (neighbours.shape[1] * len(second))))
 
 
-def _hidden(part: Float[Tensor, "n K columns"], first: Tensor) -> Float[Tensor, "nK C"]:
-    return (part.flatten(0, 1) @ first.T).relu_()
+def _differences(
+    feat: Float[Tensor, "N in_"], neighbours: Int[Tensor, "N K"], size: int
+) -> Iterator[Float[Tensor, "n K columns"]]:
+    """Neighbours minus the point, and a one as last column; `size` points at a time."""
+    with_one, with_zero = F.pad(feat, (0, 1), value=1.0), F.pad(feat, (0, 1))
+    for rows, own in zip(neighbours.split(size), with_zero.split(size), strict=True):
+        near = with_one.index_select(0, rows.flatten()).view(*rows.shape, -1)
+        yield near.sub_(own[:, None])
 
 
 def _first_equal(out: Float[Tensor, "n K C"], best: Float[Tensor, "n C"]) -> Int[Tensor, "n C"]:
@@ -146,13 +166,10 @@ class Embedding(nn.Module):
         device = feat.device.type
         mixed = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if mixed else feat.dtype
-        difference = _with_one(feat).index_select(0, neighbours.flatten())
-        difference = difference.view(*neighbours.shape, -1)  # (N, K, in + 1), a one at the end
-        difference -= F.pad(feat, (0, 1))[:, None]  # the input norm's shift cancels
         with torch.autocast(device, enabled=False):
-            first = self._one_affine_map(difference.view(-1, difference.shape[-1])[:, :-1], scale)
+            first = self._one_affine_map(feat, neighbours, scale)
             weights = first.to(dtype), self.conv2[4].weight.flatten(1).to(dtype)
-            return Neighbourhood.apply(difference.to(dtype), *weights, torch.is_grad_enabled())
+            return Neighbourhood.apply(feat, neighbours, *weights, torch.is_grad_enabled())
 
     def _input_affine(self, feat: Float[Tensor, "N in_"]) -> tuple[Tensor, Tensor]:
         if not self.training:
@@ -160,7 +177,7 @@ class Embedding(nn.Module):
         variance, mean = torch.var_mean(feat, dim=0, correction=0)
         return _batch_affine(self.norm, mean, variance, len(feat))
 
-    def _one_affine_map(self, rows: Float[Tensor, "R in_"], own: Tensor) -> Tensor:
+    def _one_affine_map(self, feat: Tensor, neighbours: Tensor, own: Tensor) -> Tensor:
         """Fold scale, norm, convolution, norm into one map (C, in + 1), also in training.
 
         The second norm's batch statistics follow from the first's: a linear map W turns a mean m
@@ -169,21 +186,29 @@ class Embedding(nn.Module):
         first, conv, second = self.conv2[:3]
         matrix = conv.weight.flatten(1)
         if self.training:
-            exact = rows.double()  # sums over all neighbours: float32 would lose four digits
-            centred = exact - exact.mean(0)
-            mean = exact.mean(0).to(rows.dtype)
-            covariance = (centred.T @ centred / len(rows)).to(rows.dtype) * torch.outer(own, own)
-            mean = mean * own
-            scale, shift = _batch_affine(first, mean, covariance.diagonal(), len(rows))
+            mean, covariance = _moments(feat, neighbours)
+            mean, covariance = mean * own, covariance * torch.outer(own, own)
+            scale, shift = _batch_affine(first, mean, covariance.diagonal(), neighbours.numel())
             matrix, bias = matrix * scale, matrix @ shift
             mean = matrix @ mean + bias
             variance = ((matrix @ covariance) * matrix).sum(1)
-            scale, shift = _batch_affine(second, mean, variance, len(rows))
+            scale, shift = _batch_affine(second, mean, variance, neighbours.numel())
         else:
             scale, shift = batchnorm_affine(first)
             matrix, bias = matrix * scale, matrix @ shift
             scale, shift = batchnorm_affine(second)
         return _with_bias(matrix * own * scale[:, None], bias * scale + shift)
+
+
+def _moments(feat: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (in,) and covariance (in, in) of all differences, divided by their number."""
+    moments = feat.new_zeros(feat.shape[1] + 1, feat.shape[1] + 1, dtype=torch.float64)
+    for part in _differences(feat, neighbours, MOMENTS):
+        rows = part.flatten(0, 1).double()  # float32 would lose four digits
+        moments += rows.T @ rows  # the last column is one: their sums, and how many there are
+    moments /= neighbours.numel()
+    mean, square = moments[-1, :-1], moments[:-1, :-1]
+    return mean.to(feat.dtype), (square - torch.outer(mean, mean)).to(feat.dtype)
 
 
 def _with_one(rows: Float[Tensor, "N in_"]) -> Float[Tensor, "N columns"]:

@@ -83,7 +83,7 @@ class CellConv(nn.Conv2d):
         self.spreads = spreads
 
     def forward(self, cells: Tensor, plane: Plane) -> Tensor:
-        weight = self.weight.flatten(1).T.to(cells.dtype)  # (9, C)
+        weight = self.weight.flatten(1).T.to(cells.dtype).contiguous()  # (9, C)
         bias = self.bias.to(cells.dtype)
         return NeighbourConv.apply(cells, weight, bias, plane, self.spreads)
 
