@@ -23,7 +23,7 @@ from kit.projection import project_points
 from kit.student.augment import turn_flip_scale
 from kit.student.inputs import InputConfig, PointBatch, Scan, collate, prepare_scan
 
-KEYFRAMES_IN_MEMORY = 32
+KEYFRAMES_IN_MEMORY = 128  # of one or two megabytes: images are not among them
 
 
 @dataclass(frozen=True)

@@ -193,15 +193,16 @@ class Teacher(nn.Module):
                 f"images must be in [0, 1], got {low:.3g} to {high:.3g}: divide bytes by 255, and "
                 "leave the normalising to the teacher"
             )
+        normalised = (images.to(self.device) - self.mean) / self.std
         maps = self.network.forward_intermediates(
-            (images.to(self.device) - self.mean) / self.std,
+            normalised.contiguous(memory_format=torch.channels_last),  # twice as fast on a CPU
             indices=list(self.recipe.layers),
             norm=self.recipe.norm,
             stop_early=True,
             output_fmt="NCHW",
             intermediates_only=True,
         )
-        return FeatureGrids(tuple(grid.float() for grid in maps), self.image_size)
+        return FeatureGrids(tuple(grid.float().contiguous() for grid in maps), self.image_size)
 
     def __repr__(self) -> str:
         norm = "after the final norm" if self.recipe.norm else "as they are"

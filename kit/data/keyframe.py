@@ -8,6 +8,7 @@ already in it, and its labels are class indices.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -48,7 +49,7 @@ class Camera:
             ego motion between the two time stamps included.
         K: float64 intrinsics in pixels, for `image_size`.
         image_size: (height, width) in pixels.
-        source: an image file, or a function that returns (H, W, 3) uint8 pixels.
+        source: an image file, or a function that returns (H, W, 3) uint8 pixels, always the same.
     """
 
     name: str
@@ -101,8 +102,15 @@ class Camera:
 
     def fingerprint(self) -> str:
         """A hash of the image's content: of the file's bytes, or of the rendered pixels."""
-        data = self.source().tobytes() if callable(self.source) else self.source.read_bytes()
-        return hashlib.sha256(data).hexdigest()[:32]
+        return self._of_pixels if callable(self.source) else _hash(self.source.read_bytes())
+
+    @cached_property
+    def _of_pixels(self) -> str:
+        return _hash(self.source().tobytes())
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def _decode(file: Path) -> np.ndarray:

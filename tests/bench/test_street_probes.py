@@ -47,6 +47,13 @@ def test_a_class_that_does_not_occur_has_no_row():
     assert {row.name: row.value for row in rows} == {"street, car": 37.5, "street, bus": 0.0}
 
 
+def test_rooted_features_keep_their_signs_and_rows():
+    feat = torch.tensor([[4.0, -9.0, 0.0], [0.25, 1.0, -100.0]])
+    rows, roots = bench.rooted(lambda keyframe: (torch.tensor([5, 2]), feat))(None)
+    assert rows.tolist() == [5, 2]
+    assert roots.tolist() == [[2.0, -3.0, 0.0], [0.5, 1.0, -10.0]]
+
+
 @pytest.mark.parametrize("stages, dim", [((3, 4), 432), (bench.FINE, 496)])
 def test_the_finer_teacher_adds_the_stages_of_stride_4_and_8(stages, dim):
     # EfficientNet-Lite0: 16, 24, 40, 112, 320 channels at strides 2 to 32

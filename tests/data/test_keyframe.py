@@ -122,6 +122,12 @@ def test_a_fingerprint_is_of_the_content(tmp_path):
     assert camera().fingerprint() != camera(lambda: RAMP + 1).fingerprint()
 
 
+def test_pixels_that_are_computed_are_hashed_once():
+    calls = []
+    once = camera(lambda: calls.append(1) or RAMP)
+    assert once.fingerprint() == once.fingerprint() == camera().fingerprint() and len(calls) == 1
+
+
 def test_impossible_cameras_are_named():
     T = camera().T_cam_lidar
     singular = T.clone()
