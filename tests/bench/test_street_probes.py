@@ -49,7 +49,9 @@ def test_a_class_that_does_not_occur_has_no_row():
 
 def test_rooted_features_keep_their_signs_and_rows():
     feat = torch.tensor([[4.0, -9.0, 0.0], [0.25, 1.0, -100.0]])
-    rows, roots = bench.rooted(lambda keyframe: (torch.tensor([5, 2]), feat))(None)
+    points, sensor = torch.zeros(6, 3), Sensor("lidar", 0.0, 1.0)
+    keyframe = Keyframe("t", "s", points, torch.zeros(6), {}, sensor, NUSCENES)
+    rows, roots = bench.rooted(lambda keyframe: (torch.tensor([5, 2]), feat))(keyframe)
     assert rows.tolist() == [5, 2]
     assert roots.tolist() == [[2.0, -3.0, 0.0], [0.5, 1.0, -10.0]]
 
