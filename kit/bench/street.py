@@ -61,7 +61,8 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
         metrics = demo(config, folder, say=lambda _: None)
         yield Row("demo, street already rendered", metrics["seconds"], "s", "<= 300")
         for row in probe_rows(metrics["linear_probe"]):
-            yield replace(row, name=f"demo, {row.name}")
+            wanted = ">= 60" if row.name.endswith("distilled") else None
+            yield replace(row, name=f"demo, {row.name}", reach=wanted)
         if data:
             real = open_dataset(data)
             yield from _probe_carried_over(wide, real, teacher, cache)
@@ -138,9 +139,8 @@ def _five_minutes(
         student = learn(FIVE_MINUTES, Path(folder), wide, parts, teacher, cache).student
     source = student_source(student)
     result = probe_source(source, wide, parts.train, parts.held_out, WITHIN, unhidden_points)
-    yield Row(
-        "street, student: distilled and probed in", time.perf_counter() - began, "s", "<= 300"
-    )
+    spent = time.perf_counter() - began
+    yield Row("street, student, teacher's grids cached", spent, "s", "<= 300")
     yield Row("street, student, un-hidden points", 100 * result.miou, "% mIoU", ">= 60")
     yield from _class_rows("street, student", result)
 
@@ -171,7 +171,7 @@ def _probe_carried_over(
     head = linear_probe(learned, [], real.classes, CALM).head
     title = f"street to {real.name}, teacher"
     result = score_head(head, _labelled_keyframes(real, source), real.classes)
-    yield Row(f"{title}, hidden points too", 100 * result.miou, "% mIoU")
+    yield Row(f"{title}, hidden points too", 100 * result.miou, "% mIoU", ">= 28")
     source = rooted(partial(_unhidden_features, teacher, cache))
     result = score_head(head, _labelled_keyframes(real, source), real.classes)
     yield Row(f"{title}, un-hidden points", 100 * result.miou, "% mIoU", ">= 28")
