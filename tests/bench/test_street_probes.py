@@ -1,5 +1,7 @@
 """The bench of the street: on which points, and with which stages, its probes are judged."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -70,3 +72,35 @@ def test_the_wide_street_holds_out_scenes_that_are_not_learned_from():
     parts = split(wide)
     learned, held_out = ({wide.scenes[i] for i in part} for part in (parts.train, parts.held_out))
     assert len(learned) == 105 and len(held_out) == 35 and not learned & held_out
+
+
+def test_the_probe_that_carries_over_learns_from_the_wide_street_and_more():
+    wide, wider = Street(**bench.WIDE), Street(**bench.WIDER)
+    assert wider.moments[: len(wide)] == wide.moments and len(wider) == 240
+    assert len(set(bench.SEEDS)) == 3
+
+
+def test_probes_that_carry_over_are_read_off_one_by_one_and_on_average(monkeypatch, tmp_path):
+    heads = [torch.nn.Linear(16, 16, bias=False) for _ in bench.SEEDS]
+    for head, right in zip(heads, (16, 8, 0), strict=True):
+        torch.nn.init.zeros_(head.weight)
+        # the first `right` classes are read as themselves, the others as their neighbour
+        for label in range(16):
+            head.weight.data[label if label < right else (label + 1) % 16, label] = 1.0
+    given = iter(heads)
+    feat = torch.eye(16)
+    monkeypatch.setattr(bench, "linear_probe", lambda *_: SimpleNamespace(head=next(given)))
+    monkeypatch.setattr(bench, "labelled_features", lambda *_: (feat, torch.arange(16)))
+    monkeypatch.setattr(bench, "_labelled_keyframes", lambda *_: iter([(feat, torch.arange(16))]))
+    monkeypatch.setattr(Street, "prepare", lambda self: None)
+    carried = bench._probe_carried_over(
+        Street(), Street(), bench.Teacher(), bench.FeatureCache(tmp_path)
+    )
+    found = {row.name.removeprefix("street to street, teacher, "): row for row in carried}
+    # half right: class 0 is also said of 15, so 1 / 2; 1 to 7 have 1, the others 0
+    half = 100 * 7.5 / 16
+    for points in ("un-hidden points", "hidden points too"):
+        for seed, wanted in enumerate((100, half, 0)):
+            assert found[f"{points}, probe {seed}"].value == pytest.approx(wanted)
+        mean = found[f"{points}, mean"]
+        assert mean.value == pytest.approx((100 + half) / 3) and mean.reach == ">= 28"
