@@ -124,17 +124,25 @@ def open_notebook(page, address: str, name: str, patience: int = 60_000) -> None
 
 
 def run_cell(page, index: int, patience: int = 60) -> None:
-    """Run one code cell; a click on its prompt selects it whatever was clicked before.
+    """Run one code cell to its end; a click on its prompt selects it whatever was clicked before.
 
-    A JupyterLab that has just opened may not listen to keys yet, so this asks until the prompt
-    tells that the cell runs.
+    A JupyterLab that has just opened may not listen to keys yet, or forgets a cell it was about to
+    run, so this asks until the prompt has a new number.
+
+    Raises:
+        TimeoutError: it had none after `patience` seconds.
     """
     prompt = page.locator(".jp-Notebook .jp-CodeCell").nth(index).locator(".jp-InputPrompt")
     before, end = prompt.inner_text(), time.monotonic() + patience
-    while prompt.inner_text() == before and time.monotonic() < end:
-        prompt.click()
-        page.keyboard.press("Control+Enter")
+    while time.monotonic() < end:
+        shown = prompt.inner_text()
+        if shown != before and any(sign.isdigit() for sign in shown):
+            return
+        if "*" not in shown:
+            prompt.click()
+            page.keyboard.press("Control+Enter")
         page.wait_for_timeout(1000)
+    raise TimeoutError(f"cell {index} did not run to its end within {patience} s")
 
 
 def _ask_for_no_news(settings: Path) -> None:
