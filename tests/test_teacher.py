@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from safetensors.torch import load_file
 
 from kit.data.classes import NUSCENES
@@ -151,6 +152,19 @@ def test_images_that_are_not_from_0_to_1_are_refused(teacher, change):
         ({"image_size": (440, 900)}, "multiples of 32 .* nearest is 448x896"),
         ({"image_size": (8, 8)}, "nearest is 32x32"),
         ({"norm": True}, "no final norm"),
+        ({"image_size": SMALL, "scales": (0.25, 1.0)}, "multiples of 32 .* 16x32 at scale 0.25"),
+        ({"scales": ()}, "must be different and above 0, like \\(1, 2\\), got \\(\\)"),
+        ({"scales": (1.0, 1.0)}, "must be different"),
+        ({"scales": (-1.0,)}, "must be different"),
+        (
+            {
+                "name": "vit_tiny_patch16_224",
+                "weights": "random",
+                "image_size": (224, 224),
+                "scales": (1.0, 2.0),
+            },
+            "transformer, .* choose another",
+        ),
     ],
 )
 def test_what_does_not_fit_the_network_is_refused(arguments, text):
@@ -184,6 +198,28 @@ def test_layer_chooses_blocks_or_stages(teacher):
         assert torch.equal(one(images).maps[0], both[layer if layer == -1 else layer - 3])
     several = Teacher(layer=(-1, 2, 4), image_size=SMALL)
     assert several.recipe.layers == (2, 4) and several.dim == 40 + 320
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_scales_are_teachers_of_resized_images_side_by_side(teacher, scale):
+    images = some_images()
+    height, width = (round(length * scale) for length in SMALL)
+    one = Teacher(image_size=(height, width))
+    resized = [
+        [Image.fromarray(c.numpy()).resize((width, height), Image.Resampling.BILINEAR) for c in i]
+        for i in images
+    ]
+    expected = (*teacher(images).maps, *one(torch.from_numpy(np.array(resized))).maps)
+    two = Teacher(image_size=SMALL, scales=(1.0, scale))
+    grids = two(images)
+    for grid, other in zip(grids.maps, expected, strict=True):
+        assert torch.allclose(grid, other, atol=1e-3)
+    assert two.dim == 2 * teacher.dim == grids.dim
+    assert two.fingerprint != teacher.fingerprint and f"at scales 1.0, {scale}" in repr(two)
+    image, uv = torch.tensor([0, 1]), torch.tensor([[3.0, 7.0], [100.0, 60.0]])
+    feat = grids.sample(image, uv, SMALL)
+    assert torch.equal(feat[:, : teacher.dim], teacher(images).sample(image, uv, SMALL))
+    assert torch.allclose(feat.square().sum(1), torch.tensor(4.0))  # unit length, four times
 
 
 def test_each_argument_changes_the_features_and_the_fingerprint(vit, weights):
