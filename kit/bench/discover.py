@@ -68,12 +68,12 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
 
 def _judge(where: str, keyframes: list[Keyframe], sources: dict[str, Look]) -> Iterator[Row]:
     geometries = [Geometry.of(keyframe.points) for keyframe in keyframes]
-    truths = [_truth(keyframe) for keyframe in keyframes]
+    truths = [truth(keyframe) for keyframe in keyframes]
     share = torch.cat([wanted[rows] for wanted, rows in truths]).float().mean().item()
     yield Row(f"{where}, share of foreground", share, "AP of chance")
-    band = _figures([height_band(g.height) for g in geometries], truths)
+    band = figures([height_band(g.height) for g in geometries], truths)
     yield from _rows(f"{where}, height band", band)
-    shape = _figures([by_shape(g) for g in geometries], truths)
+    shape = figures([by_shape(g) for g in geometries], truths)
     yield from _rows(f"{where}, shape alone", shape)
     reached: dict[str, dict[str, float]] = {}
     for name, source in sources.items():
@@ -82,10 +82,10 @@ def _judge(where: str, keyframes: list[Keyframe], sources: dict[str, Look]) -> I
         features = [source(keyframe) for keyframe in keyframes]
         for title, method in ON_FEATURES.items():
             scores = [
-                _all_points(f, method(f, g.of_rows(f.rows)))
+                all_points(f, method(f, g.of_rows(f.rows)))
                 for f, g in zip(features, geometries, strict=True)
             ]
-            found = _figures(scores, truths)
+            found = figures(scores, truths)
             best = title == "refined" and name not in ("teacher", "random student")
             yield from _rows(f"{where}, {title}, {name}", found, best)
             reached[name] = found  # the last method's
@@ -102,21 +102,21 @@ def _judge(where: str, keyframes: list[Keyframe], sources: dict[str, Look]) -> I
     yield Row(f"{where}, discovery and objects", time.perf_counter() - began, "s", "<= 2")
 
 
-def _truth(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
+def truth(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
     """Foreground of each point, and the rows to judge on: annotated, and seen by a camera."""
     wanted, known = annotated_foreground(keyframe)
     rows = seen_points(keyframe)
     return wanted, rows[known[rows]]
 
 
-def _all_points(features: Features, score: Tensor) -> Tensor:
+def all_points(features: Features, score: Tensor) -> Tensor:
     """A score for every point; the lowest where there is no feature."""
     everywhere = torch.full((features.num_points,), float(score.min()))
     everywhere[features.rows] = score
     return everywhere
 
 
-def _figures(scores: list[Tensor], truths: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
+def figures(scores: list[Tensor], truths: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
     """Over all keyframes together; each has its own threshold, 0."""
     score = torch.cat([s[rows] for s, (_, rows) in zip(scores, truths, strict=True)])
     wanted = torch.cat([wanted[rows] for wanted, rows in truths])

@@ -3,7 +3,7 @@
 import pytest
 
 import kit
-from kit.bench import _asking, discover, names, queries
+from kit.bench import _asking, discover, discover_settings, names, queries
 from kit.data.street import Street
 from kit.queries import Query
 
@@ -60,3 +60,24 @@ def test_discovery_is_judged_by_annotations_it_does_not_read(keyframes, sources)
     assert rows["here, discovery and objects"].unit == "s"
     recall = [row for name, row in rows.items() if "recall of" in name]
     assert 0 < recall[0].value <= 1
+
+
+def test_settings_are_judged_on_streets_of_their_own_and_put_back(monkeypatch):
+    seeds = {street.seed for street in discover_settings.STREETS}
+    assert _asking.TEST["seed"] not in seeds
+    small = Street(2, 1, image_size=(224, 448), seed=3001)
+    monkeypatch.setattr(discover_settings, "STREETS", [small])
+    rough = (kit.discover, "ROUGH", (0.0, kit.discover.ROUGH))
+    monkeypatch.setattr(discover_settings, "CHOICES", [rough])
+    shipped = kit.discover.ROUGH
+    rows = {row.name: row for row in discover_settings.rows(None, "cpu")}
+    assert kit.discover.ROUGH == shipped
+    # nothing is smoother than 0: with that bound every piece is a plant
+    assert rows["ROUGH 0.0, F1"].value < rows["as shipped, F1"].value - 0.2
+    assert f"ROUGH {shipped}, F1" not in rows
+    assert rows["lost against the best of them"].value == 0
+    # a better neighbour is told
+    monkeypatch.setattr(kit.discover, "ROUGH", 0.0)
+    monkeypatch.setattr(discover_settings, "CHOICES", [(kit.discover, "ROUGH", (shipped,))])
+    rows = {row.name: row for row in discover_settings.rows(None, "cpu")}
+    assert rows["lost against the best of them"].ok is False

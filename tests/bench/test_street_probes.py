@@ -58,13 +58,12 @@ def test_rooted_features_keep_their_signs_and_rows():
     assert roots.tolist() == [[2.0, -3.0, 0.0], [0.5, 1.0, -10.0]]
 
 
-@pytest.mark.parametrize("stages, dim", [((3, 4), 432), (bench.FINE, 496)])
-def test_the_finer_teacher_adds_the_stages_of_stride_4_and_8(stages, dim):
-    # EfficientNet-Lite0: 16, 24, 40, 112, 320 channels at strides 2 to 32
-    teacher = bench.Teacher(layer=stages)
-    assert teacher.dim == dim
-    strides = [teacher.network.feature_info[index]["reduction"] for index in stages]
-    assert strides == [4, 8, 16, 32][-len(stages) :]
+def test_the_teacher_that_looks_twice_has_finer_cells_of_the_same_stages():
+    usual, closer = bench.Teacher(), bench.Teacher(bench.CLOSER)
+    assert closer.dim == 2 * usual.dim and closer.image_size == usual.image_size
+    image = torch.rand(1, 3, *usual.image_size, generator=torch.Generator().manual_seed(0))
+    cells = [grid.shape[-1] for grid in closer(image).maps]
+    assert [896 // count for count in cells] == [16, 32, 8, 16]
 
 
 def test_the_wide_street_holds_out_scenes_that_are_not_learned_from():
@@ -92,11 +91,12 @@ def test_probes_that_carry_over_are_read_off_one_by_one_and_on_average(monkeypat
     monkeypatch.setattr(bench, "linear_probe", lambda *_: SimpleNamespace(head=next(given)))
     monkeypatch.setattr(bench, "labelled_features", lambda *_: (feat, torch.arange(16)))
     monkeypatch.setattr(bench, "_labelled_keyframes", lambda *_: iter([(feat, torch.arange(16))]))
-    monkeypatch.setattr(Street, "prepare", lambda self: None)
     carried = bench._probe_carried_over(
         Street(), Street(), bench.Teacher(), bench.FeatureCache(tmp_path)
     )
-    found = {row.name.removeprefix("street to street, teacher, "): row for row in carried}
+    found = {
+        row.name.removeprefix("street to street, efficientnet_lite0, "): row for row in carried
+    }
     # half right: class 0 is also said of 15, so 1 / 2; 1 to 7 have 1, the others 0
     half = 100 * 7.5 / 16
     for points in ("un-hidden points", "hidden points too"):
