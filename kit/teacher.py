@@ -267,7 +267,9 @@ def _checked(recipe: Recipe, network: nn.Module) -> Recipe:
 def _check_scales(recipe: Recipe, network: nn.Module) -> None:
     scales = recipe.scales
     if not scales or len(set(scales)) < len(scales) or any(not 0 < s < 10 for s in scales):
-        raise ValueError(f"scales must be different and above 0, like (1, 2), got {scales}")
+        raise ValueError(
+            f"scales must be different, above 0 and below 10, like (1, 2), got {scales}"
+        )
     if scales != (1.0,) and hasattr(network, "pos_embed"):
         raise ValueError(
             f"{recipe.model} is a transformer, fitted to images of one size, it cannot see them at "

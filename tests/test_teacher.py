@@ -153,9 +153,10 @@ def test_images_that_are_not_from_0_to_1_are_refused(teacher, change):
         ({"image_size": (8, 8)}, "nearest is 32x32"),
         ({"norm": True}, "no final norm"),
         ({"image_size": SMALL, "scales": (0.25, 1.0)}, "multiples of 32 .* 16x32 at scale 0.25"),
-        ({"scales": ()}, "must be different and above 0, like \\(1, 2\\), got \\(\\)"),
+        ({"scales": ()}, "must be different, above 0 and below 10, like \\(1, 2\\), got \\(\\)"),
         ({"scales": (1.0, 1.0)}, "must be different"),
         ({"scales": (-1.0,)}, "must be different"),
+        ({"scales": (1.0, 10.0)}, "below 10"),
         (
             {
                 "name": "vit_tiny_patch16_224",
