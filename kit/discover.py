@@ -6,10 +6,11 @@ Every method gives a score per point that is above 0 where it says foreground:
     from_seed         what is unlike a background seed (FOUND's steps, three ways to the seed)
     by_clusters       clusters that are neither flat, nor tall, nor large
     by_shape          geometry alone: low, free-standing and smooth
-    find_foreground   by_shape, then a linear layer on features trained on its own answer, which is
+    find_foreground   by_shape, then a linear layer on features trained on that, whose answer is
                       averaged over the connected pieces of the scan
 
-No label is read here. What each is worth is measured by `python -m kit bench discover`.
+No label is read here. What each is worth is measured by `python -m kit bench discover`; constants
+are what simulated streets chose in `python -m kit bench discover_settings`.
 """
 
 from dataclasses import dataclass
@@ -28,10 +29,10 @@ from kit.pieces import connected_pieces, mean_of_pieces, roughness
 from kit.spaces import Features
 
 FLAT = 0.2  # metres; nearer to the ground's plane is ground
-LOW, HIGH = 0.3, 2.5  # metres; where the points of things that stand around lie
+LOW, HIGH = 0.5, 2.0  # metres; where the points of things that stand around lie
 TOP = 3.2  # metres; nothing of a movable thing is higher, most of the time
 TALL = 4.0  # metres; what reaches higher is a house, a tree, a pole
-ROUGH = 0.05  # mean roughness of a piece; leaves are above it, vehicles and barriers below
+ROUGH = 0.07  # mean roughness of a piece; leaves are above it, vehicles and barriers below
 FOUND_THRESHOLD = 0.3  # cosine to the seed; set by FOUND for keys of a DINO ViT-S/8
 
 
@@ -202,7 +203,7 @@ def _is_background(members: Bool[Tensor, " S"], geometry: Geometry) -> bool:
 def refine(
     features: Features,
     first: Float[Tensor, " S"],
-    rounds: int = 2,
+    rounds: int = 1,
     examples: int = 3000,
     seed: int = 0,
     piece: Int[Tensor, " S"] | None = None,
@@ -214,7 +215,8 @@ def refine(
 
     Args:
         first: above 0 foreground, below -0.5 background.
-        rounds: trainings; from the second on, on its own thresholded answer.
+        rounds: trainings; from the second on, on its own thresholded answer. One is best where the
+            first answer is good and pieces are given.
         examples: drawn of each side in every round.
         piece: of each point, -1 for none (`Geometry.piece`): after every round the answer is
             averaged over pieces, so that a thing is foreground as a whole or not at all.
@@ -223,8 +225,8 @@ def refine(
         Log-odds; the first answer as it came if that has only one side.
 
     Source: FOUND (CVPR 2023), its second stage. Differs: one keyframe instead of a data set, solved
-        by lbfgs; where its bilateral solver draws the answer to the image's edges, pieces of the
-        scan do.
+        by lbfgs, and learning from its own answer is optional; where its bilateral solver draws the
+        answer to the image's edges, pieces of the scan do.
     """
     score = first
     for number in range(rounds):
@@ -238,7 +240,7 @@ def refine(
     return score
 
 
-def find_foreground(keyframe: Keyframe, features: Features, rounds: int = 2) -> Float[Tensor, " S"]:
+def find_foreground(keyframe: Keyframe, features: Features, rounds: int = 1) -> Float[Tensor, " S"]:
     """Score the foreground of a keyframe, no label used: geometry's guess, refined by features.
 
     Args:

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
 from kit.data.keyframe import Dataset, Keyframe
+from kit.near import mean_of_nearest
 from kit.probe import (
     PAPER,
     ProbeConfig,
@@ -29,6 +30,7 @@ from kit.teacher import keyframe_features
 
 # Rows of a keyframe's points and a feature for each of them.
 Source = Callable[[Keyframe], tuple[Tensor, Tensor]]
+NEAREST = 5  # points; 1 to 5 do the same on PandaSet, within 0.1 % mIoU
 
 
 def seen_points(keyframe: Keyframe) -> Tensor:
@@ -53,12 +55,30 @@ def student_source(student: nn.Module, layer: str | None = None) -> Source:
     return source
 
 
-def teacher_source(teacher: nn.Module, cache=None) -> Source:
-    """The teacher's features at the points its cameras see, averaged where several see one."""
+def teacher_source(teacher: nn.Module, cache=None, hidden: str = "kept") -> Source:
+    """The teacher's features at the points its cameras see, averaged where several see one.
+
+    Args:
+        hidden: what becomes of points in view that, as far as the scan tells, something nearer
+            hides from every camera. "kept": they have the features of what hides them. "left out".
+            "from neighbours": the mean feature of the `NEAREST` points that are not hidden.
+
+    Raises:
+        ValueError: another word.
+    """
+    if hidden not in ("kept", "left out", "from neighbours"):
+        raise ValueError(f'hidden must be "kept", "left out" or "from neighbours", got {hidden!r}')
 
     def source(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
-        pairs = find_pairs(keyframe.points, keyframe.cameras)
-        return keyframe_features(teacher, keyframe, pairs, cache=cache)
+        pairs = find_pairs(keyframe.points, keyframe.cameras, occlusion=hidden != "kept")
+        rows, feat = keyframe_features(teacher, keyframe, pairs, cache=cache)
+        if hidden != "from neighbours" or len(rows) == 0:
+            return rows, feat
+        in_view = seen_points(keyframe)
+        points = keyframe.points
+        everywhere = mean_of_nearest(points[rows], feat, points[in_view], NEAREST)
+        everywhere[torch.isin(in_view, rows)] = feat
+        return in_view, everywhere
 
     return source
 

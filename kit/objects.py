@@ -21,6 +21,7 @@ from kit.spaces import Features
 os.environ.setdefault("OPEN3D_DISABLE_WEB_VISUALIZER", "true")
 
 GROUND = 0.25  # metres; lower points would join all objects into one
+OWN = 1.5  # metres from the lidar's axis; nearer points are on the vehicle that carries it
 LARGEST = 25.0  # metres; longer clusters are walls
 
 
@@ -55,14 +56,16 @@ def find_objects(
 
     Args:
         points: lidar frame, metres.
-        foreground: which of them; points lower than 0.25 m above the ground are left out.
+        foreground: which of them; points lower than 0.25 m above the ground are left out, and those
+            within 1.5 m of the lidar's axis, which are on the vehicle that carries it.
         gap: points nearer than this belong together, metres.
         min_points: smaller groups are dropped.
 
     Source: DBSCAN (Ester et al., KDD 1996), Open3D's.
     """
     height = height_above_ground(points)
-    rows = (foreground & (height > GROUND)).nonzero()[:, 0]
+    around = points[:, :2].norm(dim=1) > OWN
+    rows = (foreground & around & (height > GROUND)).nonzero()[:, 0]
     object_of_point = torch.full((len(points),), -1)
     boxes: list[Box] = []
     for members in _clusters(points[rows], gap, min_points):

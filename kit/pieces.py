@@ -1,4 +1,7 @@
-"""Connected pieces of a scan and their roughness: a thing is judged whole, not point by point."""
+"""Connected pieces of a scan and their roughness: a thing is judged whole, not point by point.
+
+The constants are what simulated streets chose in `python -m kit bench discover_settings`.
+"""
 
 import numpy as np
 import torch
@@ -8,11 +11,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-STANDING = 0.3  # metres; lower points are ground and would join everything into one piece
-GAP = 0.4  # metres; nearer points belong together
+STANDING = 0.15  # metres; lower points are ground and would join everything into one piece
+GAP = 0.5  # metres; nearer points belong together
 GAP_PER_METRE = 0.025  # of range; the rings of a 32-beam lidar lie 0.023 apart
 NEIGHBOURS = 10
-PATCH = 16  # points; a local surface is fitted to so many
+PATCH = 32  # points; a local surface is fitted to so many
 GRAIN = 0.1  # metres between them, or a near wall is as rough as the lidar's noise
 
 
@@ -26,7 +29,7 @@ def connected_pieces(
         height: above the ground, metres; see `kit.ground.height_above_ground`.
 
     Returns:
-        The piece of each point, from 0 on; -1 where it is lower than 0.3 m. A point without a
+        The piece of each point, from 0 on; -1 where it is lower than `STANDING`. A point without a
         neighbour is a piece of its own.
 
     Source: connected components of the graph of the ten nearest points within reach; the reach
@@ -69,7 +72,7 @@ def roughness(points: Float[Tensor, "N 3"]) -> Float[Tensor, " N"]:
         points: metres.
 
     Source: surface variation (Pauly, Gross and Kobbelt, IEEE Visualization 2002): the smallest
-        eigenvalue of the 16 nearest points' covariance over the sum of all three. Differs: one
+        eigenvalue of the nearest points' covariance over the sum of all three. Differs: one
         point of every 0.1 m voxel is taken.
     """
     if len(points) == 0:

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
-from pykdtree.kdtree import KDTree
 from torch import Tensor
 
 from kit.data.classes import IGNORE
 from kit.data.keyframe import Keyframe
 from kit.discover import otsu
+from kit.near import mean_of_nearest
 from kit.queries import Query
 from kit.spaces import Features
 
@@ -93,23 +92,13 @@ def segment(
         scores = torch.stack([scores, seen]).nanmean(0)
     known = ~scores.isnan().any(1)
     if neighbours:
-        scores[known] = smooth(keyframe.points[known], scores[known], neighbours)
+        scores[known] = mean_of_nearest(keyframe.points[known], scores[known], count=neighbours)
     best, labels = scores[known].max(1)
     bound = _bound(threshold, best)
     labels[best <= bound] = len(queries)
     all_labels = torch.full((count,), IGNORE)
     all_labels[known] = labels
     return Segmentation(tuple(queries), all_labels, scores, bound)
-
-
-def smooth(
-    points: Float[Tensor, "N 3"], values: Float[Tensor, "N Q"], neighbours: int = 16
-) -> Float[Tensor, "N Q"]:
-    """Mean over each point's nearest points in space, itself included."""
-    xyz = np.ascontiguousarray(points.numpy(), dtype=np.float32)
-    rows = KDTree(xyz).query(xyz, k=min(neighbours, len(xyz)))[1]
-    rows = torch.from_numpy(rows.astype(np.int64)).reshape(len(xyz), -1)  # (N, k)
-    return values[rows].mean(1)
 
 
 def _scores(queries: Mapping[str, Query], features: Features, count: int) -> Tensor:

@@ -11,6 +11,7 @@ from test_spaces import features
 from kit.data.classes import NUSCENES
 from kit.data.keyframe import Keyframe, Sensor
 from kit.discover import (
+    LOW,
     Geometry,
     background_seed,
     by_clusters,
@@ -86,9 +87,10 @@ def test_the_top_of_a_wall_is_high_above_its_foot():
 
 def test_shape_alone_finds_the_car():
     points, kind = scene()
-    score = by_shape(Geometry.of(points))
+    geometry = Geometry.of(points)
+    score = by_shape(geometry)
     assert (score[kind == 0] <= 0).all() and (score[kind == 2] <= 0).float().mean() > 0.9
-    assert (score[(kind == 1) & (points[:, 2] > -1.4)] > 0).all()
+    assert (score[(kind == 1) & (geometry.height > LOW)] > 0).all()
 
 
 def test_a_hedge_is_low_and_free_but_rough():
@@ -96,7 +98,7 @@ def test_a_hedge_is_low_and_free_but_rough():
     points = torch.cat([scene()[0], hedge])
     geometry = Geometry.of(points)
     mine = torch.arange(len(points)) >= len(points) - len(hedge)
-    high = geometry.height > 0.4
+    high = geometry.height > LOW
     assert geometry.standing[mine & high].all()
     assert (by_shape(geometry)[mine & high] == -1).all()
     assert (by_shape(geometry)[(points[:, 0] > 3) & (points[:, 1] < 6) & high] > 0).all()

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+import kit
 from kit import evaluate
 from kit.data import open_dataset
 from kit.probe import ProbeConfig
+from kit.projection import find_pairs
 from kit.student import build_student, embed
 from kit.student.inputs import nearest_kept, prepare_scan
 
@@ -48,6 +50,26 @@ def test_all_sources_are_judged_on_the_points_cameras_see(street):
     ]
     labels = street[1].labels[evaluate.seen_points(street[1])]
     assert scored[0].sum() == scored[1].sum() == (labels != 255).sum()
+
+
+def test_hidden_points_keep_what_hides_them_or_take_their_neighbours_or_are_left_out(street):
+    teacher, keyframe = kit.Teacher(image_size=(32, 64)), street[0]
+    kept, left_out, filled = (
+        evaluate.teacher_source(teacher, hidden=hidden)(keyframe)
+        for hidden in ("kept", "left out", "from neighbours")
+    )
+    seen = evaluate.seen_points(keyframe)
+    assert torch.equal(kept[0], seen) and torch.equal(filled[0], seen)
+    bare = find_pairs(keyframe.points, keyframe.cameras, occlusion=True).seen_points()
+    assert torch.equal(left_out[0], bare) and 0 < len(bare) < len(seen)
+    visible = torch.isin(seen, bare)
+    assert torch.equal(filled[1][visible], left_out[1])
+    one = (~visible).nonzero()[0, 0]
+    distance = (keyframe.points[bare] - keyframe.points[seen[one]]).norm(dim=1)
+    near = distance.topk(evaluate.NEAREST, largest=False).indices
+    assert torch.allclose(filled[1][one], left_out[1][near].mean(0), atol=1e-5)
+    with pytest.raises(ValueError, match="hidden must be"):
+        evaluate.teacher_source(teacher, hidden="dropped")
 
 
 def test_the_papers_probe_scores_every_labelled_point_and_leaves_the_student(street, student):

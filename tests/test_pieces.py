@@ -6,7 +6,7 @@ from sklearn.cluster import DBSCAN
 from test_objects import block, ground
 
 from kit.ground import height_above_ground
-from kit.pieces import connected_pieces, mean_of_pieces, roughness
+from kit.pieces import GAP, connected_pieces, mean_of_pieces, roughness
 
 
 def test_two_blocks_are_two_pieces_and_the_ground_is_none():
@@ -21,13 +21,13 @@ def test_two_blocks_are_two_pieces_and_the_ground_is_none():
 
 
 def test_pieces_are_those_of_scikit_learn():
-    """Near the lidar the reach is 0.4 m everywhere; groups of ten see all their neighbours."""
+    """Near the lidar the reach is the same everywhere; groups of ten see all their neighbours."""
     generator = torch.Generator().manual_seed(0)
     centres = 5 * torch.randn(30, 1, 3, generator=generator)
     points = (centres + 0.3 * torch.randn(30, 10, 3, generator=generator)).reshape(-1, 3)
     points = points / points.norm(dim=1).max() * 15
     ours = connected_pieces(points, torch.ones(len(points)))
-    theirs = torch.from_numpy(DBSCAN(eps=0.4, min_samples=1).fit_predict(points.numpy()))
+    theirs = torch.from_numpy(DBSCAN(eps=GAP, min_samples=1).fit_predict(points.numpy()))
     same = ours[:, None] == ours[None]
     agree = (same == (theirs[:, None] == theirs[None])).float().mean()
     assert agree > 0.995 and ours.unique().numel() > 5
@@ -35,7 +35,7 @@ def test_pieces_are_those_of_scikit_learn():
 
 @pytest.mark.parametrize(("distance", "pieces"), [(10.0, 2), (40.0, 1)])
 def test_rings_far_away_are_joined_by_a_longer_reach(distance, pieces):
-    """Two rings 0.6 m apart: within 0.025 * 40 m, not within 0.4 m."""
+    """Two rings 0.6 m apart: within 0.025 * 40 m, not within 0.5 m."""
     along = torch.arange(0, 2, 0.1)
     ring = torch.stack([along, torch.full_like(along, distance), torch.zeros_like(along)], 1)
     both = torch.cat([ring, ring + torch.tensor([0.0, 0.0, 0.6])])

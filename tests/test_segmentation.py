@@ -1,15 +1,13 @@
 """From queries to labels, with none of these, two sources, and neighbours."""
 
-import numpy as np
 import pytest
 import torch
-from sklearn.neighbors import NearestNeighbors
 from test_spaces import SPACE, features
 
 from kit.data.classes import IGNORE, NUSCENES
 from kit.data.keyframe import Keyframe, Sensor
 from kit.queries import Query
-from kit.segmentation import segment, smooth
+from kit.segmentation import segment
 from kit.spaces import Space
 
 
@@ -50,6 +48,12 @@ def test_where_an_image_sees_a_point_the_mean_of_both_counts():
     assert segment(keyframe_of(3), QUERIES, only_seen, images=seen).labels.tolist() == [1, 0, 0]
 
 
+def test_neighbours_outvote_a_point():
+    f = features([[1.0, 0.0, 0.0], [0.4, 0.8, 0.0], [1.0, 0.0, 0.0]])
+    assert segment(keyframe_of(3), QUERIES, f).labels.tolist() == [0, 1, 0]
+    assert segment(keyframe_of(3), QUERIES, f, neighbours=3).labels.tolist() == [0, 0, 0]
+
+
 def test_otsu_needs_no_number():
     feat = [[1.0, 0.1 * i, 0.0] for i in range(3)] + [[0.1, 0.1 * i, 1.0] for i in range(3)]
     answer = segment(keyframe_of(6), {"car": along(0)}, features(feat), threshold="otsu")
@@ -68,12 +72,3 @@ def test_wrong_calls_are_named():
         segment(keyframe_of(1), QUERIES, f, threshold="best")
     with pytest.raises(ValueError, match=r"\['axis'\] are no classes"):
         segment(keyframe_of(1), {"axis": along(0)}, f).to_classes(NUSCENES)
-
-
-def test_smoothing_is_the_mean_of_scikit_learns_neighbours():
-    generator = torch.Generator().manual_seed(0)
-    points, values = torch.rand(80, 3, generator=generator), torch.rand(80, 2, generator=generator)
-    rows = NearestNeighbors(n_neighbors=5).fit(points.numpy()).kneighbors(points.numpy())[1]
-    assert np.allclose(smooth(points, values, 5), values.numpy()[rows].mean(1), atol=1e-6)
-    assert torch.allclose(smooth(points, values, 1), values)
-    assert torch.allclose(smooth(points[:3], values[:3], 16), values[:3].mean(0).expand(3, 2))

@@ -7,7 +7,6 @@ and a student distilled on the street alone is probed there.
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,7 +33,7 @@ from kit.probe import ProbeConfig, ProbeResult, linear_probe, score_head
 from kit.projection import find_pairs
 from kit.store import FeatureCache
 from kit.student import load_student
-from kit.teacher import Teacher, keyframe_features
+from kit.teacher import Teacher
 
 # Many short scenes: variety is what counts. Rendered in about 7 minutes on 2 cores.
 WIDE = {"num_scenes": 140, "keyframes_per_scene": 1}
@@ -178,11 +177,11 @@ def _probe_carried_over(
         linear_probe(learned, [], real.classes, replace(CALM, seed=seed)).head for seed in SEEDS
     ]
     del learned
-    unhidden = rooted(partial(_unhidden_features, teacher, cache))
-    for points, read in {"hidden points too": source, "un-hidden points": unhidden}.items():
+    for hidden in ("kept", "from neighbours", "left out"):
+        read = rooted(teacher_source(teacher, cache, hidden))
         stored = list(_labelled_keyframes(real, read))
         results = [score_head(head, stored, real.classes) for head in heads]
-        title = f"street to {real.name}, {teacher.name}, {points}"
+        title = f"street to {real.name}, {teacher.name}, hidden points {hidden}"
         for seed, result in zip(SEEDS, results, strict=True):
             yield Row(f"{title}, probe {seed}", 100 * result.miou, "% mIoU")
         mean = sum(result.miou for result in results) / len(results)
@@ -201,14 +200,6 @@ def rooted(source: Source) -> Source:
         return rows, feat.sign() * feat.abs().sqrt()
 
     return roots
-
-
-def _unhidden_features(
-    teacher: Teacher, cache: FeatureCache, keyframe: Keyframe
-) -> tuple[Tensor, Tensor]:
-    """The teacher's features where, as far as the scan itself tells, nothing is in front."""
-    pairs = find_pairs(keyframe.points, keyframe.cameras, occlusion=True)
-    return keyframe_features(teacher, keyframe, pairs, cache=cache)
 
 
 def _labelled_keyframes(dataset: Dataset, source) -> Iterator[tuple[Tensor, Tensor]]:

@@ -69,12 +69,15 @@ def test_settings_are_judged_on_streets_of_their_own_and_put_back(monkeypatch):
     monkeypatch.setattr(discover_settings, "STREETS", [small])
     rough = (kit.discover, "ROUGH", (0.0, kit.discover.ROUGH))
     monkeypatch.setattr(discover_settings, "CHOICES", [rough])
+    only = {"first component": discover_settings.WAYS["first component"]}
+    monkeypatch.setattr(discover_settings, "WAYS", only)
     shipped = kit.discover.ROUGH
     rows = {row.name: row for row in discover_settings.rows(None, "cpu")}
     assert kit.discover.ROUGH == shipped
     # nothing is smoother than 0: with that bound every piece is a plant
     assert rows["ROUGH 0.0"].value < rows["as shipped"].value - 0.1
     assert f"ROUGH {shipped}" not in rows
+    assert rows["first component"].value < rows["as shipped"].value
     assert rows["lost against the best of them"].value == 0
     # a better neighbour is told
     monkeypatch.setattr(kit.discover, "ROUGH", 0.0)

@@ -99,7 +99,8 @@ def test_probes_that_carry_over_are_read_off_one_by_one_and_on_average(monkeypat
     }
     # half right: class 0 is also said of 15, so 1 / 2; 1 to 7 have 1, the others 0
     half = 100 * 7.5 / 16
-    for points in ("un-hidden points", "hidden points too"):
+    for hidden in ("kept", "from neighbours", "left out"):
+        points = f"hidden points {hidden}"
         for seed, wanted in enumerate((100, half, 0)):
             assert found[f"{points}, probe {seed}"].value == pytest.approx(wanted)
         mean = found[f"{points}, mean"]
