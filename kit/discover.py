@@ -29,11 +29,10 @@ from kit.pieces import connected_pieces, mean_of_pieces, roughness
 from kit.spaces import Features
 
 FLAT = 0.2  # metres; nearer to the ground's plane is ground
-LOW, HIGH = 0.5, 2.0  # metres; where the points of things that stand around lie
+LOW, HIGH = 0.5, 2.0  # metres; between them a low thing is judged, elsewhere it is undecided
 TOP = 3.2  # metres; nothing of a movable thing is higher, most of the time
 TALL = 4.0  # metres; what reaches higher is a house, a tree, a pole
 ROUGH = 0.07  # mean roughness of a piece; leaves are above it, vehicles and barriers below
-FOUND_THRESHOLD = 0.3  # cosine to the seed; set by FOUND for keys of a DINO ViT-S/8
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Geometry:
         height: (N,) above the ground, metres.
         top: (N,) of the highest point above the same place, metres.
         piece: (N,) number of the connected piece it is part of, -1 near the ground.
-        rough: (N,) mean roughness of that piece, 0 for a plane, at most 1/3.
+        rough: (N,) mean roughness of that piece, or its own, 0 for a plane, at most 1/3.
     """
 
     height: Float[Tensor, " N"]
@@ -82,10 +81,11 @@ def height_band(height: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
 
 
 def by_shape(geometry: Geometry) -> Float[Tensor, " N"]:
-    """Geometry alone: 1 to 2 where something low and smooth stands free, -1 on the ground, on tall
-    things and on rough ones, which are plants.
+    """Geometry alone: 1.3 to 2 where something low and smooth stands free.
 
-    In between, and on things neither low nor tall, it is 0 or a little less: it does not know.
+    It is -1 on the ground, on tall things and on low rough ones, which are plants.
+
+    Elsewhere it is -0.1: it does not know.
     """
     score = torch.full_like(geometry.height, -0.1)
     score[geometry.ground | geometry.tall] = -1.0
@@ -174,7 +174,7 @@ def first_component(features: Features, geometry: Geometry) -> Float[Tensor, " S
 def by_clusters(
     features: Features, geometry: Geometry, num_clusters: int = 16, seed: int = 0
 ) -> Float[Tensor, " S"]:
-    """k-means; background are the clusters that are mostly flat or tall, or simply large.
+    """k-means; background are clusters with more flat or tall than standing points, and large ones.
 
     Returns:
         Cosine to the nearest foreground centre minus that to the nearest background centre.
@@ -208,15 +208,14 @@ def refine(
     seed: int = 0,
     piece: Int[Tensor, " S"] | None = None,
 ) -> Float[Tensor, " S"]:
-    """A linear layer on frozen features, trained on a first answer and then on its own.
+    """A linear layer on frozen features, trained on a first answer, in later rounds on its own.
 
-    The first answer may be undecided: what is exactly between -0.5 and 0 teaches nothing in the
-    first round.
+    The first answer may be undecided: what is from -0.5 to 0 teaches nothing in the first round.
 
     Args:
         first: above 0 foreground, below -0.5 background.
-        rounds: trainings; from the second on, on its own thresholded answer. One is best where the
-            first answer is good and pieces are given.
+        rounds: trainings; from the second on, on its own thresholded answer. That mends a poor
+            first answer and spoils a good one.
         examples: drawn of each side in every round.
         piece: of each point, -1 for none (`Geometry.piece`): after every round the answer is
             averaged over pieces, so that a thing is foreground as a whole or not at all.

@@ -30,7 +30,7 @@ from kit.teacher import keyframe_features
 
 # Rows of a keyframe's points and a feature for each of them.
 Source = Callable[[Keyframe], tuple[Tensor, Tensor]]
-NEAREST = 5  # points; 1 to 5 do the same on PandaSet, within 0.1 % mIoU
+NEAREST = 5  # points; 1 to 5 give the same mIoU on PandaSet, within 0.1 points
 
 
 def seen_points(keyframe: Keyframe) -> Tensor:
@@ -59,9 +59,11 @@ def teacher_source(teacher: nn.Module, cache=None, hidden: str = "kept") -> Sour
     """The teacher's features at the points its cameras see, averaged where several see one.
 
     Args:
-        hidden: what becomes of points in view that, as far as the scan tells, something nearer
-            hides from every camera. "kept": they have the features of what hides them. "left out".
-            "from neighbours": the mean feature of the `NEAREST` points that are not hidden.
+        cache: a `FeatureCache` that keeps the teacher's grids.
+        hidden: what becomes of a point that, as far as the scan tells, something nearer hides from
+            a camera. "kept": it gets the feature of what is in front. "left out": that camera does
+            not count, and a point hidden from all has no row. "from neighbours": the same, but such
+            a point gets the mean feature of the `NEAREST` points in space that have one.
 
     Raises:
         ValueError: another word.
@@ -99,7 +101,7 @@ def probe_source(
         rows_of: restrict every source to these points, so that all are judged on the same.
 
     Raises:
-        ValueError: a keyframe is in both, or a training keyframe has no labels.
+        ValueError: a keyframe is in both, or one of them has no labels.
     """
     if shared := set(train) & set(held_out):
         raise ValueError(f"keyframes {sorted(shared)} are both learned from and held out")

@@ -17,13 +17,14 @@ def mean_of_nearest(
 
     Args:
         points: metres; at least one.
-        at: places to answer for. None: the points themselves, each of which is its own nearest.
+        values: one row for each point.
+        at: places to answer for, metres. None: the points themselves, each its own nearest.
         count: how many; all of them where there are fewer.
     """
     xyz, wanted = (
         np.ascontiguousarray(part.numpy(), dtype=np.float32)
         for part in (points, points if at is None else at)
     )
-    rows = KDTree(xyz).query(wanted, k=min(count, len(xyz)))[1]
-    rows = torch.from_numpy(rows.astype(np.int64)).reshape(len(wanted), -1)  # (M, count)
-    return values[rows].mean(1)
+    count = min(count, len(xyz))
+    rows = KDTree(xyz).query(wanted, k=count)[1].reshape(len(wanted), count)
+    return values[torch.from_numpy(rows.astype(np.int64))].mean(1)

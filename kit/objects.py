@@ -56,8 +56,8 @@ def find_objects(
 
     Args:
         points: lidar frame, metres.
-        foreground: which of them; points lower than 0.25 m above the ground are left out, and those
-            within 1.5 m of the lidar's axis, which are on the vehicle that carries it.
+        foreground: which of them. Left out: points lower than 0.25 m above the ground, points
+            within 1.5 m of the lidar's axis (the car's roof), groups longer than 25 m (walls).
         gap: points nearer than this belong together, metres.
         min_points: smaller groups are dropped.
 

@@ -11,12 +11,12 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-STANDING = 0.15  # metres; lower points are ground and would join everything into one piece
+FLOOR = 0.15  # metres; lower points are ground and would join everything into one piece
 GAP = 0.5  # metres; nearer points belong together
 GAP_PER_METRE = 0.025  # of range; the rings of a 32-beam lidar lie 0.023 apart
-NEIGHBOURS = 10
+NEIGHBOURS = 10  # points, itself included
 PATCH = 32  # points; a local surface is fitted to so many
-GRAIN = 0.1  # metres between them, or a near wall is as rough as the lidar's noise
+GRAIN = 0.1  # metres; one point of such a voxel, or a near wall is as rough as the noise
 
 
 def connected_pieces(
@@ -29,14 +29,14 @@ def connected_pieces(
         height: above the ground, metres; see `kit.ground.height_above_ground`.
 
     Returns:
-        The piece of each point, from 0 on; -1 where it is lower than `STANDING`. A point without a
+        The piece of each point, from 0 on; -1 where it is lower than `FLOOR`. A point without a
         neighbour is a piece of its own.
 
-    Source: connected components of the graph of the ten nearest points within reach; the reach
+    Source: connected components of the graph of the nearest points within reach; the reach
         grows with range as the lidar's rings part.
     """
     piece = torch.full((len(points),), -1)
-    rows = (height > STANDING).nonzero()[:, 0]
+    rows = (height > FLOOR).nonzero()[:, 0]
     if len(rows) == 0:
         return piece
     xyz = np.ascontiguousarray(points[rows].numpy(), dtype=np.float32)

@@ -78,7 +78,8 @@ def segment(
             scores of this keyframe in two; None: never "none of these".
 
     Raises:
-        ValueError: no query, another space, or features of another keyframe.
+        ValueError: no query, another space, another word as threshold, or features of another
+            keyframe.
 
     Source: two sources, OpenScene (arXiv:2211.15654). Differs: OpenScene keeps for each point the
         source with the larger best score; the mean is better on the street and on PandaSet.

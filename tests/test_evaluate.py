@@ -43,10 +43,10 @@ def test_learning_from_a_held_out_keyframe_is_refused(street, student):
         evaluate.probe_student(student, street, [0], [0])
 
 
-def test_all_sources_are_judged_on_the_points_cameras_see(street):
+def test_all_sources_are_judged_on_the_points_cameras_see(street, student):
     scored = [
         evaluate.probe_source(source, street, [0], [1], QUICK, evaluate.seen_points).confusion
-        for source in (evaluate.position_source, evaluate.position_source)
+        for source in (evaluate.position_source, evaluate.student_source(student))
     ]
     labels = street[1].labels[evaluate.seen_points(street[1])]
     assert scored[0].sum() == scored[1].sum() == (labels != 255).sum()
@@ -60,6 +60,8 @@ def test_hidden_points_keep_what_hides_them_or_take_their_neighbours_or_are_left
     )
     seen = evaluate.seen_points(keyframe)
     assert torch.equal(kept[0], seen) and torch.equal(filled[0], seen)
+    pairs = find_pairs(keyframe.points, keyframe.cameras)
+    assert torch.equal(kept[1], kit.keyframe_features(teacher, keyframe, pairs)[1])
     bare = find_pairs(keyframe.points, keyframe.cameras, occlusion=True).seen_points()
     assert torch.equal(left_out[0], bare) and 0 < len(bare) < len(seen)
     visible = torch.isin(seen, bare)

@@ -57,9 +57,10 @@ def test_two_cars_are_two_objects_though_the_ground_joins_them():
 def test_the_vehicle_that_carries_the_lidar_is_no_object():
     points, _, foreground = scene()
     own = block(0.0, 0.0, length=1.2, width=1.0, height=1.7)
-    with_own = torch.cat([points, own])
-    objects = find_objects(with_own, torch.cat([foreground, torch.ones(len(own)) > 0]))
-    assert len(objects) == 2 and (objects.object_of_point[-len(own) :] == -1).all()
+    beside = block(-2.1, 0.0, length=0.6, width=0.6, height=1.0, count=100)
+    with_own = torch.cat([points, beside, own])
+    objects = find_objects(with_own, torch.cat([foreground, torch.ones(len(own) + 108) > 0]))
+    assert len(objects) == 3 and (objects.object_of_point[-len(own) :] == -1).all()
 
 
 def test_a_box_has_the_blocks_size_place_and_heading():

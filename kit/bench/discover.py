@@ -95,7 +95,7 @@ def _judge(where: str, keyframes: list[Keyframe], sources: dict[str, Look]) -> I
     gain = reached[student]["AP"] - max(band["AP"], reached["random student"]["AP"])
     yield Row(f"{where}, refined, over band and random", gain, "AP", "> 0")
     yield Row(f"{where}, refined, over shape alone", reached[student]["AP"] - shape["AP"], "AP")
-    began, features = time.perf_counter(), sources[student](keyframes[0])
+    features = sources[student](keyframes[0])
     began = time.perf_counter()
     score = find_foreground(keyframes[0], features)
     find_objects(keyframes[0].points[features.rows], score > 0)
@@ -117,7 +117,7 @@ def all_points(features: Features, score: Tensor) -> Tensor:
 
 
 def figures(scores: list[Tensor], truths: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Over all keyframes together; each has its own threshold, 0."""
+    """Over the points of all keyframes together; the threshold is 0."""
     score = torch.cat([s[rows] for s, (_, rows) in zip(scores, truths, strict=True)])
     wanted = torch.cat([wanted[rows] for wanted, rows in truths])
     found = overlap(score > 0, wanted)

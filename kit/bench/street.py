@@ -186,7 +186,7 @@ def _probe_carried_over(
             yield Row(f"{title}, probe {seed}", 100 * result.miou, "% mIoU")
         mean = sum(result.miou for result in results) / len(results)
         yield Row(f"{title}, mean", 100 * mean, "% mIoU", ">= 28")
-    yield from _class_rows(f"street to {real.name}, {teacher.name}", results[0])
+    yield from _class_rows(f"{title}, probe {SEEDS[0]}", results[0])
 
 
 def rooted(source: Source) -> Source:
