@@ -6,7 +6,6 @@ other methods, with steps left out or added, and with each constant of `kit.disc
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from types import ModuleType
 from unittest.mock import patch
 
@@ -17,13 +16,11 @@ import kit.pieces
 from kit.bench import Row
 from kit.bench._asking import looks
 from kit.bench.discover import ON_FEATURES, all_points, figures, truth
-from kit.data.keyframe import Keyframe
 from kit.data.street import Street
 from kit.discover import (
     Geometry,
     by_clusters,
     by_shape,
-    find_foreground,
     first_component,
     height_band,
     refine,
@@ -37,7 +34,8 @@ STREETS = [
     Street(num_scenes=5, keyframes_per_scene=1, seed=3000, sensor=sensor)
     for sensor in ("nuscenes", "pandaset")
 ]
-WAYS: dict[str, Callable[[Features, Geometry], Tensor]] = {
+Way = Callable[[Features, Geometry], Tensor]
+WAYS: dict[str, Way] = {
     **{title: way for title, way in ON_FEATURES.items() if title != "refined"},
     "clusters over pieces": lambda f, g: mean_of_pieces(by_clusters(f, g), g.piece),
     "shape alone": lambda f, g: by_shape(g),
@@ -77,11 +75,11 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     features = [look(keyframe) for keyframe in keyframes]
     truths = [truth(keyframe) for keyframe in keyframes]
 
-    def reached(method: Callable[[Keyframe, Features], Tensor] = find_foreground) -> float:
-        scores = [
-            all_points(feature, method(keyframe, feature))
-            for keyframe, feature in zip(keyframes, features, strict=True)
+    def reached(way: Way = ON_FEATURES["refined"]) -> float:
+        geometries = [
+            Geometry.of(k.points).of_rows(f.rows) for k, f in zip(keyframes, features, strict=True)
         ]
+        scores = [all_points(f, way(f, g)) for f, g in zip(features, geometries, strict=True)]
         found = figures(scores, truths)
         return (found["AP"] + found["F1"]) / 2
 
@@ -95,14 +93,10 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
 
 def _changes(reached: Callable[..., float]) -> Iterator[tuple[str, float]]:
     for title, way in WAYS.items():
-        yield title, reached(partial(_by, way))
+        yield title, reached(way)
     for module, name, values in CHOICES:
         for value in values:
             if value != getattr(module, name):
                 with patch.object(module, name, value):
                     changed = reached()
                 yield f"{name} {value}", changed
-
-
-def _by(way: Callable[[Features, Geometry], Tensor], keyframe: Keyframe, f: Features) -> Tensor:
-    return way(f, Geometry.of(keyframe.points).of_rows(f.rows))

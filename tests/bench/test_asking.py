@@ -59,9 +59,10 @@ def test_discovery_is_judged_by_annotations_it_does_not_read(keyframes, sources)
     rows = {row.name: row for row in discover._judge("here", keyframes[:2], looks)}
     bare = replace(keyframes[0], labels=None, boxes=(), truth=None)
     features = looks["student of the street"](bare)
-    assert torch.equal(
-        kit.find_foreground(bare, features), kit.find_foreground(keyframes[0], features)
-    )
+    found = kit.find_foreground(bare, features)
+    assert torch.equal(found, kit.find_foreground(keyframes[0], features))
+    refined = discover.ON_FEATURES["refined"]
+    assert torch.equal(found, refined(features, kit.discover.Geometry.of(bare.points)))
     refined = rows["here, refined, student of the street, AP"]
     assert refined.reach == ">= 0.75" and refined.value > rows["here, height band, AP"].value
     assert rows["here, discovery and objects"].unit == "s"
