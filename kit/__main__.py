@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     distill.add_argument("--num-workers", type=int, default=0, help="processes that make batches")
     distill.add_argument("--compile", action="store_true", help="WaffleIron by torch.compile")
     _add_demo_options(distill)
+    distill.set_defaults(augment=True)
 
     features = _command(commands, "features", _features, "write a student's features of all points")
     features.add_argument("--data", default="street", help='"street" or the root of a data set')
@@ -102,7 +103,7 @@ def _add_demo_options(command: argparse.ArgumentParser) -> None:
     add("--data", str, '"street" (default) or the root of a data set in the nuScenes schema')
     add("--teacher", str, "efficientnet_lite0 (default), dinov2_vitb14, ... or any timm model")
     add("--weights", str, "a local weights file for the teacher")
-    add("--student", str, "a preset: wi-6-64 (default), wi-12-128, minkunet-18, ...")
+    add("--student", str, "a preset: wi-6-128 (default), wi-12-128, minkunet-18, ...")
     add("--depth", int, "layers, instead of the preset's")
     add("--width", int, "channels, instead of the preset's")
     add("--voxel-size", float, "metres; one point is kept per voxel")
@@ -110,6 +111,12 @@ def _add_demo_options(command: argparse.ArgumentParser) -> None:
     add("--steps", int, "steps of the distillation")
     add("--batch-size", int, "camera views per step")
     add("--lr", float, "highest learning rate")
+    command.add_argument(
+        "--augment",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="turn, flip and scale the points (demo: off, distill: on)",
+    )
     add("--probe-steps", int, "steps of each linear probe")
     add("--seed", int, "of weights, draws and probes")
 

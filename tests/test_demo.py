@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from kit import demo, store
-from kit.__main__ import main
+from kit.__main__ import _demo_config, _parser, main
 from kit.data import open_dataset
 from kit.data.split import split
 
@@ -41,6 +41,24 @@ def test_metrics_hold_the_four_probes(on_the_street):
         assert probe["miou"] == pytest.approx(sum(present) / len(present))
     assert metrics["seconds"] > 0 and 0 < metrics["loss"] < 2
     assert metrics["config"]["steps"] == 2 and "torch" in metrics["versions"]
+
+
+def test_the_run_learns_from_scans_as_they_are_unless_told_otherwise(on_the_street):
+    out, _ = on_the_street
+    assert store.read_json(out / "run.json")["config"]["distill"]["augment"] is False
+
+
+@pytest.mark.parametrize(
+    ("command", "augmented"),
+    [
+        ("demo", False),
+        ("demo --augment", True),
+        ("distill", True),
+        ("distill --no-augment", False),
+    ],
+)
+def test_the_terminal_turns_scans_where_a_run_is_long(command, augmented):
+    assert _demo_config(_parser().parse_args(command.split())).augment is augmented
 
 
 def test_every_picture_is_there_and_not_blank(on_the_street):

@@ -30,13 +30,13 @@ _PAPERS_VIEWS = {"voxel_size": 0.1, "points_per_view": 20_000, "batch_size": 4, 
 GRIDS = {
     "cpu": {
         "wi 6 x 32": DemoConfig(width=32, steps=240, lr=1e-2),
-        "wi 6 x 64": DemoConfig(steps=240, lr=1e-2),
-        "wi 6 x 128": DemoConfig(width=128, steps=240, lr=5e-3),
+        "wi 6 x 64": DemoConfig(width=64, steps=240, lr=1e-2),
+        "wi 6 x 128": DemoConfig(steps=240, lr=5e-3),
         "wi 12 x 128": DemoConfig(student="wi-12-128", steps=240, lr=4e-3),
         "minkunet-18": DemoConfig(student="minkunet-18", steps=240, lr=4e-3),
     },
     "cuda": {
-        "wi 6 x 64": DemoConfig(lr=1e-2, **_PAPERS_VIEWS),
+        "wi 6 x 64": DemoConfig(width=64, lr=1e-2, **_PAPERS_VIEWS),
         "wi 12 x 128": DemoConfig(student="wi-12-128", lr=4e-3, **_PAPERS_VIEWS),
         "wi 12 x 256": DemoConfig(depth=12, width=256, lr=3e-3, **_PAPERS_VIEWS),
         "wi 48 x 256": DemoConfig(student="wi-48-256", lr=2e-3, **_PAPERS_VIEWS),
@@ -71,7 +71,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     dataset.prepare()
     parts, teacher, cache = split(dataset), Teacher(), FeatureCache()
     for name, size in GRIDS[device].items():
-        config = replace(size, data=data or "street")
+        config = replace(size, data=data or "street", augment=True)
         settings = ProbeConfig(steps=100, seed=config.seed)
         with TemporaryDirectory() as folder:
             untrained = untrained_student(config, teacher).eval()

@@ -16,6 +16,7 @@ from kit.student.waffleiron import WaffleIron, WaffleIronConfig
 # Sizes by name. Source of WI-48-*: WaffleIron (arXiv:2301.10100) and ScaLR (arXiv:2310.17504).
 PRESETS = {
     "wi-6-64": WaffleIronConfig(depth=6, width=64),
+    "wi-6-128": WaffleIronConfig(depth=6, width=128),
     "wi-12-128": WaffleIronConfig(depth=12, width=128),
     "wi-48-256": WaffleIronConfig(depth=48, width=256),
     "wi-48-384": WaffleIronConfig(depth=48, width=384),
