@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kit.bench import Row, peak_memory
 from kit.bench.distill import probe_rows
@@ -59,20 +59,19 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     wide.prepare()
     yield from _within(wide, teacher, cache)
     with TemporaryDirectory() as folder:
-        config = DemoConfig()
-        metrics = demo(config, folder, say=lambda _: None)
-        yield Row("demo, street already rendered", metrics["seconds"], "s", "<= 300")
-        for row in probe_rows(metrics["linear_probe"]):
-            wanted = ">= 60" if row.name.endswith("distilled") else None
-            yield replace(row, name=f"demo, {row.name}", reach=wanted)
-        yield from _of_the_demo(Path(folder), wide)
-        if data:
-            real = open_dataset(data)
-            wider = Street(**WIDER)
-            wider.prepare()
-            for name in (teacher.name, CLOSER):
-                yield from _probe_carried_over(wider, real, Teacher(name), cache)
-            yield from _student_carried_over(replace(config, data=data), Path(folder), real)
+        yield from _demo(Path(folder))
+        student = load_student(Path(folder) / "student.safetensors")
+    yield from _of_the_demo(student, wide)
+    if data:
+        real, wider = open_dataset(data), Street(**WIDER)
+        wider.prepare()
+        for name in (teacher.name, CLOSER):
+            yield from _probe_carried_over(wider, real, Teacher(name), cache)
+        students = {
+            "student of the street": student,
+            "student of the street, scans turned": _turned(teacher, cache),
+        }
+        yield from _students_carried_over(DemoConfig(data=data), students, real)
 
 
 def _rendering() -> Iterator[Row]:
@@ -151,9 +150,18 @@ def _five_minutes(
     yield from _class_rows("street, student", result)
 
 
-def _of_the_demo(run: Path, wide: Dataset) -> Iterator[Row]:
+def _demo(folder: Path) -> Iterator[Row]:
+    """The main job as it comes, which leaves its student in the folder."""
+    metrics = demo(DemoConfig(), folder, say=lambda _: None)
+    yield Row("demo, street already rendered", metrics["seconds"], "s", "<= 300")
+    for row in probe_rows(metrics["linear_probe"]):
+        wanted = ">= 60" if row.name.endswith("distilled") else None
+        yield replace(row, name=f"demo, {row.name}", reach=wanted)
+
+
+def _of_the_demo(student: nn.Module, wide: Dataset) -> Iterator[Row]:
     """The student that the demo leaves, judged where the teacher is: on many unseen scenes."""
-    parts, source = split(wide), student_source(load_student(run / "student.safetensors"))
+    parts, source = split(wide), student_source(student)
     result = probe_source(source, wide, parts.train, parts.held_out, WITHIN, unhidden_points)
     yield Row("street, the demo's student, un-hidden points", 100 * result.miou, "% mIoU", ">= 60")
     yield from _class_rows("street, the demo's student", result)
@@ -218,16 +226,26 @@ def _labelled_keyframes(dataset: Dataset, source) -> Iterator[tuple[Tensor, Tens
         yield feat, keyframe.labels[points]
 
 
-def _student_carried_over(config: DemoConfig, street_run: Path, real: Dataset) -> Iterator[Row]:
+def _turned(teacher: Teacher, cache: FeatureCache) -> nn.Module:
+    """The demo's student of the street again, from scans turned, flipped and scaled."""
+    street, config = Street(), DemoConfig(augment=True)
+    with TemporaryDirectory() as folder:
+        return learn(config, Path(folder), street, split(street), teacher, cache).student
+
+
+def _students_carried_over(
+    config: DemoConfig, students: dict[str, nn.Module], real: Dataset
+) -> Iterator[Row]:
     """Students probed on the real data: distilled on the street, on that data, and not at all."""
     parts = split(real)
     with TemporaryDirectory() as folder:
         metrics = demo(config, folder, say=lambda _: None)
     yield from _named(metrics, real.name)
-    student = student_source(load_student(street_run / "student.safetensors"))
     settings = ProbeConfig(steps=config.probe_steps, seed=config.seed)
-    result = probe_source(student, real, parts.train, parts.held_out, settings, seen_points)
-    yield Row(f"{real.name}, student of the street", 100 * result.miou, "% mIoU")
+    for name, student in students.items():
+        source = student_source(student)
+        result = probe_source(source, real, parts.train, parts.held_out, settings, seen_points)
+        yield Row(f"{real.name}, {name}", 100 * result.miou, "% mIoU")
 
 
 def _named(metrics: dict, name: str) -> Iterator[Row]:
