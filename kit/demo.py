@@ -54,8 +54,8 @@ class DemoConfig:
     depth: int | None = None
     width: int | None = None
     voxel_size: float = 0.2
-    points_per_view: int = 4000
-    steps: int = 720
+    points_per_view: int = 3000
+    steps: int = 800
     batch_size: int = 2
     lr: float = 5e-3
     augment: bool = False
@@ -64,7 +64,7 @@ class DemoConfig:
 
 
 # A smaller student for longer, with scans turned, flipped and scaled as in the paper.
-LONG = DemoConfig(student="wi-6-64", steps=1200, lr=1e-2, augment=True)
+LONG = DemoConfig(student="wi-6-64", points_per_view=4000, steps=1200, lr=1e-2, augment=True)
 
 
 def demo(

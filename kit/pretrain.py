@@ -11,7 +11,7 @@ from kit.student.pretrained import FOLDER
 COMMAND = "python -m kit pretrain"
 NAME = "street"
 SCENES = {"num_scenes": 60, "keyframes_per_scene": 1}  # many short scenes: variety is what counts
-CONFIG = DemoConfig(student="wi-12-128", steps=700, lr=5e-3, augment=True)
+CONFIG = DemoConfig(student="wi-12-128", points_per_view=4000, steps=700, augment=True)
 
 
 def pretrain(run: str | Path = "runs/pretrain", folder: str | Path = FOLDER) -> dict:

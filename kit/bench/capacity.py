@@ -25,15 +25,22 @@ from kit.probe import ProbeConfig
 from kit.store import FeatureCache
 from kit.teacher import Teacher
 
-_PAPERS_VIEWS = {"voxel_size": 0.1, "points_per_view": 20_000, "batch_size": 4, "steps": 480}
+_SMALL_VIEWS = {"points_per_view": 4000, "steps": 240, "augment": True}
+_PAPERS_VIEWS = {
+    "voxel_size": 0.1,
+    "points_per_view": 20_000,
+    "batch_size": 4,
+    "steps": 480,
+    "augment": True,
+}
 # Highest rates: larger networks want smaller steps, as usual for AdamW.
 GRIDS = {
     "cpu": {
-        "wi 6 x 32": DemoConfig(width=32, steps=240, lr=1e-2),
-        "wi 6 x 64": DemoConfig(width=64, steps=240, lr=1e-2),
-        "wi 6 x 128": DemoConfig(steps=240, lr=5e-3),
-        "wi 12 x 128": DemoConfig(student="wi-12-128", steps=240, lr=4e-3),
-        "minkunet-18": DemoConfig(student="minkunet-18", steps=240, lr=4e-3),
+        "wi 6 x 32": DemoConfig(width=32, lr=1e-2, **_SMALL_VIEWS),
+        "wi 6 x 64": DemoConfig(width=64, lr=1e-2, **_SMALL_VIEWS),
+        "wi 6 x 128": DemoConfig(lr=5e-3, **_SMALL_VIEWS),
+        "wi 12 x 128": DemoConfig(student="wi-12-128", lr=4e-3, **_SMALL_VIEWS),
+        "minkunet-18": DemoConfig(student="minkunet-18", lr=4e-3, **_SMALL_VIEWS),
     },
     "cuda": {
         "wi 6 x 64": DemoConfig(width=64, lr=1e-2, **_PAPERS_VIEWS),
@@ -71,7 +78,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     dataset.prepare()
     parts, teacher, cache = split(dataset), Teacher(), FeatureCache()
     for name, size in GRIDS[device].items():
-        config = replace(size, data=data or "street", augment=True)
+        config = replace(size, data=data or "street")
         settings = ProbeConfig(steps=100, seed=config.seed)
         with TemporaryDirectory() as folder:
             untrained = untrained_student(config, teacher).eval()
