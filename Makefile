@@ -1,5 +1,5 @@
 # Every target prepares .venv by itself (setup.sh); the second call starts at once.
-#   make demo DATA=<folder> OUT=<folder> ARGS="--steps 480"     make test ARGS="-k projection"
+#   make demo DATA=<folder> OUT=<folder> ARGS="--steps 2000"     make test ARGS="-k projection"
 DATA ?= street
 OUT ?= runs/demo
 ARGS ?=

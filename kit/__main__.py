@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     distill.add_argument("--num-workers", type=int, default=0, help="processes that make batches")
     distill.add_argument("--compile", action="store_true", help="WaffleIron by torch.compile")
     _add_demo_options(distill)
-    distill.set_defaults(augment=True)
+    distill.set_defaults(augment=True)  # as in the paper, for runs longer than the demo's
 
     features = _command(commands, "features", _features, "write a student's features of all points")
     features.add_argument("--data", default="street", help='"street" or the root of a data set')

@@ -41,8 +41,8 @@ class DemoConfig:
         voxel_size, points_per_view: coarser and smaller views than the paper's 0.1 m and 20,000:
             on a CPU many small steps learn more than few large ones.
         steps, batch_size, lr: of the distillation.
-        augment: turn, flip and scale the points. Off: in so few steps a student learns more from
-            scans as they are, though what it learns carries less far to another car's lidar.
+        augment: turn, flip and scale the points. Off: in minutes a student learns more from scans
+            as they are, though what it learns carries less far to another car's lidar.
         probe_steps: of each linear probe.
         seed: of weights, draws and probes.
     """

@@ -57,7 +57,7 @@ def test_the_run_learns_from_scans_as_they_are_unless_told_otherwise(on_the_stre
         ("distill --no-augment", False),
     ],
 )
-def test_the_terminal_turns_scans_where_a_run_is_long(command, augmented):
+def test_distill_turns_scans_by_default_and_the_demo_does_not(command, augmented):
     assert _demo_config(_parser().parse_args(command.split())).augment is augmented
 
 
