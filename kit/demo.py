@@ -42,7 +42,7 @@ class DemoConfig:
             on a CPU many small steps learn more than few large ones.
         steps, batch_size, lr: of the distillation.
         augment: turn, flip and scale the points. Off: in minutes a student learns more from scans
-            as they are, though what it learns carries less far to another car's lidar.
+            as they are.
         probe_steps: of each linear probe.
         seed: of weights, draws and probes.
     """
