@@ -61,7 +61,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     with TemporaryDirectory() as folder:
         yield from _demo(Path(folder))
         student = load_student(Path(folder) / "student.safetensors")
-    yield from _of_the_demo(student, wide)
+    yield from _judged("street, the demo's student", student_source(student), wide, ">= 60")
     if data:
         real, wider = open_dataset(data), Street(**WIDER)
         wider.prepare()
@@ -131,7 +131,9 @@ def _within(wide: Dataset, teacher: Teacher, cache: FeatureCache) -> Iterator[Ro
     source = sources["teacher"]
     result = probe_source(source, wide, parts.train, parts.held_out, WITHIN, seen_points)
     yield Row("street, teacher, hidden points too", 100 * result.miou, "% mIoU")
-    yield from _closer(wide, parts, cache)
+    closer = teacher_source(Teacher(CLOSER), cache)
+    half = replace(WITHIN, points_per_keyframe=5_000)  # of features twice as wide
+    yield from _judged("street, teacher looking twice", closer, wide, ">= 75", half)
     yield from _five_minutes(wide, parts, teacher, cache)
 
 
@@ -142,12 +144,10 @@ def _five_minutes(
     began = time.perf_counter()
     with TemporaryDirectory() as folder:
         student = learn(FIVE_MINUTES, Path(folder), wide, parts, teacher, cache).student
-    source = student_source(student)
-    result = probe_source(source, wide, parts.train, parts.held_out, WITHIN, unhidden_points)
+    judged = list(_judged("street, student", student_source(student), wide, ">= 60"))
     spent = time.perf_counter() - began
     yield Row("street, student, teacher's grids cached", spent, "s", "<= 300")
-    yield Row("street, student, un-hidden points", 100 * result.miou, "% mIoU", ">= 60")
-    yield from _class_rows("street, student", result)
+    yield from judged
 
 
 def _demo(folder: Path) -> Iterator[Row]:
@@ -159,20 +159,13 @@ def _demo(folder: Path) -> Iterator[Row]:
         yield replace(row, name=f"demo, {row.name}", reach=wanted)
 
 
-def _of_the_demo(student: nn.Module, wide: Dataset) -> Iterator[Row]:
-    """The student that the demo leaves, judged where the teacher is: on many unseen scenes."""
-    parts, source = split(wide), student_source(student)
-    result = probe_source(source, wide, parts.train, parts.held_out, WITHIN, unhidden_points)
-    yield Row("street, the demo's student, un-hidden points", 100 * result.miou, "% mIoU", ">= 60")
-    yield from _class_rows("street, the demo's student", result)
-
-
-def _closer(wide: Dataset, parts: Split, cache: FeatureCache) -> Iterator[Row]:
-    """The same probe on the teacher that looks twice, with half the points of its wide features."""
-    source, title = teacher_source(Teacher(CLOSER), cache), "street, teacher looking twice"
-    settings = replace(WITHIN, points_per_keyframe=5_000)
+def _judged(
+    title: str, source: Source, wide: Dataset, reach: str, settings: ProbeConfig = WITHIN
+) -> Iterator[Row]:
+    """A linear probe on un-hidden points of the held-out scenes, whole and class by class."""
+    parts = split(wide)
     result = probe_source(source, wide, parts.train, parts.held_out, settings, unhidden_points)
-    yield Row(f"{title}, un-hidden points", 100 * result.miou, "% mIoU", ">= 75")
+    yield Row(f"{title}, un-hidden points", 100 * result.miou, "% mIoU", reach)
     yield from _class_rows(title, result)
 
 

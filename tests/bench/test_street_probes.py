@@ -49,6 +49,26 @@ def test_a_class_that_does_not_occur_has_no_row():
     assert {row.name: row.value for row in rows} == {"street, car": 37.5, "street, bus": 0.0}
 
 
+def test_features_are_judged_on_the_unhidden_points_of_scenes_they_did_not_learn_from():
+    street = Street(num_scenes=2, keyframes_per_scene=1, image_size=(56, 112))
+
+    def labels_give_it_away(keyframe):
+        """Perfect on un-hidden points, and wrong wherever something stands before."""
+        feat = torch.eye(17)[keyframe.labels.clamp(min=-1)]
+        blank = torch.ones(len(feat), dtype=torch.bool)
+        blank[bench.unhidden_points(keyframe)] = False
+        feat[blank] = 0
+        return torch.arange(len(feat)), feat
+
+    whole, *classes = bench._judged("street, told", labels_give_it_away, street, ">= 60")
+    assert whole.name == "street, told, un-hidden points" and whole.reach == ">= 60"
+    both = [set(street[i].labels[bench.unhidden_points(street[i])].tolist()) for i in (0, 1)]
+    # what both scenes have is learned and found, what only the second has was never shown
+    shown = {NUSCENES.names[c] for c in both[0] & both[1] if c >= 0}
+    found = {row.name.removeprefix("street, told, ") for row in classes if row.value > 99}
+    assert found == shown and len(classes) == len({c for c in both[1] if c >= 0})
+
+
 def test_rooted_features_keep_their_signs_and_rows():
     feat = torch.tensor([[4.0, -9.0, 0.0], [0.25, 1.0, -100.0]])
     points, sensor = torch.zeros(6, 3), Sensor("lidar", 0.0, 1.0)
