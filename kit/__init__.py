@@ -1,82 +1,91 @@
 """Learn and explore image-to-lidar distillation.
 
     import kit
-    dataset = kit.open_dataset("street")        # or the root of a data set in the nuScenes schema
-    keyframe = dataset[0]
-    pairs = kit.find_pairs(keyframe.points, keyframe.cameras)
-    points, feat = kit.keyframe_features(kit.Teacher(), keyframe, pairs)
+    keyframe = kit.open_dataset("street")[0]  # or the root of a data set in the nuScenes schema
+    teacher, student = kit.build_teacher(), kit.pretrained("street")
+    features = {"teacher": kit.extract(teacher, keyframe), "student": kit.extract(student, keyframe)}
+    kit.show.feature_pca(keyframe, features)
 
-Names are loaded when they are first used, so `import kit` itself takes no time.
+The rooms of the kit, in the order of the method: `data` and `street` (recordings), `projection`,
+`teacher`, `student`, `distill`, `features`, `evaluate`, `ask`, `discover`, `show`; `store` writes files,
+`bench` measures. Names are loaded when they are first used, so `import kit` itself takes no time.
 """
 
 import importlib
 
-from kit import torchvision_pair
+from kit import _torchvision_pair
 
-torchvision_pair.install()
+_torchvision_pair.install()
 
 _HOME = {
     "Camera": "kit.data.keyframe",
-    "DistillConfig": "kit.distill",
+    "ClassMap": "kit.data.classes",
+    "DistillConfig": "kit.distill.settings",
+    "Explorer": "kit.show",
     "FeatureCache": "kit.store",
+    "Features": "kit.features.spaces",
     "IGNORE": "kit.data.classes",
+    "InputConfig": "kit.student.scans",
     "Keyframe": "kit.data.keyframe",
     "NUSCENES": "kit.data.classes",
-    "ProbeConfig": "kit.probe",
-    "Query": "kit.queries",
+    "ProbeConfig": "kit.evaluate.probe",
+    "Query": "kit.ask.queries",
     "Sensor": "kit.data.keyframe",
-    "Teacher": "kit.teacher",
-    "WaffleIron": "kit.student",
-    "build_student": "kit.student",
-    "camera_grids": "kit.teacher",
-    "ClipTeacher": "kit.text",
-    "collate": "kit.student.inputs",
-    "distillation_loss": "kit.loss",
-    "embed": "kit.student",
-    "fast": "kit.settings",
-    "find_foreground": "kit.discover",
-    "find_objects": "kit.objects",
+    "Street": "kit.street.dataset",
+    "build_student": "kit.student.presets",
+    "build_teacher": "kit.teacher.presets",
+    "camera_maps": "kit.teacher.camera_maps",
+    "collate": "kit.student.scans",
+    "extract": "kit.features.extract",
+    "extract_layers": "kit.features.extract",
+    "fast": "kit.store.machine",
+    "find_foreground": "kit.discover.foreground",
+    "find_objects": "kit.discover.objects",
     "find_pairs": "kit.projection",
-    "keyframe_features": "kit.teacher",
-    "linear_probe": "kit.probe",
-    "look": "kit.spaces",
-    "load_student": "kit.student",
+    "linear_probe": "kit.evaluate.probe",
+    "load_student": "kit.student.checkpoints",
     "open_dataset": "kit.data",
+    "position": "kit.evaluate.baselines",
+    "prepare_scan": "kit.student.scans",
     "pretrained": "kit.student.pretrained",
     "pretrained_figures": "kit.student.pretrained",
-    "prepare_scan": "kit.student.inputs",
+    "probe_dataset": "kit.evaluate.protocols",
     "project_points": "kit.projection",
-    "save_student": "kit.student",
-    "segment": "kit.segmentation",
-    "space_of": "kit.spaces",
+    "random_student": "kit.evaluate.baselines",
+    "save_student": "kit.student.checkpoints",
+    "seen_points": "kit.evaluate.protocols",
+    "segment": "kit.ask.segmentation",
+    "source": "kit.features.extract",
+    "space_of": "kit.features.spaces",
     "split": "kit.data.split",
 }
-_MODULES = {
+_ROOMS = {
+    "ask",
+    "bench",
     "data",
     "discover",
     "distill",
     "evaluate",
+    "features",
     "geometry",
-    "loss",
-    "objects",
-    "probe",
-    "scores",
+    "projection",
     "show",
     "store",
+    "street",
     "student",
-    "text",
+    "teacher",
 }
 
-__all__ = sorted(_HOME)
+__all__ = sorted([*_HOME, "distill"])
 
 
 def __getattr__(name: str):
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
-    if name in _MODULES:
+    if name in _ROOMS:
         return importlib.import_module(f"kit.{name}")
     raise AttributeError(f"kit has no {name!r}; it has {', '.join(__all__)}")
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *_MODULES]
+    return sorted({*__all__, *_ROOMS})

@@ -139,7 +139,7 @@ def _distill(options: argparse.Namespace) -> None:
     from kit.data.split import split
     from kit.demo import learn
     from kit.store import FeatureCache
-    from kit.teacher import Teacher
+    from kit.teacher.teacher import Teacher
 
     config = _demo_config(options)
     dataset = open_dataset(config.data)
@@ -151,7 +151,7 @@ def _distill(options: argparse.Namespace) -> None:
 
 
 def _features(options: argparse.Namespace) -> None:
-    from kit.features import write_features
+    from kit.features.export import write_features
 
     write_features(options.data, options.checkpoint, options.out)
 
@@ -163,8 +163,8 @@ def _pretrain(options: argparse.Namespace) -> None:
 
 
 def _import_checkpoint(options: argparse.Namespace) -> None:
-    from kit.student.checkpoints import import_checkpoint
-    from kit.student.inputs import InputConfig
+    from kit.student.published import import_checkpoint
+    from kit.student.scans import InputConfig
 
     name = options.file.name.removesuffix(".gz").removesuffix(".tar")
     out = options.out or Path(name).with_suffix(".safetensors")
@@ -180,8 +180,8 @@ def _bench(options: argparse.Namespace) -> None:
 
 
 def _street(options: argparse.Namespace) -> None:
-    from kit.data.street import Street
-    from kit.data.street.dataroot import write_dataroot
+    from kit.street.dataroot.writer import write_dataroot
+    from kit.street.dataset import Street
 
     size = _image_size(options.image_size)
     street = Street(options.scenes, options.keyframes, size, options.seed, options.sensor)

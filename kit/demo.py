@@ -2,69 +2,83 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import tyro
 from torch import Tensor
 
 from kit import show, store
 from kit.data import open_dataset
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.split import Split, split
-from kit.distill import DistillConfig, DistillRun, distill
-from kit.evaluate import (
-    Source,
-    position_source,
-    probe_source,
-    seen_points,
-    student_source,
-    teacher_source,
-)
-from kit.probe import ProbeConfig, ProbeResult
-from kit.student import build_student, embed
-from kit.student.inputs import InputConfig
-from kit.teacher import Teacher
+from kit.distill.loop import DistillRun, distill
+from kit.distill.settings import DistillConfig
+from kit.evaluate.baselines import position
+from kit.evaluate.probe import ProbeConfig, ProbeResult
+from kit.evaluate.protocols import probe_dataset, seen_points
+from kit.features.extract import Source, extract, source
+from kit.store.serialisation import to_plain
+from kit.student.presets import build_student, preset
+from kit.student.scans import InputConfig
+from kit.student.student import Student, StudentConfig
+from kit.teacher.presets import TeacherConfig, build_teacher
+from kit.teacher.teacher import Teacher
 
 POINTS_IN_PICTURES = 35_000
 
 
+def small(student: str, max_points: int = 3000, **changes) -> StudentConfig:
+    """A preset for a CPU: coarser and smaller views than the paper's 0.1 m and 20,000 points.
+
+    On a CPU many small steps learn more than few large ones.
+    """
+    inputs = InputConfig(voxel_size=0.2, max_points=max_points)
+    return replace(preset(student), inputs=inputs, **changes)
+
+
 @dataclass(frozen=True)
-class DemoConfig:
-    """Settings of the main job, sized for five minutes on two CPU cores.
+class LearnConfig:
+    """Settings of a distillation: what is learned from, by whom, from whom, and how.
 
     Attributes:
         data: "street" or the root of a data set.
-        teacher: a recipe's or a timm model's name.
-        weights: a local weights file for the teacher, or None.
-        student, depth, width: a preset's name, and changes to it.
-        voxel_size, points_per_view: coarser and smaller views than the paper's 0.1 m and 20,000:
-            on a CPU many small steps learn more than few large ones.
-        steps, batch_size, lr: of the distillation.
-        augment: turn, flip and scale the points. Off: in minutes a student learns more from scans
-            as they are.
-        probe_steps: of each linear probe.
-        seed: of weights, draws and probes.
+        teacher: the frozen image network.
+        student: the network that learns.
+        distill: the distillation itself.
     """
 
     data: str = "street"
-    teacher: str = "efficientnet_lite0"
-    weights: str | None = None
-    student: str = "wi-6-128"
-    depth: int | None = None
-    width: int | None = None
-    voxel_size: float = 0.2
-    points_per_view: int = 3000
-    steps: int = 800
-    batch_size: int = 2
-    lr: float = 5e-3
-    augment: bool = False
-    probe_steps: int = 150
-    seed: int = 0
+    teacher: TeacherConfig = TeacherConfig()
+    student: StudentConfig = small("wi-6-128")
+    distill: Annotated[DistillConfig, tyro.conf.arg(name="")] = DistillConfig(
+        steps=800, batch_size=2, lr=5e-3
+    )
 
 
-# A smaller student for longer, with scans turned, flipped and scaled as in the paper.
-LONG = DemoConfig(student="wi-6-64", points_per_view=4000, steps=1200, lr=1e-2, augment=True)
+@dataclass(frozen=True)
+class DemoConfig(LearnConfig):
+    """Settings of the main job, sized for five minutes on two CPU cores.
+
+    Augmentation is off: in minutes a student learns more from scans as they are.
+
+    Attributes:
+        probe: each linear probe.
+    """
+
+    distill: Annotated[DistillConfig, tyro.conf.arg(name="")] = DistillConfig(
+        steps=800, batch_size=2, lr=5e-3, augment=False
+    )
+    probe: ProbeConfig = ProbeConfig()
+
+
+# A smaller student for longer, with augmentation as in the paper.
+LONG = DemoConfig(
+    student=small("wi-6-64", 4000),
+    distill=DistillConfig(steps=1200, batch_size=2, lr=1e-2),
+)
 
 
 def demo(
@@ -90,15 +104,15 @@ def demo(
     dataset.prepare()
     parts = split(dataset)
     say(f"split: {parts.rule}")
-    teacher = Teacher(config.teacher, weights=config.weights)
+    teacher = build_teacher(config.teacher)
     untrained, cache = untrained_student(config, teacher), store.FeatureCache()
     run = learn(config, out, dataset, parts, teacher, cache)
 
     sources = {
-        "position": position_source,
-        "random": student_source(untrained.eval()),
-        "distilled": student_source(run.student),
-        "teacher": teacher_source(teacher, cache),
+        "position": source(position),
+        "random": source(untrained.eval(), layer=untrained.layers[-1]),
+        "distilled": source(run.student, layer=run.student.layers[-1]),
+        "teacher": source(teacher, cache=cache),
     }
     why_not = why_no_probe(dataset, parts)
     say(f"no linear probe: {why_not}" if why_not else "linear probes ...")
@@ -115,8 +129,8 @@ def demo(
         "seconds": round(time.perf_counter() - began, 1),
         "seconds_by_stage": run.seconds,
         "data": {"name": dataset.name, "keyframes": len(dataset), "split": parts.rule},
-        "config": asdict(config),
-        "versions": store.describe_run(config, config.seed)["versions"],
+        "config": to_plain(config),
+        "versions": store.versions(),
     }
     store.write_json(out / "metrics.json", metrics)
     say(summary(metrics))
@@ -126,44 +140,30 @@ def demo(
 
 
 def learn(
-    config: DemoConfig,
+    config: LearnConfig,
     out: Path,
     dataset: Dataset,
     parts: Split,
     teacher: Teacher,
     cache: store.FeatureCache,
-    **changes,
 ) -> DistillRun:
-    """The distillation of the main job; `changes` go to `DistillConfig`.
+    """The distillation of the main job.
 
     Raises:
         KeyboardInterrupt: it was interrupted; what is done is kept in `out`.
     """
-    settings = DistillConfig(
-        steps=config.steps,
-        batch_size=config.batch_size,
-        lr=config.lr,
-        augment=config.augment,
-        seed=config.seed,
-        **changes,
-    )
     student = untrained_student(config, teacher)
-    run = distill(dataset, teacher, student, settings, keyframes=parts.train, out=out, cache=cache)
+    run = distill(
+        dataset, teacher, student, config.distill, keyframes=parts.train, out=out, cache=cache
+    )
     if not run.finished:
         raise KeyboardInterrupt("the distillation was interrupted; run the same command to go on")
     return run
 
 
-def untrained_student(config: DemoConfig, teacher: Teacher) -> torch.nn.Module:
-    """The student of the main job as it is before it learns."""
-    return build_student(
-        config.student,
-        teacher.dim,
-        depth=config.depth,
-        width=config.width,
-        inputs=InputConfig(voxel_size=config.voxel_size, max_points=config.points_per_view),
-        seed=config.seed,
-    )
+def untrained_student(config: LearnConfig, teacher: Teacher) -> Student:
+    """The student of the main job before it learns."""
+    return build_student(config.student, teacher.dim, seed=config.distill.seed)
 
 
 def why_no_probe(dataset: Dataset, parts: Split) -> str | None:
@@ -179,10 +179,9 @@ def _probe(
     sources: dict[str, Source], dataset: Dataset, parts: Split, config: DemoConfig
 ) -> dict[str, ProbeResult]:
     """All sources on the same points: those a camera sees, where the teacher has features too."""
-    settings = ProbeConfig(steps=config.probe_steps, seed=config.seed)
     return {
-        name: probe_source(source, dataset, parts.train, parts.held_out, settings, seen_points)
-        for name, source in sources.items()
+        name: probe_dataset(each, dataset, parts.train, parts.held_out, config.probe, seen_points)
+        for name, each in sources.items()
     }
 
 
@@ -206,20 +205,19 @@ def summary(metrics: dict) -> str:
 def _pictures(
     keyframe: Keyframe,
     teacher: Source,
-    students: dict[str, torch.nn.Module],
+    students: dict[str, Student],
     probes: dict[str, ProbeResult],
     history: list[dict],
     out: Path,
 ) -> list[str]:
     """Draw one keyframe as teacher, random and distilled student see it; returns file names."""
-    rows, feat = teacher(keyframe)
-    chosen = torch.linspace(0, len(rows) - 1, min(POINTS_IN_PICTURES, len(rows))).long()
-    rows, points = rows[chosen], keyframe.points[rows[chosen]]
-    spaces = {"teacher": feat[chosen]}
-    point_feat = {}
+    features = {"teacher": teacher(keyframe)}
     for name, student in students.items():
-        point_feat[name], head_feat = embed(student, keyframe)
-        spaces[name] = head_feat[rows]
+        features[name] = extract(student, keyframe)
+    rows = features["teacher"].index
+    rows = rows[torch.linspace(0, len(rows) - 1, min(POINTS_IN_PICTURES, len(rows))).long()]
+    points = keyframe.points[rows]
+    spaces = {name: each.restrict(rows).feat for name, each in features.items()}
     clouds = {name: (points, feat) for name, feat in spaces.items()}
     picked = find_car_point(keyframe, rows)
     figures = {
@@ -232,8 +230,10 @@ def _pictures(
     }
     if probes:
         classes, head = probes["distilled"].classes, probes["distilled"].head
+        student = students["distilled"]
+        point_feat = extract(student, keyframe, layer=student.layers[-1]).feat
         with torch.no_grad():
-            predicted = head(point_feat["distilled"][rows]).argmax(1)
+            predicted = head(point_feat[rows]).argmax(1)
         results = {name: {"miou": p.miou, "iou": p.iou} for name, p in probes.items()}
         figures["labels"] = show.labels(points, predicted, classes)
         figures["errors"] = show.errors(points, predicted, keyframe.labels[rows], classes)

@@ -14,7 +14,8 @@ Frames (all right-handed, metres):
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from pykdtree.kdtree import KDTree
 from torch import Tensor
 
 
@@ -116,3 +117,27 @@ def transform_points(
     """Take source-frame points (metres) to the target frame; computed and returned in float64."""
     T = T_target_source.double()
     return points.double() @ T[:3, :3].T + T[:3, 3]
+
+
+def k_nearest(
+    points: Float[Tensor, "N 3"], at: Float[Tensor, "M 3"], k: int
+) -> tuple[Float[Tensor, "M k"], Int[Tensor, "M k"]]:
+    """Find the nearest points of places, nearest first.
+
+    Args:
+        points: metres; at least one.
+        at: places, metres.
+        k: neighbours of each place; fewer where there are fewer points.
+
+    Returns:
+        distance: metres.
+        index: rows of `points`.
+    """
+    k = min(k, len(points))
+    tree = KDTree(np.ascontiguousarray(points.numpy()))
+    distance, index = tree.query(np.ascontiguousarray(at.numpy()), k=k)
+    shape = (len(at), k)
+    return (
+        torch.from_numpy(distance.reshape(shape)),
+        torch.from_numpy(index.astype(np.int64).reshape(shape)),
+    )

@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
-from kit import store
-from kit.data.street import Street
-from kit.demo import DemoConfig, demo
-from kit.student import load_student, save_student
+from kit.demo import DemoConfig, demo, small
+from kit.distill.settings import DistillConfig
+from kit.store import files as store
+from kit.street.dataset import Street
+from kit.student.checkpoints import load_student, save_student
 from kit.student.pretrained import FOLDER
 
 COMMAND = "python -m kit pretrain"
 NAME = "street"
 SCENES = {"num_scenes": 60, "keyframes_per_scene": 1}  # many short scenes: variety is what counts
-CONFIG = DemoConfig(student="wi-12-128", points_per_view=4000, steps=700, augment=True)
+CONFIG = DemoConfig(
+    student=small("wi-12-128", 4000),
+    distill=DistillConfig(steps=700, batch_size=2, lr=5e-3),
+)
 
 
 def pretrain(run: str | Path = "runs/pretrain", folder: str | Path = FOLDER) -> dict:

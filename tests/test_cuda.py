@@ -8,11 +8,14 @@ import torch
 import torch.nn.functional as F
 
 import kit
-from kit.distill import DistillConfig, distill
-from kit.evaluate import student_source, teacher_source
-from kit.student import WaffleIronConfig, build_student, inputs
-from kit.student.inputs import InputConfig
-from kit.student.waffleiron import WaffleIron
+from kit.distill.loop import distill
+from kit.distill.settings import DistillConfig
+from kit.features.extract import student_source, teacher_source
+from kit.student import scans as inputs
+from kit.student.presets import build_student
+from kit.student.scans import InputConfig
+from kit.student.waffleiron.config import WaffleIronConfig
+from kit.student.waffleiron.model import WaffleIron
 
 pytestmark = [
     pytest.mark.gpu,
@@ -56,7 +59,7 @@ def far(one, other):
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_waffleiron_equals_its_cpu_self(compiled, checkpointing):
     torch.manual_seed(ARBITRARY)
-    config = WaffleIronConfig(6, 64, (48,), checkpointing=checkpointing, inputs=SCAN)
+    config = WaffleIronConfig(6, 64, head=(48,), checkpointing=checkpointing, inputs=SCAN)
     student = WaffleIron(config)
     batch = inputs.collate(scans(), SCAN)
     expected, gradients = learn(deepcopy(student), batch)
@@ -69,7 +72,7 @@ def test_waffleiron_equals_its_cpu_self(compiled, checkpointing):
 @pytest.mark.parametrize("compiled", COMPILED)
 def test_mixed_precision_stays_near(compiled):
     torch.manual_seed(ARBITRARY)
-    student = WaffleIron(WaffleIronConfig(6, 64, (48,), inputs=SCAN)).cuda()
+    student = WaffleIron(WaffleIronConfig(6, 64, head=(48,), inputs=SCAN)).cuda()
     batch = inputs.collate(scans(), SCAN).to("cuda")
     expected, gradients = learn(student, batch)
     student.compile_mixes(compiled)
@@ -80,7 +83,7 @@ def test_mixed_precision_stays_near(compiled):
 
 @pytest.mark.parametrize("name", ["minkunet-18", "minkunet-34-cylinder"])
 def test_minkunet_equals_its_cpu_self_and_goes_back(name):
-    pytest.importorskip("kit.student.minkunet")
+    pytest.importorskip("kit.student.minkunet.model")
     student = build_student(name, 48, inputs=replace(SCAN, voxel_size=0.4))
     config = student.config.inputs
     batch = inputs.collate(scans(), config)
@@ -105,7 +108,7 @@ def recording(shared_data):
     "name", [pytest.param("wi-6-64", marks=pytest.mark.compiles), "minkunet-18"]
 )
 def test_a_student_learns_and_is_looked_at(recording, name, tmp_path):
-    teacher = kit.Teacher()
+    teacher = kit.build_teacher()
     size = InputConfig(voxel_size=0.2, max_points=4000)
     student = build_student(name, teacher.dim, inputs=size)
     config = DistillConfig(steps=40, batch_size=2, lr=5e-3, num_workers=2)

@@ -5,10 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
-from kit import demo, store
+from kit import demo
 from kit.__main__ import _demo_config, _parser, main
 from kit.data import open_dataset
 from kit.data.split import split
+from kit.store import files as store
 
 SMALL = demo.DemoConfig(student="wi-6-64", depth=2, width=8, steps=2, probe_steps=2)
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import torch
 
-from kit import store
-from kit.machine import commit, machine, peak_memory, versions
+from kit.store import files as store
+from kit.store.machine import commit, machine, peak_memory, versions
 
 SIGNS = {
     ">=": operator.ge,

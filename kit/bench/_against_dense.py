@@ -7,11 +7,12 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 import kit
 from kit.bench import Row
-from kit.bench._dense import DenseWaffleIron, dense_batch, dense_targets
 from kit.bench._measure import (
     alternate,
     infer_run,
@@ -21,10 +22,13 @@ from kit.bench._measure import (
     train_run,
 )
 from kit.data.keyframe import Keyframe
-from kit.loss import distillation_loss
-from kit.student import PRESETS, inputs
-from kit.student.inputs import InputConfig, Scan
-from kit.student.waffleiron import WaffleIron, WaffleIronConfig
+from kit.distill.losses.pointwise import distillation_loss
+from kit.student import scans as inputs
+from kit.student.presets import PRESETS
+from kit.student.scans import InputConfig, Scan
+from kit.student.waffleiron.config import WaffleIronConfig
+from kit.student.waffleiron.model import WaffleIron
+from kit.student.waffleiron.reference import DenseWaffleIron, dense_batch
 
 DEPTH = 6
 HEAD = (1024,)  # ViT-L's width
@@ -87,7 +91,7 @@ def pair_rows(
 
 def _pair(width: int, device: str) -> tuple[WaffleIron, DenseWaffleIron]:
     torch.manual_seed(ARBITRARY)
-    student = WaffleIron(WaffleIronConfig(DEPTH, width, HEAD)).to(device)
+    student = WaffleIron(WaffleIronConfig(DEPTH, width, head=HEAD)).to(device)
     return student, DenseWaffleIron(student)
 
 
@@ -124,15 +128,15 @@ def _operations(config: WaffleIronConfig, points: int, task: str) -> float:
 
 def step_rows(keyframe: Keyframe, views: list[Scan], device: str) -> Iterator[Row]:
     """A distillation step of four views, ours and as published (dense, teacher up-sampled)."""
-    teacher = kit.Teacher().to(device)
+    teacher = kit.build_teacher().to(device)
     cameras = list(keyframe.cameras.values())[:4]
     scans, config = views[:4], InputConfig()
     torch.manual_seed(ARBITRARY)
-    student = WaffleIron(WaffleIronConfig(DEPTH, 256, (teacher.dim,))).to(device).train()
+    student = WaffleIron(WaffleIronConfig(DEPTH, 256, head=(teacher.dim,))).to(device).train()
     dense = DenseWaffleIron(student)
     optimizer = torch.optim.AdamW(student.parameters(), lr=0.0)
     pixels = [_pixels(keyframe, camera, scan) for camera, scan in zip(cameras, scans, strict=True)]
-    grids = kit.camera_grids(teacher, cameras, None)
+    grids = kit.camera_maps(teacher, cameras, None)
 
     def learn(student_feat: Tensor, teacher_feat: Tensor) -> None:
         optimizer.zero_grad()
@@ -150,12 +154,12 @@ def step_rows(keyframe: Keyframe, views: list[Scan], device: str) -> Iterator[Ro
 
     def ours(cached: bool) -> None:
         batch = inputs.collate(scans, config).to(device)
-        teacher_feat = sampled(grids if cached else kit.camera_grids(teacher, cameras, None))
+        teacher_feat = sampled(grids if cached else kit.camera_maps(teacher, cameras, None))
         learn(student(batch), teacher_feat)
 
     def published() -> None:
         padded = dense_batch(scans, config).to(device)
-        teacher_feat = dense_targets(kit.camera_grids(teacher, cameras, None), cameras, pixels)
+        teacher_feat = dense_targets(kit.camera_maps(teacher, cameras, None), cameras, pixels)
         student_feat = dense(padded).transpose(1, 2)[padded.real[:, 0]]
         learn(student_feat, teacher_feat)
 
@@ -237,3 +241,26 @@ def _mixed(network: nn.Module, batch) -> Callable[[], Tensor]:
             return step()
 
     return run
+
+
+def dense_targets(grids: list, cameras: list, pixels: list[Tensor]) -> Float[Tensor, "M D"]:
+    """The teacher's features at pixels, by way of maps as large as the image it saw.
+
+    Args:
+        grids: `FeatureMaps` of one image per camera.
+        cameras: whose pixels they are.
+        pixels: (N, 2) column and row in each camera's own image.
+
+    Source: ScaLR (arXiv:2310.17504): up-sampled (bilinear, corners aligned), then indexed.
+    """
+    feat = []
+    for grid, camera, uv in zip(grids, cameras, pixels, strict=True):
+        height, width = grid.image_size
+        scale = torch.tensor([width / camera.image_size[1], height / camera.image_size[0]])
+        column, row = (uv.floor() * scale).floor().long().to(grid.maps[0].device).unbind(1)
+        parts = []
+        for coarse in grid.maps:
+            fine = F.interpolate(coarse, grid.image_size, mode="bilinear", align_corners=True)
+            parts.append(fine[0, :, row, column].T)
+        feat.append(parts[0] if len(parts) == 1 else torch.cat([*map(F.normalize, parts)], dim=1))
+    return torch.cat(feat)

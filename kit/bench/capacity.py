@@ -15,44 +15,57 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kit import store
 from kit.bench import Row
 from kit.data import open_dataset
 from kit.data.split import split
-from kit.demo import DemoConfig, learn, untrained_student
-from kit.evaluate import probe_source, seen_points, student_source
-from kit.probe import ProbeConfig
+from kit.demo import DemoConfig, learn, small, untrained_student
+from kit.distill.settings import DistillConfig
+from kit.evaluate.probe import ProbeConfig
+from kit.evaluate.protocols import probe_dataset, seen_points
+from kit.features.extract import source
 from kit.store import FeatureCache
-from kit.teacher import Teacher
+from kit.store import files as store
+from kit.student.presets import preset
+from kit.teacher.presets import build_teacher
 
-_SMALL_VIEWS = {"points_per_view": 4000, "steps": 240, "augment": True}
-_PAPERS_VIEWS = {
-    "voxel_size": 0.1,
-    "points_per_view": 20_000,
-    "batch_size": 4,
-    "steps": 480,
-    "augment": True,
-}
+
+def _views(student: str, lr: float, **changes) -> DemoConfig:
+    """A student on small views, as a CPU can take them."""
+    return DemoConfig(
+        student=small(student, 4000, **changes),
+        distill=DistillConfig(steps=240, batch_size=2, lr=lr),
+    )
+
+
+def _papers_views(student: str, lr: float, **changes) -> DemoConfig:
+    """A student on views as large as the paper's, for a GPU."""
+    return DemoConfig(
+        student=replace(preset(student), **changes),
+        distill=DistillConfig(
+            steps=480, batch_size=4, lr=lr, num_workers=6, precision="bf16-mixed"
+        ),
+    )
+
+
 # Highest rates: larger networks want smaller steps, as usual for AdamW.
 GRIDS = {
     "cpu": {
-        "wi 6 x 32": DemoConfig(width=32, lr=1e-2, **_SMALL_VIEWS),
-        "wi 6 x 64": DemoConfig(width=64, lr=1e-2, **_SMALL_VIEWS),
-        "wi 6 x 128": DemoConfig(lr=5e-3, **_SMALL_VIEWS),
-        "wi 12 x 128": DemoConfig(student="wi-12-128", lr=4e-3, **_SMALL_VIEWS),
-        "minkunet-18": DemoConfig(student="minkunet-18", lr=4e-3, **_SMALL_VIEWS),
+        "wi 6 x 32": _views("wi-6-64", 1e-2, width=32),
+        "wi 6 x 64": _views("wi-6-64", 1e-2),
+        "wi 6 x 128": _views("wi-6-128", 5e-3),
+        "wi 12 x 128": _views("wi-12-128", 4e-3),
+        "minkunet-18": _views("minkunet-18", 4e-3),
     },
     "cuda": {
-        "wi 6 x 64": DemoConfig(width=64, lr=1e-2, **_PAPERS_VIEWS),
-        "wi 12 x 128": DemoConfig(student="wi-12-128", lr=4e-3, **_PAPERS_VIEWS),
-        "wi 12 x 256": DemoConfig(depth=12, width=256, lr=3e-3, **_PAPERS_VIEWS),
-        "wi 48 x 256": DemoConfig(student="wi-48-256", lr=2e-3, **_PAPERS_VIEWS),
-        "wi 48 x 384": DemoConfig(student="wi-48-384", lr=1e-3, **_PAPERS_VIEWS),
-        "minkunet-18": DemoConfig(student="minkunet-18", lr=4e-3, **_PAPERS_VIEWS),
-        "minkunet-34": DemoConfig(student="minkunet-34", lr=4e-3, **_PAPERS_VIEWS),
+        "wi 6 x 64": _papers_views("wi-6-64", 1e-2),
+        "wi 12 x 128": _papers_views("wi-12-128", 4e-3),
+        "wi 12 x 256": _papers_views("wi-12-128", 3e-3, width=256),
+        "wi 48 x 256": _papers_views("wi-48-256", 2e-3),
+        "wi 48 x 384": _papers_views("wi-48-384", 1e-3),
+        "minkunet-18": _papers_views("minkunet-18", 4e-3),
+        "minkunet-34": _papers_views("minkunet-34", 4e-3),
     },
 }
-HOW = {"cpu": {}, "cuda": {"num_workers": 6, "precision": "bf16-mixed"}}
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -76,20 +89,19 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     """For every student of the device's grid: parameters, seconds of distilling, held-out mIoU."""
     dataset = open_dataset(data or "street")
     dataset.prepare()
-    parts, teacher, cache = split(dataset), Teacher(), FeatureCache()
+    parts, teacher, cache = split(dataset), build_teacher(), FeatureCache()
     for name, size in GRIDS[device].items():
         config = replace(size, data=data or "street")
-        settings = ProbeConfig(steps=100, seed=config.seed)
+        settings = ProbeConfig(steps=100)
         with TemporaryDirectory() as folder:
             untrained = untrained_student(config, teacher).eval()
             head = {id(p) for p in untrained.classif.parameters()}
             number = sum(p.numel() for p in untrained.parameters() if id(p) not in head)
             yield Row(f"{name}: parameters", number / 1e6, "million, head aside")
             began = time.perf_counter()
-            run = learn(config, Path(folder), dataset, parts, teacher, cache, **HOW[device])
+            run = learn(config, Path(folder), dataset, parts, teacher, cache)
             yield Row(f"{name}: distilling", time.perf_counter() - began, "s")
         for state, student in (("distilled", run.student), ("random", untrained)):
-            probe = probe_source(
-                student_source(student), dataset, parts.train, parts.held_out, settings, seen_points
-            )
+            last = source(student, layer=student.layers[-1])
+            probe = probe_dataset(last, dataset, parts.train, parts.held_out, settings, seen_points)
             yield Row(f"{name}: {state}", 100 * probe.miou, "% mIoU")

@@ -12,11 +12,11 @@ from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
 from kit.bench import Row
-from kit.bench._asking import Look, judged, looks, street, student_of
+from kit.bench._asking import all_sources, judged, street, student_of
 from kit.data import open_dataset
 from kit.data.keyframe import Keyframe
 from kit.data.split import split
-from kit.discover import (
+from kit.discover.foreground import (
     Geometry,
     background_seed,
     by_clusters,
@@ -27,18 +27,14 @@ from kit.discover import (
     height_band,
     refine,
 )
-from kit.evaluate import seen_points
-from kit.objects import find_objects, object_features, unsupervised_classes
-from kit.scores import (
-    annotated_foreground,
-    annotated_objects,
-    average_precision,
-    object_recall,
-    overlap,
-)
-from kit.spaces import Features
+from kit.discover.objects import find_objects, object_features, unsupervised_classes
+from kit.evaluate.annotated import annotated_foreground, annotated_objects
+from kit.evaluate.metrics import average_precision, object_recall, overlap
+from kit.evaluate.protocols import seen_points
+from kit.features.extract import Source
+from kit.features.spaces import Features
 from kit.store import FeatureCache
-from kit.teacher import Teacher
+from kit.teacher.presets import build_teacher
 
 AP, F1 = 0.75, 0.62  # to be reached by the best method on distilled features
 ON_FEATURES: dict[str, Callable[[Features, Geometry], Tensor]] = {
@@ -53,20 +49,20 @@ CLASSES = 8  # unsupervised
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
     """Report discovery on the street; with `data`, on it."""
-    teacher, cache = Teacher(), FeatureCache()
+    teacher, cache = build_teacher(), FeatureCache()
     made = street()
     keyframes = [made[index] for index in range(len(made))]
-    yield from _judge("street", keyframes, looks(teacher, cache))
+    yield from _judge("street", keyframes, all_sources(teacher, cache))
     if data is None:
         return
     real = open_dataset(data)
     name, taught = real.name.split()[0], {}
     if split(real).held_out:
         taught[f"student of {name}"] = student_of(real, data, teacher, cache)
-    yield from _judge(name, list(judged(real)), looks(teacher, cache, **taught))
+    yield from _judge(name, list(judged(real)), all_sources(teacher, cache, **taught))
 
 
-def _judge(where: str, keyframes: list[Keyframe], sources: dict[str, Look]) -> Iterator[Row]:
+def _judge(where: str, keyframes: list[Keyframe], sources: dict[str, Source]) -> Iterator[Row]:
     geometries = [Geometry.of(keyframe.points) for keyframe in keyframes]
     truths = [truth(keyframe) for keyframe in keyframes]
     share = torch.cat([wanted[rows] for wanted, rows in truths]).float().mean().item()
@@ -82,7 +78,7 @@ def _judge(where: str, keyframes: list[Keyframe], sources: dict[str, Look]) -> I
         features = [source(keyframe) for keyframe in keyframes]
         for title, method in ON_FEATURES.items():
             scores = [
-                all_points(f, method(f, g.of_rows(f.rows)))
+                all_points(f, method(f, g.of_rows(f.index)))
                 for f, g in zip(features, geometries, strict=True)
             ]
             found = figures(scores, truths)
@@ -98,7 +94,7 @@ def _judge(where: str, keyframes: list[Keyframe], sources: dict[str, Look]) -> I
     features = sources[student](keyframes[0])
     began = time.perf_counter()
     score = find_foreground(keyframes[0], features)
-    find_objects(keyframes[0].points[features.rows], score > 0)
+    find_objects(keyframes[0].points[features.index], score > 0)
     yield Row(f"{where}, discovery and objects", time.perf_counter() - began, "s", "<= 2")
 
 
@@ -112,7 +108,7 @@ def truth(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
 def all_points(features: Features, score: Tensor) -> Tensor:
     """A score for every point; the lowest where there is no feature."""
     everywhere = torch.full((features.num_points,), float(score.min()))
-    everywhere[features.rows] = score
+    everywhere[features.index] = score
     return everywhere
 
 

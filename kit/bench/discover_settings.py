@@ -2,7 +2,7 @@
 
 Foreground is found on streets that are used for nothing else, seen by two lidars: as shipped, by
 other methods, with steps left out or added, and with each constant of `kit.discover` and
-`kit.pieces` changed alone. The bound says that nothing tried is clearly better on them.
+`kit.discover.components` changed alone. The bound says that nothing tried is clearly better on them.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,10 +14,10 @@ from torch import Tensor
 import kit.discover
 import kit.pieces
 from kit.bench import Row
-from kit.bench._asking import looks
+from kit.bench._asking import all_sources
 from kit.bench.discover import ON_FEATURES, all_points, figures, truth
-from kit.data.street import Street
-from kit.discover import (
+from kit.discover.components import mean_of_pieces
+from kit.discover.foreground import (
     Geometry,
     by_clusters,
     by_shape,
@@ -25,10 +25,10 @@ from kit.discover import (
     height_band,
     refine,
 )
-from kit.pieces import mean_of_pieces
-from kit.spaces import Features
+from kit.features.spaces import Features
 from kit.store import FeatureCache
-from kit.teacher import Teacher
+from kit.street.dataset import Street
+from kit.teacher.presets import build_teacher
 
 STREETS = [
     Street(num_scenes=5, keyframes_per_scene=1, seed=3000, sensor=sensor)
@@ -54,12 +54,12 @@ CHOICES: list[tuple[ModuleType, str, tuple[float, ...]]] = [
     (kit.discover, "TOP", (2.5, 3.2, 3.6, 4.2)),
     (kit.discover, "TALL", (3.2, 4.0, 5.0)),
     (kit.discover, "ROUGH", (0.03, 0.05, 0.07, 0.08, 1.0)),  # 1: plants are things too
-    (kit.pieces, "FLOOR", (0.1, 0.15, 0.2, 0.3, 0.4)),
-    (kit.pieces, "GAP", (0.3, 0.4, 0.5, 0.6)),
-    (kit.pieces, "GAP_PER_METRE", (0.02, 0.025, 0.03)),
-    (kit.pieces, "NEIGHBOURS", (6, 10, 16)),
-    (kit.pieces, "PATCH", (12, 16, 24, 32, 48)),
-    (kit.pieces, "GRAIN", (0.05, 0.1, 0.15)),
+    (kit.discover.components, "FLOOR", (0.1, 0.15, 0.2, 0.3, 0.4)),
+    (kit.discover.components, "GAP", (0.3, 0.4, 0.5, 0.6)),
+    (kit.discover.components, "GAP_PER_METRE", (0.02, 0.025, 0.03)),
+    (kit.discover.components, "NEIGHBOURS", (6, 10, 16)),
+    (kit.discover.components, "PATCH", (12, 16, 24, 32, 48)),
+    (kit.discover.components, "GRAIN", (0.05, 0.1, 0.15)),
 ]
 UNIT = "mean of AP and F1"
 AS_GOOD = 0.002  # a tolerance for ten scans, chosen and not measured
@@ -67,7 +67,7 @@ AS_GOOD = 0.002  # a tolerance for ten scans, chosen and not measured
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
     """Report everything that was tried; `data` is not looked at."""
-    look = looks(Teacher(), FeatureCache())["student of the street"]
+    look = all_sources(build_teacher(), FeatureCache())["student of the street"]
     keyframes = []
     for street in STREETS:
         street.prepare()
@@ -77,7 +77,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
 
     def reached(way: Way = ON_FEATURES["refined"]) -> float:
         geometries = [
-            Geometry.of(k.points).of_rows(f.rows) for k, f in zip(keyframes, features, strict=True)
+            Geometry.of(k.points).of_rows(f.index) for k, f in zip(keyframes, features, strict=True)
         ]
         scores = [all_points(f, way(f, g)) for f, g in zip(features, geometries, strict=True)]
         found = figures(scores, truths)

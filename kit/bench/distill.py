@@ -25,7 +25,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
 def step_rows(metrics: dict, config: DemoConfig) -> Iterator[Row]:
     """Seconds per step and the share of each stage."""
     total = sum(metrics["seconds_by_stage"].values())
-    yield Row("step", total / config.steps, "s")
+    yield Row("step", total / config.distill.steps, "s")
     for stage, seconds in metrics["seconds_by_stage"].items():
         yield Row(f"share of {stage}", 100 * seconds / total, "%")
 

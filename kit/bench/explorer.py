@@ -15,16 +15,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import Tensor
 
 from kit.bench import Row, _browser
 from kit.data import open_dataset
 from kit.data.keyframe import Keyframe
-from kit.projection import find_pairs
+from kit.evaluate.baselines import random_student
+from kit.features.extract import extract
+from kit.features.spaces import Features
 from kit.show import Explorer
 from kit.store import FeatureCache
-from kit.student import build_student, embed
 from kit.student.pretrained import pretrained
-from kit.teacher import Teacher, camera_grids, keyframe_features
+from kit.teacher.camera_maps import camera_maps
+from kit.teacher.presets import build_teacher
 
 # `x` is the explorer of the page; `sync` waits until the GPU is done.
 PRELUDE = """const x = document.querySelector('.kx').explorer;
@@ -80,18 +83,15 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
 def make(source: str) -> dict:
     """Arguments of an explorer: teacher, random weights and the student that comes with the kit."""
     keyframe = open_dataset(source)[0]
-    teacher, cache = Teacher(), FeatureCache()
-    pairs = find_pairs(keyframe.points, keyframe.cameras)
-    seen, feat = keyframe_features(teacher, keyframe, pairs, cache=cache)
-    students = {"random": build_student("wi-12-128", teacher.dim), "distilled": pretrained()}
-    sets = {"teacher": (seen, feat)}
-    sets |= {name: embed(student, keyframe)[1] for name, student in students.items()}
-    grids = camera_grids(teacher, list(keyframe.cameras.values()), cache)
+    teacher, student, cache = build_teacher(), pretrained(), FeatureCache()
+    models = {"teacher": teacher, "random": random_student(student), "distilled": student}
+    sets = {name: extract(model, keyframe, cache=cache) for name, model in models.items()}
+    maps = camera_maps(teacher, list(keyframe.cameras.values()), cache)
     frame = replace(keyframe, truth=None, boxes=())
     return {
         "keyframes": frame,
         "features": sets,
-        "grids": dict(zip(keyframe.cameras, grids, strict=True)),
+        "grids": dict(zip(keyframe.cameras, maps, strict=True)),
     }
 
 
@@ -111,13 +111,15 @@ def resampled(made: dict, count: int) -> dict:
         row_in_file=None,
         num_rows_in_file=None,
     )
-    seen, feat = made["features"]["teacher"]
-    place = torch.full((num,), -1)
-    place[seen] = torch.arange(len(seen))
-    has = (place[row] >= 0).nonzero()[:, 0]
-    sets = {name: part[row] for name, part in made["features"].items() if name != "teacher"}
-    sets = {"teacher": (has, feat[place[row[has]]])} | sets
+    sets = {name: _resampled_features(each, row) for name, each in made["features"].items()}
     return made | {"keyframes": frame, "features": sets}
+
+
+def _resampled_features(features: Features, row: Tensor) -> Features:
+    """Features of points that were drawn from those of a keyframe."""
+    old = features.row_of(row)
+    has = (old >= 0).nonzero()[:, 0]
+    return Features(features.space, features.feat[old[has]], has, len(row))
 
 
 def _packing(explorer: Explorer) -> Iterator[Row]:

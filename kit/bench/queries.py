@@ -12,21 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from kit.ask.queries import Query
+from kit.ask.segmentation import segment
 from kit.bench import Row
-from kit.bench._asking import Look, judged, looks, seen, street, student_of
+from kit.bench._asking import all_sources, judged, street, student_of
 from kit.data import open_dataset
 from kit.data.classes import IGNORE
 from kit.data.keyframe import Keyframe
 from kit.data.split import split
-from kit.evaluate import seen_points
-from kit.probe import confusion_matrix
+from kit.evaluate.metrics import average_precision, confusion_matrix
+from kit.evaluate.protocols import seen_points
+from kit.features.extract import Source
+from kit.features.spaces import Features
 from kit.projection import find_pairs
-from kit.queries import Query
-from kit.scores import average_precision
-from kit.segmentation import segment
-from kit.spaces import Features
 from kit.store import FeatureCache
-from kit.teacher import Teacher
+from kit.teacher.presets import build_teacher
+from kit.teacher.teacher import Teacher
 
 WORDS = {
     "barrier": "barrier",
@@ -54,11 +55,11 @@ REPEATS = 5  # draws of the clicks
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
     """Report queries on the street; with `data`, on it."""
-    teacher, cache = Teacher(), FeatureCache()
+    teacher, cache = build_teacher(), FeatureCache()
     words = {name: Query.from_asset(teacher, word, cache=cache) for name, word in WORDS.items()}
     made = street()
     keyframes = [made[index] for index in range(len(made))]
-    sources = looks(teacher, cache)
+    sources = all_sources(teacher, cache)
     yield from _on("street", keyframes[0], keyframes[1:], sources, words, {}, ())
     if data is not None:
         real = open_dataset(data)
@@ -66,7 +67,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
         taught = {f"student of {name}": student_of(real, data, teacher, cache)}
         pictures = _picture_queries(real[parts.train[0]], teacher)
         clicked, keyframes = real[parts.train[-1]], list(judged(real))
-        sources = looks(teacher, cache, **taught)
+        sources = all_sources(teacher, cache, **taught)
         yield from _on(name, clicked, keyframes, sources, words, REACHES, TWICE, pictures)
     yield from _speed(words["car"], 100_000)
 
@@ -94,16 +95,16 @@ class Seen:
     labels: Tensor
 
     @classmethod
-    def of(cls, keyframe: Keyframe, source: Look) -> "Seen":
-        features = seen(keyframe, source(keyframe), seen_points(keyframe))
-        return cls(keyframe, features, keyframe.labels[features.rows])
+    def of(cls, keyframe: Keyframe, source: Source) -> "Seen":
+        features = source(keyframe).restrict(seen_points(keyframe))
+        return cls(keyframe, features, keyframe.labels[features.index])
 
 
 def _on(
     where: str,
     clicked: Keyframe,
     keyframes: list[Keyframe],
-    sources: Mapping[str, Look],
+    sources: Mapping[str, Source],
     words: Mapping[str, Query],
     reaches: Mapping[str, float],
     twice: tuple[str, ...],
@@ -202,7 +203,7 @@ def _segmented(
 
 
 def _confusion(one: Seen, queries: Mapping[str, Query], **how) -> Tensor:
-    classes, rows = one.keyframe.classes, one.features.rows
+    classes, rows = one.keyframe.classes, one.features.index
     predicted = segment(one.keyframe, queries, one.features, **how).to_classes(classes)[rows]
     predicted = torch.where(predicted == IGNORE, len(classes), predicted)
     return confusion_matrix(predicted, one.labels, len(classes) + 1)
@@ -212,7 +213,7 @@ def _clicks(start: Seen, count: int, seed: int, share: Mapping[str, float]) -> d
     """Points of each class, drawn at random."""
     generator, drawn = Generator().manual_seed(seed), {}
     for index, name in enumerate(start.keyframe.classes.names):
-        of_class = start.features.rows[start.labels == index]
+        of_class = start.features.index[start.labels == index]
         if name in share and len(of_class) >= LEAST:
             drawn[name] = of_class[torch.randperm(len(of_class), generator=generator)[:count]]
     return drawn
@@ -245,7 +246,7 @@ def _click_queries(
 def _centring(where: str, start: Seen, ready: list[Seen], share) -> Iterator[Row]:
     """The plain cosine to five clicks against the one after the mean feature is taken off."""
     features, plain, centred = start.features, {}, {}
-    mean = features.feat.mean(0)
+    mean = features.unit.mean(0)
     for name, points in _clicks(start, 5, 0, share).items():
         clicks = features.of_points(points)
         direction = F.normalize(clicks - mean, dim=1).mean(0)

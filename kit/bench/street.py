@@ -11,29 +11,27 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kit.bench import Row, peak_memory
 from kit.bench.distill import probe_rows
 from kit.data import open_dataset
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.split import Split, split
-from kit.data.street import Street, moment
 from kit.demo import DemoConfig, demo, learn, untrained_student
-from kit.evaluate import (
-    Source,
-    labelled_features,
-    position_source,
-    probe_source,
-    seen_points,
-    student_source,
-    teacher_source,
-)
-from kit.probe import ProbeConfig, ProbeResult, linear_probe, score_head
+from kit.evaluate.baselines import position
+from kit.evaluate.probe import ProbeConfig, ProbeResult, linear_probe, score_head
+from kit.evaluate.protocols import labelled_features, probe_dataset
+from kit.features.extract import Source, source
+from kit.features.spaces import Features
 from kit.projection import find_pairs
 from kit.store import FeatureCache
-from kit.student import load_student
-from kit.teacher import Teacher
+from kit.street.dataset import Street
+from kit.street.render import moment
+from kit.student.checkpoints import load_student
+from kit.student.student import Student
+from kit.teacher.presets import build_teacher
+from kit.teacher.teacher import Teacher
 
 # Many short scenes: variety is what counts. Rendered in about 7 minutes on 2 cores.
 WIDE = {"num_scenes": 140, "keyframes_per_scene": 1}
@@ -44,7 +42,7 @@ WIDER = {"num_scenes": 240, "keyframes_per_scene": 1}
 CALM = ProbeConfig(steps=300, lr=1e-2, weight_decay=2.0, points_per_keyframe=5_000)
 SEEDS = (0, 1, 2)  # of probes that are read off; one alone is off by half a point
 # The demo's student, with so much to learn from, for as long as five minutes hold.
-FIVE_MINUTES = DemoConfig(steps=1200)
+FIVE_MINUTES = replace(DemoConfig(), distill=replace(DemoConfig().distill, steps=1200))
 # The same network looking twice, the second time at the enlarged picture: cells of 16 and 32 pixels
 # cannot tell a thin thing from what is behind it.
 CLOSER = "efficientnet_lite0_2x"
@@ -54,19 +52,19 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     """Report the street; with `data`, how far it carries."""
     yield from _rendering()
     yield Row("classes in the default scenes", len(_classes(Street())), "", "== 16")
-    teacher, cache = Teacher(), FeatureCache()
+    teacher, cache = build_teacher(), FeatureCache()
     wide = Street(**WIDE)
     wide.prepare()
     yield from _within(wide, teacher, cache)
     with TemporaryDirectory() as folder:
         yield from _demo(Path(folder))
         student = load_student(Path(folder) / "student.safetensors")
-    yield from _judged("street, the demo's student", student_source(student), wide, ">= 60")
+    yield from _judged("street, the demo's student", _last_layer(student), wide, ">= 60")
     if data:
         real, wider = open_dataset(data), Street(**WIDER)
         wider.prepare()
         for name in (teacher.name, CLOSER):
-            yield from _probe_carried_over(wider, real, Teacher(name), cache)
+            yield from _probe_carried_over(wider, real, build_teacher(name), cache)
         students = {
             "student of the street": student,
             "student of the street, scans turned": _turned(teacher, cache),
@@ -116,22 +114,23 @@ def _within(wide: Dataset, teacher: Teacher, cache: FeatureCache) -> Iterator[Ro
     """Linear probes on held-out scenes of the street."""
     parts = split(wide)
     sources = {
-        "teacher": teacher_source(teacher, cache),
-        "random": student_source(untrained_student(FIVE_MINUTES, teacher)),
-        "position": position_source,
+        "teacher": source(teacher, cache=cache),
+        "random": _last_layer(untrained_student(FIVE_MINUTES, teacher)),
+        "position": source(position),
     }
-    for name, source in sources.items():
-        result = probe_source(source, wide, parts.train, parts.held_out, WITHIN, unhidden_points)
+    for name, each in sources.items():
+        result = probe_dataset(each, wide, parts.train, parts.held_out, WITHIN, unhidden_points)
         wanted = ">= 75" if name == "teacher" else None
         yield Row(f"street, {name}, un-hidden points", 100 * result.miou, "% mIoU", wanted)
         if name == "teacher":
             num_present = sum(iou is not None for iou in result.iou.values())
             yield Row("street, classes in the held-out scenes", num_present, "", "== 16")
             yield from _class_rows("street, teacher", result)
-    source = sources["teacher"]
-    result = probe_source(source, wide, parts.train, parts.held_out, WITHIN, seen_points)
+    result = probe_dataset(
+        sources["teacher"], wide, parts.train, parts.held_out, WITHIN, seen_points
+    )
     yield Row("street, teacher, hidden points too", 100 * result.miou, "% mIoU")
-    closer = teacher_source(Teacher(CLOSER), cache)
+    closer = source(build_teacher(CLOSER), cache=cache)
     half = replace(WITHIN, points_per_keyframe=5_000)  # of features twice as wide
     yield from _judged("street, teacher looking twice", closer, wide, ">= 75", half)
     yield from _five_minutes(wide, parts, teacher, cache)
@@ -144,7 +143,7 @@ def _five_minutes(
     began = time.perf_counter()
     with TemporaryDirectory() as folder:
         student = learn(FIVE_MINUTES, Path(folder), wide, parts, teacher, cache).student
-    judged = list(_judged("street, student", student_source(student), wide, ">= 60"))
+    judged = list(_judged("street, student", _last_layer(student), wide, ">= 60"))
     spent = time.perf_counter() - began
     yield Row("street, student, teacher's grids cached", spent, "s", "<= 300")
     yield from judged
@@ -160,11 +159,11 @@ def _demo(folder: Path) -> Iterator[Row]:
 
 
 def _judged(
-    title: str, source: Source, wide: Dataset, reach: str, settings: ProbeConfig = WITHIN
+    title: str, judged: Source, wide: Dataset, reach: str, settings: ProbeConfig = WITHIN
 ) -> Iterator[Row]:
     """A linear probe on un-hidden points of the held-out scenes, whole and class by class."""
     parts = split(wide)
-    result = probe_source(source, wide, parts.train, parts.held_out, settings, unhidden_points)
+    result = probe_dataset(judged, wide, parts.train, parts.held_out, settings, unhidden_points)
     yield Row(f"{title}, un-hidden points", 100 * result.miou, "% mIoU", reach)
     yield from _class_rows(title, result)
 
@@ -181,14 +180,14 @@ def _probe_carried_over(
     """Probes of a teacher fitted on the street alone, read off on all real keyframes."""
     if real.classes.names != wide.classes.names:
         raise ValueError(f"{real.name}: its classes are not the street's, labels mean other things")
-    source = rooted(teacher_source(teacher, cache))
-    learned = labelled_features(source, wide, range(len(wide)), CALM, unhidden_points)
+    fitted = rooted(source(teacher, cache=cache))
+    learned = labelled_features(fitted, wide, range(len(wide)), CALM, unhidden_points)
     heads = [
         linear_probe(learned, [], real.classes, replace(CALM, seed=seed)).head for seed in SEEDS
     ]
     del learned
     for hidden in ("kept", "from neighbours", "left out"):
-        read = rooted(teacher_source(teacher, cache, hidden))
+        read = rooted(source(teacher, cache=cache, hidden=hidden))
         stored = list(_labelled_keyframes(real, read))
         results = [score_head(head, stored, real.classes) for head in heads]
         title = f"street to {real.name}, {teacher.name}, hidden points {hidden}"
@@ -199,45 +198,49 @@ def _probe_carried_over(
     yield from _class_rows(f"{title}, probe {SEEDS[0]}", results[0])
 
 
-def rooted(source: Source) -> Source:
+def rooted(original: Source) -> Source:
     """Signed square roots of features: a few large values no longer outweigh all others.
 
     Source: power normalisation (Perronnin et al., ECCV 2010).
     """
 
-    def roots(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
-        rows, feat = source(keyframe)
-        return rows, feat.sign() * feat.abs().sqrt()
+    def roots(keyframe: Keyframe) -> Features:
+        features = original(keyframe)
+        return replace(features, feat=features.feat.sign() * features.feat.abs().sqrt())
 
     return roots
 
 
-def _labelled_keyframes(dataset: Dataset, source) -> Iterator[tuple[Tensor, Tensor]]:
+def _labelled_keyframes(dataset: Dataset, read: Source) -> Iterator[tuple[Tensor, Tensor]]:
     for index in range(len(dataset)):
         keyframe = dataset[index]
-        points, feat = source(keyframe)
-        yield feat, keyframe.labels[points]
+        features = read(keyframe)
+        yield features.feat, keyframe.labels[features.index]
 
 
-def _turned(teacher: Teacher, cache: FeatureCache) -> nn.Module:
+def _last_layer(student: Student) -> Source:
+    return source(student, layer=student.layers[-1])
+
+
+def _turned(teacher: Teacher, cache: FeatureCache) -> Student:
     """The demo's student of the street again, from scans turned, flipped and scaled."""
-    street, config = Street(), DemoConfig(augment=True)
+    street, config = Street(), DemoConfig()
+    config = replace(config, distill=replace(config.distill, augment=True))
     with TemporaryDirectory() as folder:
         return learn(config, Path(folder), street, split(street), teacher, cache).student
 
 
 def _students_carried_over(
-    config: DemoConfig, students: dict[str, nn.Module], real: Dataset
+    config: DemoConfig, students: dict[str, Student], real: Dataset
 ) -> Iterator[Row]:
     """Students probed on the real data: distilled on the street, on that data, and not at all."""
     parts = split(real)
     with TemporaryDirectory() as folder:
         metrics = demo(config, folder, say=lambda _: None)
     yield from _named(metrics, real.name)
-    settings = ProbeConfig(steps=config.probe_steps, seed=config.seed)
     for name, student in students.items():
-        source = student_source(student)
-        result = probe_source(source, real, parts.train, parts.held_out, settings, seen_points)
+        read = _last_layer(student)
+        result = probe_dataset(read, real, parts.train, parts.held_out, config.probe, seen_points)
         yield Row(f"{real.name}, {name}", 100 * result.miou, "% mIoU")
 
 

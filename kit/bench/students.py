@@ -23,9 +23,9 @@ from kit.bench._measure import (
     train_run,
 )
 from kit.data.keyframe import Keyframe, Sensor
-from kit.student import build_student, inputs
-from kit.student.inputs import InputConfig, PointBatch, Scan
-from kit.student.waffleiron import WaffleIron
+from kit.student import scans as inputs
+from kit.student.presets import build_student
+from kit.student.scans import InputConfig, PointBatch, Scan
 
 TEACHER_DIM = 1024  # ViT-L's
 STUDENTS = ("wi-6-64", "wi-12-128", "minkunet-18", "minkunet-34")
@@ -87,28 +87,13 @@ def _student_rows(name: str, keyframe: Keyframe, device: str) -> Iterator[Row]:
 
 def _shares(student: nn.Module, batch: PointBatch) -> dict[str, float]:
     """Share of the forward pass spent in each kind of part, by hooks on the parts."""
-    parts = _stages(student)
+    parts = student.stages()
     spent = dict.fromkeys(parts, 0.0)
     total = seconds(infer_run(student, batch), 3)
     with torch.no_grad():
         for stage, modules in parts.items():
             spent[stage] = _time_in(modules, infer_run(student, batch))
     return {stage: value / total for stage, value in spent.items()}
-
-
-def _stages(student: nn.Module) -> dict[str, list[nn.Module]]:
-    if isinstance(student, WaffleIron):
-        mixes = student.waffleiron
-        return {
-            "embedding": [student.embed],
-            "spatial mixes": list(mixes.spatial_mix),
-            "channel mixes": list(mixes.channel_mix),
-        }
-    return {
-        "entrance": [student.entrance],
-        "down": [*student.halve, *student.down],
-        "up": [*student.back, *student.up],
-    }
 
 
 def _time_in(modules: list[nn.Module], run: Callable) -> float:

@@ -1,4 +1,9 @@
-"""From a folder or a name to keyframes: the only part of the kit that knows data sets."""
+"""Data: recordings on disk, and the embedded street, as keyframes.
+
+In: the path of a data set, or "street". Out: a `Dataset` of `Keyframe`s: finite points, cameras with
+extrinsics, labels in one class map. Nothing else in the kit knows a data set. Read `keyframe.py`
+first, then `nuscenes/folder.py` and `split.py`.
+"""
 
 from pathlib import Path
 
@@ -18,10 +23,10 @@ def open_dataset(source: str | Path, **options) -> Dataset:
             was looked for.
     """
     if str(source) == "street":
-        from kit.data.street import Street
+        from kit.street.dataset import Street
 
         return Street(**options)
-    from kit.data.nuscenes import NuScenesFolder, looks_like_nuscenes
+    from kit.data.nuscenes.folder import NuScenesFolder, looks_like_nuscenes
 
     root = Path(source).expanduser()
     if not root.is_dir():

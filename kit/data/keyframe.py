@@ -19,8 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from kit import geometry
+from kit.data.annotations import Box, Truth
 from kit.data.classes import IGNORE, ClassMap
-from kit.data.truth import Box, Truth
 
 
 @dataclass(frozen=True)

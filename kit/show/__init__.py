@@ -3,13 +3,19 @@
 `Explorer` is the one that can be touched.
 """
 
-from kit.show.charts import curves, iou_bars, loss_curve, points_from_above
-from kit.show.classes import errors, labels
-from kit.show.clouds import feature_pca, points, side_by_side, similarity, similarity_side_by_side
-from kit.show.explorer import Explorer
-from kit.show.images import feature_image, image_grid, overlay
+from kit.show.explorer.widget import Explorer
+from kit.show.figures.charts import curves, iou_bars, loss_curve, points_from_above
+from kit.show.figures.classes import errors, labels
+from kit.show.figures.clouds import (
+    feature_pca,
+    points,
+    side_by_side,
+    similarity,
+    similarity_side_by_side,
+)
+from kit.show.figures.images import feature_image, image_grid, overlay
 from kit.show.pca import PcaBasis, fit_basis
-from kit.show.static import save_png
+from kit.show.png.static import save_png
 
 __all__ = [
     "Explorer",

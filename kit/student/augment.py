@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 
-def turn_flip_scale(points: Float[Tensor, "N 3"], generator: Generator) -> Float[Tensor, "N 3"]:
+def rotate_flip_scale(points: Float[Tensor, "N 3"], generator: Generator) -> Float[Tensor, "N 3"]:
     """Turn about z by any angle, flip x or y in two of three scans, scale by 0.9 to 1.1.
 
     Args:

@@ -1,197 +1,38 @@
-"""Published checkpoints: what `python -m kit import-checkpoint FILE` reads.
+"""Students in files of the kit: safetensors with the settings beside the weights."""
 
-ScaLR keeps the student under `model_point` (older files: `model_points`), WaffleIron under `net`,
-both with names that begin with `module.`. The kit's WaffleIron carries the published names and
-shapes, so what is left to do is to find them, to infer the size from them, and to say what matched.
-
-Source: the saved dictionaries of ScaLR (arXiv:2310.17504) and WaffleIron (arXiv:2301.10100).
-"""
-
-import io
-import tarfile
-import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from pickle import UnpicklingError
 
-import torch
-from torch import Tensor
-
-from kit.student import save_student
-from kit.student.inputs import InputConfig
-from kit.student.waffleiron import WaffleIron, WaffleIronConfig
-
-KEYS = ("model_point", "model_points", "net")
-PREFIX = "module."
+from kit import store
+from kit.store.plain import from_plain
+from kit.student.presets import config_from_plain, config_to_plain, student_from_config
+from kit.student.student import DistilledFrom, Student
 
 
-@dataclass(frozen=True)
-class Imported:
-    """A student read from a published checkpoint.
-
-    Attributes:
-        student: in eval mode.
-        key: where in the file it was found; "" if the file is nothing but the tensors.
-        matched: names of the tensors that were taken.
-        left_out: names in the file that the student has no place for.
-        missing: names of the student that the file lacks; they keep their initial values.
-    """
-
-    student: WaffleIron
-    key: str
-    matched: list[str]
-    left_out: list[str]
-    missing: list[str]
-
-    def __str__(self) -> str:
-        config = self.student.config
-        lines = [
-            f"found under {self.key!r}: WaffleIron, {config.depth} layers of {config.width} "
-            f"channels, {config.norm} norm, {config.activation}, head {list(config.head)}",
-            f"inputs (not in the file): {config.inputs}",
-            f"{len(self.matched)} tensors matched",
-        ]
-        for names, words in ((self.left_out, "left out"), (self.missing, "missing, left random")):
-            if names:
-                more = ", ..." if len(names) > 6 else ""
-                lines.append(f"{len(names)} {words}: {', '.join(names[:6])}{more}")
-        return "\n".join(lines)
-
-
-def import_checkpoint(
-    path: str | Path,
-    out: str | Path | None = None,
-    *,
-    activation: str | None = None,
-    inputs: InputConfig = InputConfig(),  # noqa: B008
-) -> Imported:
-    """Read a published WaffleIron and, if asked, write it as the kit's own file.
+def save_student(student: Student, path: str | Path, **meta) -> None:
+    """Write a student's weights, its settings and, if it was distilled, its teacher.
 
     Args:
-        path: a .pth or .pt file, or a .tar.gz that holds one.
-        out: where to write the kit's safetensors, for `load_student`.
-        activation: "relu" or "gelu"; not in the file. By default GELU where the head has several
-            layers (ScaLR+), else ReLU.
-        inputs: how scans are prepared, not in the file either; ScaLR's by default.
+        path: of the .safetensors file; a checksum is written beside it.
+        meta: more to keep in the header: anything that JSON can hold.
+    """
+    tensors = {name: tensor.cpu() for name, tensor in student.state_dict().items()}
+    if student.distilled_from is not None:
+        meta["teacher"] = asdict(student.distilled_from)
+    store.save_tensors(path, tensors, {**meta, "student": config_to_plain(student.config)})
+
+
+def load_student(path: str | Path) -> Student:
+    """Read a student written by `save_student`, in eval mode.
 
     Raises:
-        ValueError: the file holds code, no student, or tensors whose shapes do not fit together.
+        ValueError: the file is damaged or holds no student.
     """
-    tensors, key = _find_student(_read(Path(path)), path)
-    config = replace(_infer(tensors, path), inputs=inputs)
-    if activation is not None:
-        config = replace(config, activation=activation)
-    student = WaffleIron(config).eval()
-    expected = student.state_dict()
-    wrong = [
-        f"{name}: {tuple(tensor.shape)} in the file, {tuple(expected[name].shape)} expected"
-        for name, tensor in tensors.items()
-        if name in expected and tensor.shape != expected[name].shape
-    ]
-    if wrong:
-        raise ValueError(f"{path}: {len(wrong)} tensors have the wrong shape:\n  " + _few(wrong))
-    matched = {name: tensor for name, tensor in tensors.items() if name in expected}
-    missing = [n for n in expected if n not in matched and not n.endswith("num_batches_tracked")]
-    lacking = [name for name in missing if not name.startswith("classif")]
-    if lacking:
-        raise ValueError(f"{path}: {len(lacking)} tensors are missing:\n  " + _few(lacking))
-    student.load_state_dict(matched, strict=False)
-    left_out = [name for name in tensors if name not in expected]
-    if out is not None:
-        save_student(student, out, source=Path(path).name)
-    return Imported(student, key, list(matched), left_out, missing)
-
-
-def _few(lines: list[str]) -> str:
-    return "\n  ".join([*lines[:5], *(["..."] if len(lines) > 5 else [])])
-
-
-def _read(path: Path) -> object:
-    """What is in the file, without running anything that is in it."""
-    if not path.is_file():
-        raise ValueError(f"{path}: there is no such file")
-    data: object = path
-    if tarfile.is_tarfile(path) and not zipfile.is_zipfile(path):
-        data = _member(path)
-    try:
-        return torch.load(data, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise ValueError(
-            f"{path}: holds more than tensors and plain values, and is not opened because reading "
-            "that would run code from the file. Where you trust it: load it with PyTorch yourself "
-            "and save only its state_dict."
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: not a PyTorch checkpoint, or cut short ({error})") from error
-
-
-def _member(path: Path) -> io.BytesIO:
-    """The one checkpoint in a tar archive; nothing is unpacked onto the disk."""
-    with tarfile.open(path) as archive:
-        files = [m for m in archive if m.isfile() and m.name.endswith((".pth", ".pt", ".ckpt"))]
-        if len(files) != 1:
-            names = ", ".join(member.name for member in files) or "none"
-            raise ValueError(
-                f"{path}: expected one .pth, .pt or .ckpt in the archive, found {names}; unpack it "
-                "and name the one you mean"
-            )
-        return io.BytesIO(archive.extractfile(files[0]).read())
-
-
-def _find_student(content: object, path: str | Path) -> tuple[dict[str, Tensor], str]:
-    """The student's tensors under their own names, and the key they were found under."""
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path}: expected a dictionary of tensors, got {type(content).__name__}")
-    key = next((key for key in KEYS if isinstance(content.get(key), Mapping)), "")
-    state = content[key] if key else content
-    tensors = {
-        _without_prefix(name): value
-        for name, value in state.items()
-        if isinstance(name, str) and isinstance(value, Tensor)
-    }
-    if "embed.conv1.weight" not in tensors:
-        raise ValueError(
-            f"{path}: no WaffleIron in it: expected embed.conv1.weight at the top or under one of "
-            f"{', '.join(KEYS)}; there is {', '.join(map(str, list(state)[:5]))}"
-        )
-    return tensors, key
-
-
-def _without_prefix(name: str) -> str:
-    while name.startswith(PREFIX):
-        name = name[len(PREFIX) :]
-    return name
-
-
-def _infer(tensors: Mapping[str, Tensor], path: str | Path) -> WaffleIronConfig:
-    """Size and variant, from names and shapes."""
-    weight = tensors["embed.conv1.weight"]
-    if weight.ndim != 3 or weight.shape[1] != 5:
-        raise ValueError(
-            f"{path}: embed.conv1.weight has shape {tuple(weight.shape)}; expected (channels, 5, 1)"
-            ": intensity, x, y, z and range"
-        )
-    numbers = [int(n.split(".")[2]) for n in tensors if n.startswith("waffleiron.spatial_mix.")]
-    norm = "waffleiron.spatial_mix.0.norm.running_mean"
-    head = _head_widths(tensors)
-    return WaffleIronConfig(
-        depth=max(numbers, default=0) + 1,
-        width=weight.shape[0],
-        head=head or (weight.shape[0],),
-        norm="batch" if norm in tensors else "layer",
-        activation="gelu" if len(head) > 1 else "relu",
-    )
-
-
-def _head_widths(tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
-    """Output widths of a head's layers: `classif.weight`, or `classif.0.weight`, `classif.2...`."""
-    if "classif.weight" in tensors:
-        return (tensors["classif.weight"].shape[0],)
-    layers = sorted(
-        (int(name.split(".")[1]), tensor.shape[0])
-        for name, tensor in tensors.items()
-        if name.startswith("classif.") and name.endswith(".weight") and tensor.ndim == 3
-    )
-    is_head = all(number == 2 * i for i, (number, _) in enumerate(layers))
-    return tuple(width for _, width in layers) if is_head else ()
+    tensors, meta = store.load_tensors(path)
+    if "student" not in meta:
+        raise ValueError(f"{path}: holds tensors, but no student's settings")
+    student = student_from_config(config_from_plain(meta["student"]))
+    student.load_state_dict(tensors)
+    if "teacher" in meta:
+        student.distilled_from = from_plain(DistilledFrom, meta["teacher"], f"{path}: teacher")
+    return student.eval()

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from kit import store
-from kit.student import WaffleIron, load_student
+from kit.store import files as store
+from kit.student.checkpoints import load_student
+from kit.student.student import Student
 
-FOLDER = Path(__file__).parents[1] / "weights"
+FOLDER = Path(__file__).parent / "weights"
 
 
-def pretrained(name: str = "street") -> WaffleIron:
+def pretrained(name: str = "street") -> Student:
     """A student distilled beforehand, in eval mode.
 
     Args:

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 import kit
+from kit.ask.prompts.asset import STREET_SEED
+from kit.ask.queries import Query
 from kit.bench import _asking, discover, discover_settings, names, queries
-from kit.data.street import Street
 from kit.pretrain import SCENES
-from kit.queries import Query
-from kit.words import STREET_SEED
+from kit.street.dataset import Street
 
 SMALL = {"car": "car", "driveable_surface": "road", "manmade": "building", "vegetation": "tree"}
 
@@ -23,7 +23,7 @@ def keyframes():
 
 @pytest.fixture(scope="module")
 def sources():
-    teacher, cache = kit.Teacher(image_size=(224, 448)), kit.FeatureCache()
+    teacher, cache = kit.build_teacher(image_size=(224, 448)), kit.FeatureCache()
     return teacher, cache, _asking.looks(teacher, cache)
 
 

@@ -4,8 +4,8 @@ import sys
 import pytest
 
 import kit.bench
-from kit import store
 from kit.bench import Row
+from kit.store import files as store
 
 TOY = """
 import time

@@ -5,12 +5,12 @@ import time
 import pytest
 import torch
 
-from kit import store
 from kit.bench import _against_dense, _measure, capacity
-from kit.bench._dense import dense_targets
+from kit.bench._against_dense import dense_targets
 from kit.data.keyframe import Camera
-from kit.grids import FeatureGrids
-from kit.student.waffleiron import WaffleIronConfig
+from kit.store import files as store
+from kit.student.waffleiron.config import WaffleIronConfig
+from kit.teacher.feature_maps import FeatureMaps
 
 
 def test_memory_of_a_call_is_what_it_holds_at_once():
@@ -32,7 +32,7 @@ def test_the_ratio_is_how_many_times_longer_the_other_takes():
 def test_upsampled_targets_equal_sampled_ones():
     generator = torch.Generator().manual_seed(0)
     maps = tuple(torch.randn(1, d, h, 2 * h, generator=generator) for d, h in ((5, 7), (3, 4)))
-    grids = FeatureGrids(maps, (56, 112))
+    grids = FeatureMaps(maps, (56, 112))
     camera = Camera("FRONT", torch.eye(4).double(), torch.eye(3).double(), (90, 160), _no_image)
     uv = torch.rand(200, 2, generator=generator) * torch.tensor([159.0, 89.0])
     sampled = grids.sample(torch.zeros(200, dtype=torch.int64), uv, camera.image_size)
@@ -46,7 +46,7 @@ def _no_image():
 def test_operations_by_hand():
     # one point, 2 channels: a product of 2 x 2 is 8 operations. 16 neighbours 128, 3 layers 48, the
     # last layer of the embedding 8; backward all but the neighbours twice more, and the head of 5.
-    config = WaffleIronConfig(3, 2, (5,))
+    config = WaffleIronConfig(3, 2, head=(5,))
     assert _against_dense._operations(config, 1, "infer") == 128 + 48 + 8
     assert _against_dense._operations(config, 1, "train") == 128 + 3 * (48 + 8 + 20)
 

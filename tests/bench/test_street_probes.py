@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from kit.bench import street as bench
+from kit.data.annotations import Truth
 from kit.data.classes import NUSCENES
 from kit.data.keyframe import Camera, Keyframe, Sensor
 from kit.data.split import split
-from kit.data.street import Street
-from kit.data.truth import Truth
-from kit.probe import ProbeResult
+from kit.evaluate.probe import ProbeResult
+from kit.street.dataset import Street
 
 
 def ahead(name, turn):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from kit.bench import _browser
-from kit.show.paint import colours_of, view_of
-from kit.show.splat import project
+from kit.show.explorer.paint import colours_of, view_of
+from kit.show.png.splat import project
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import pytest
 from explorer_scene import explorer
 
 from kit.bench import _browser
-from kit.show.paint import view_of
-from kit.show.splat import project
+from kit.show.explorer.paint import view_of
+from kit.show.png.splat import project
 
 HERE = Path(__file__).parent
 CELLS = [

@@ -2,7 +2,7 @@
 
 import explorer_scene as scene
 
-from kit.show.export import fallback_page
+from kit.show.explorer.export import fallback_page
 
 
 def test_a_saved_page_says_so_and_draws_the_points_from_above(browser_without_webgl, tmp_path):

@@ -16,9 +16,10 @@ from PIL import Image
 from pyquaternion import Quaternion
 from roots import VERSION, blobs, edit, read, replace_blob, write
 
-from kit.data import nuscenes_tables, open_dataset
+from kit.data import open_dataset
 from kit.data.classes import IGNORE, NUSCENES
-from kit.data.nuscenes import NuScenesFolder, looks_like_nuscenes
+from kit.data.nuscenes import tables as nuscenes_tables
+from kit.data.nuscenes.folder import NuScenesFolder, looks_like_nuscenes
 
 # What is read
 

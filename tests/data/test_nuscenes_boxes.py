@@ -11,8 +11,8 @@ from nuscenes.utils.geometry_utils import points_in_box
 from roots import VERSION
 
 from kit import open_dataset
-from kit.data import nuscenes_boxes
 from kit.data.classes import NUSCENES
+from kit.data.nuscenes import boxes as nuscenes_boxes
 
 
 @pytest.mark.parametrize("root", ["nuscenes", "pandaset"])

@@ -9,7 +9,7 @@ from roots import VERSION, blobs, edit, read, replace_blob, write
 
 from kit.data import open_dataset
 from kit.data.classes import NUSCENES
-from kit.data.nuscenes import NuScenesFolder
+from kit.data.nuscenes.folder import NuScenesFolder
 
 # Broken tables
 

@@ -6,8 +6,8 @@ import torch
 
 from kit import show
 from kit.show.arrays import to_numpy
-from kit.show.clouds import cosine_to
-from kit.show.static_style import rgb_of
+from kit.show.figures.clouds import cosine_to
+from kit.show.png.static_style import rgb_of
 
 
 def scan(count: int = 400, seed: int = 0) -> torch.Tensor:

@@ -1,7 +1,6 @@
 import base64
 import json
 import struct
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +8,14 @@ import open3d
 import pytest
 import torch
 import traitlets
+from explorer_scene import HOSTILE, explorer, features, keyframe  # noqa: E402
 from PIL import Image
 
-from kit.show import Explorer, blob
-from kit.show.content import cells_of
-from kit.show.export import fallback_page
-from kit.show.paint import colours_of, view_of
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
-from explorer_scene import HOSTILE, explorer, features, keyframe  # noqa: E402
+from kit.show import Explorer
+from kit.show.explorer import payload as blob
+from kit.show.explorer.export import fallback_page
+from kit.show.explorer.paint import colours_of, view_of
+from kit.show.explorer.state import cells_of
 
 
 def array_of(header: dict, data: bytes, name: str) -> np.ndarray:
@@ -275,12 +273,12 @@ def test_gltf_says_the_same_as_text_and_as_binary(tmp_path):
 
 
 def test_grids_of_several_maps_are_read_at_the_finest_ones_cells():
-    from kit.grids import FeatureGrids
+    from kit.teacher.feature_maps import FeatureMaps
 
     coarse, fine = torch.zeros(1, 40, 2, 4), torch.zeros(1, 8, 4, 8)
     coarse[:, 0], fine[:, 0] = 1, 1
     fine[0, :, 1, 6] = torch.eye(8)[3] * 2
-    grids = FeatureGrids((coarse, fine), (64, 128))
+    grids = FeatureMaps((coarse, fine), (64, 128))
     shown = explorer(grids={"CAM_FRONT": grids})
     (front, right) = shown.setup["header"]["cameras"]
     assert front["grid"] == [4, 8] and "grid" not in right

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from kit.show.packing import fit_packing, unit_rows
+from kit.show.explorer.quantisation import fit_packing, unit_rows
 
 
 def features(count=1500, dim=96, rank=20, seed=0, common=2.0):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from kit.show.splat import Viewpoint, project, splat
+from kit.show.png.splat import Viewpoint, project, splat
 
 
 def view() -> Viewpoint:

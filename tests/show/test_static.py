@@ -9,9 +9,9 @@ from PIL import Image
 
 from kit import show
 from kit.data.classes import NUSCENES
-from kit.show.static import to_png
-from kit.show.static_scene import draw_scene, viewpoint_of
-from kit.show.static_style import array_of, on_scale
+from kit.show.png.static import to_png
+from kit.show.png.static_scene import draw_scene, viewpoint_of
+from kit.show.png.static_style import array_of, on_scale
 
 
 def pixels_of(data: bytes) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 import torch
 
-from kit.student.augment import turn_flip_scale
+from kit.student.augment import rotate_flip_scale
 
 
 def draw(seed, points):
-    return turn_flip_scale(points, torch.Generator().manual_seed(seed))
+    return rotate_flip_scale(points, torch.Generator().manual_seed(seed))
 
 
 def test_shape_is_kept_up_to_one_scale_between_0_9_and_1_1():

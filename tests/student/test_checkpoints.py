@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from kit.__main__ import main
-from kit.student import WaffleIron, WaffleIronConfig, load_student
-from kit.student.checkpoints import import_checkpoint
-from kit.student.inputs import InputConfig
+from kit.student.checkpoints import load_student
+from kit.student.published import import_checkpoint
+from kit.student.scans import InputConfig
+from kit.student.waffleiron.config import WaffleIronConfig
+from kit.student.waffleiron.model import WaffleIron
 
-SMALL = WaffleIronConfig(2, 8, (6,))
+SMALL = WaffleIronConfig(2, 8, head=(6,))
 
 
 def published(config, key="model_point", prefix="module.", seed=0):
@@ -33,10 +35,14 @@ def same_weights(one, other):
 @pytest.mark.parametrize(
     ("key", "prefix", "config"),
     [
-        ("model_point", "module.", WaffleIronConfig(48, 768, (1024,))),
-        ("model_points", "module.", WaffleIronConfig(48, 768, (2048, 1024), activation="gelu")),
-        ("net", "module.", WaffleIronConfig(48, 384, (16,), norm="batch")),
-        ("", "", WaffleIronConfig(2, 8, (6,))),
+        ("model_point", "module.", WaffleIronConfig(48, 768, head=(1024,))),
+        (
+            "model_points",
+            "module.",
+            WaffleIronConfig(48, 768, head=(2048, 1024), activation="gelu"),
+        ),
+        ("net", "module.", WaffleIronConfig(48, 384, head=(16,), norm="batch")),
+        ("", "", WaffleIronConfig(2, 8, head=(6,))),
     ],
 )
 def test_the_size_is_inferred_and_every_weight_taken(key, prefix, config, tmp_path):

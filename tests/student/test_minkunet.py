@@ -6,12 +6,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kit.data.street import Street
-from kit.student import build_student, embed, inputs, load_student, save_student
-from kit.student.inputs import InputConfig
+from kit.features.extract import embed
+from kit.street.dataset import Street
+from kit.student import scans as inputs
+from kit.student.checkpoints import load_student, save_student
+from kit.student.presets import build_student
+from kit.student.scans import InputConfig
 
-minkunet = pytest.importorskip("kit.student.minkunet", reason="spconv has no wheel here")
-sparse = pytest.importorskip("kit.student.sparse")
+minkunet = pytest.importorskip("kit.student.minkunet.model", reason="spconv has no wheel here")
+sparse = pytest.importorskip("kit.student.minkunet.spconv")
 SMALL = InputConfig(voxel_size=0.1, fov=(1.6, 1.6, 0.8), cell_size=None, num_neighbours=0)
 WIDTHS = (4, 4, 6, 6, 8, 8, 6, 6, 5)
 

@@ -9,7 +9,7 @@ from kit.student.pretrained import FOLDER
 
 def test_it_loads_and_says_how_it_was_made():
     student, figures = kit.pretrained(), kit.pretrained_figures()
-    assert not student.training and student.config.head[-1] == kit.Teacher().dim == 432
+    assert not student.training and student.config.head[-1] == kit.build_teacher().dim == 432
     assert student.config.depth >= 12 and student.config.width >= 128
     assert figures["command"].startswith("python -m kit ")
     probes = figures["linear_probe"]
@@ -19,7 +19,7 @@ def test_it_loads_and_says_how_it_was_made():
 
 def test_it_speaks_its_teachers_language_on_a_street_it_has_not_seen():
     street = kit.open_dataset("street", num_scenes=1, keyframes_per_scene=1, seed=77)
-    teacher, keyframe = kit.Teacher(), street[0]
+    teacher, keyframe = kit.build_teacher(), street[0]
     pairs = kit.find_pairs(keyframe.points, keyframe.cameras)
     rows, wanted = kit.keyframe_features(teacher, keyframe, pairs)
     learned = kit.pretrained()

@@ -7,16 +7,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kit.bench._dense import DenseWaffleIron, dense_batch
-from kit.student import build_student, inputs, planes
-from kit.student.inputs import InputConfig, Scan
-from kit.student.planes import CellConv
-from kit.student.waffleiron import WaffleIron, WaffleIronConfig
+from kit.student import scans as inputs
+from kit.student.presets import build_student
+from kit.student.scans import InputConfig, Scan
+from kit.student.waffleiron import planes
+from kit.student.waffleiron.config import WaffleIronConfig
+from kit.student.waffleiron.model import WaffleIron
+from kit.student.waffleiron.planes import CellConv
+from kit.student.waffleiron.reference import DenseWaffleIron, dense_batch
 
 ORACLES = {
-    "waffleiron_scalr_layernorm": WaffleIronConfig(6, 32, (48,)),
-    "waffleiron_batchnorm": WaffleIronConfig(4, 32, (16,), norm="batch"),
-    "waffleiron_scalrplus_gelu_mlp": WaffleIronConfig(6, 32, (64, 48), activation="gelu"),
+    "waffleiron_scalr_layernorm": WaffleIronConfig(6, 32, head=(48,)),
+    "waffleiron_batchnorm": WaffleIronConfig(4, 32, head=(16,), norm="batch"),
+    "waffleiron_scalrplus_gelu_mlp": WaffleIronConfig(6, 32, head=(64, 48), activation="gelu"),
 }
 SMALL = InputConfig(fov=(4.0, 4.0, 2.0), cell_size=0.5, num_neighbours=4)
 
@@ -36,7 +39,7 @@ def random_scan(count=120, seed=0):
 
 def small_student(**changes):
     torch.manual_seed(0)
-    return WaffleIron(WaffleIronConfig(4, 8, (6,), inputs=SMALL, **changes))
+    return WaffleIron(WaffleIronConfig(4, 8, head=(6,), inputs=SMALL, **changes))
 
 
 MODES = [
@@ -244,7 +247,7 @@ def test_wrong_settings_are_named(wrong):
 def test_published_size_of_the_largest_student():
     # ScaLR's WI-48-768 with its linear head into ViT-L: 60.2 million parameters.
     with torch.device("meta"):
-        student = WaffleIron(WaffleIronConfig(48, 768, (1024,)))
+        student = WaffleIron(WaffleIronConfig(48, 768, head=(1024,)))
     assert sum(p.numel() for p in student.parameters()) == pytest.approx(60.2e6, rel=2e-3)
 
 
@@ -263,7 +266,7 @@ def test_an_unknown_student_lists_those_there_are():
 
 
 def test_a_students_name_may_lack_its_dashes():
-    pytest.importorskip("kit.student.minkunet")
+    pytest.importorskip("kit.student.minkunet.model")
     assert type(build_student("minkunet18", 32)).__name__ == "MinkUNet"
     assert build_student("WI664", 32).config == build_student("wi-6-64", 32).config
 

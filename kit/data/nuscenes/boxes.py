@@ -1,0 +1,113 @@
+"""Annotated boxes of a root in the nuScenes schema."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kit import geometry
+from kit.data.annotations import Box
+from kit.data.classes import CATEGORIES, IGNORE, NUSCENES
+
+TABLES = ("sample_annotation", "instance", "category")
+LARGE = 100e6  # bytes; the annotations of the whole of nuScenes take half a minute to read
+
+
+def check_tables(folder: Path) -> None:
+    """Raise FileNotFoundError, naming them, if tables of annotated boxes are missing."""
+    missing = [f"{name}.json" for name in TABLES if not (folder / f"{name}.json").is_file()]
+    if missing:
+        raise FileNotFoundError(f"{folder}: annotated boxes need {', '.join(missing)} too")
+
+
+def are_quick(folder: Path) -> bool:
+    """Whether annotated boxes are there, and reading them takes no time to speak of."""
+    there = all((folder / f"{name}.json").is_file() for name in TABLES)
+    return there and (folder / "sample_annotation.json").stat().st_size < LARGE
+
+
+def read_boxes(folder: Path, samples: Collection[str]) -> dict[str, list[dict]]:
+    """Annotations by sample: rotation, translation, size, category and instance.
+
+    Args:
+        folder: the version folder.
+        samples: tokens of the samples wanted; rows of others are dropped while parsing.
+
+    Raises:
+        ValueError: a table is broken, or one refers to what another has not.
+    """
+    wanted = set(samples)
+
+    def keep(row: dict) -> dict | None:
+        return row if row["sample_token"] in wanted else None
+
+    try:
+        rows = _read(folder / "sample_annotation.json", keep)
+        instances = {row["token"]: row["category_token"] for row in _read(folder / "instance.json")}
+        names = {row["token"]: row["name"] for row in _read(folder / "category.json")}
+        found: dict[str, list[dict]] = {}
+        for row in rows:
+            category = names[instances[row["instance_token"]]]
+            found.setdefault(row["sample_token"], []).append({**row, "category": category})
+    except KeyError as error:
+        raise ValueError(
+            f"{folder}: no record or field {error} that the annotations refer to. Are all tables "
+            "of one download?"
+        ) from error
+    return found
+
+
+def to_box(annotation: dict, T_lidar_global: Float[Tensor, "4 4"], file: Path) -> Box:
+    """A box of the lidar frame; nuScenes writes width before length.
+
+    Raises:
+        ValueError: a pose or size that is none; names the file.
+    """
+    try:
+        T_global_box = geometry.rigid_transform(annotation["rotation"], annotation["translation"])
+        width, length, height = annotation["size"]
+        category = annotation["category"]
+        return Box(
+            name=_name(category),
+            category=category,
+            label=_label(category),
+            T_lidar_box=T_lidar_global @ T_global_box,
+            size=(float(length), float(width), float(height)),
+            track=annotation["instance_token"],
+        )
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file}: annotation {annotation.get('token')}: {error}") from error
+
+
+def _label(category: str) -> int:
+    if category not in CATEGORIES:
+        return IGNORE
+    return NUSCENES.class_of_raw[CATEGORIES.index(category)]
+
+
+def _name(category: str) -> str:
+    label = _label(category)
+    name = category.split(".")[-1] if label == IGNORE else NUSCENES.names[label]
+    return name.replace("_", " ")
+
+
+def _read(file: Path, keep=None) -> list[dict]:
+    def hook(row: dict) -> dict | None:
+        return row if keep is None else keep(row)
+
+    try:
+        rows = json.loads(file.read_bytes(), object_hook=hook)
+    except ValueError as error:
+        raise ValueError(f"{file}: not valid JSON ({error}). Is the download complete?") from error
+    return [row for row in rows if row is not None]
+
+
+def boxes_of(
+    annotations: list[dict], T_global_lidar: Float[Tensor, "4 4"], file: Path
+) -> tuple[Box, ...]:
+    """The boxes of one keyframe, in its lidar frame."""
+    T_lidar_global = geometry.invert_rigid(torch.as_tensor(T_global_lidar))
+    return tuple(to_box(annotation, T_lidar_global, file) for annotation in annotations)

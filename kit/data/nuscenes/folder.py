@@ -1,0 +1,304 @@
+"""Any root in the nuScenes schema: nuScenes itself, or a data set converted to it.
+
+Partial downloads are normal. What the tables name and the disk does not hold is left out and
+counted; what is there but broken is an error that names the file.
+"""
+
+import operator
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import SupportsIndex
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from kit import geometry
+from kit.data import classes
+from kit.data.keyframe import Camera, Keyframe, Sensor
+from kit.data.nuscenes import boxes as nuscenes_boxes
+
+# Source of the mean and standard deviation: ScaLR's nuScenes loader (arXiv:2310.17504).
+HDL_32E = Sensor("nuScenes HDL-32E", 18.742355, 22.04632)
+_COLUMNS = 5  # x, y, z, intensity, ring
+
+
+def version_folders(root: Path) -> list[str]:
+    """Names of the sub-folders that hold the tables of keyframes, v1.0-trainval and -mini first."""
+    order = {"v1.0-trainval": 0, "v1.0-mini": 1}
+    found = [folder.name for folder in root.iterdir() if _holds_tables(folder)]
+    return sorted(found, key=lambda name: (order.get(name, 2), name))
+
+
+def looks_like_nuscenes(root: Path) -> bool:
+    """Whether `root` is in the nuScenes schema, or is a version folder of such a root."""
+    return _holds_tables(root) or bool(version_folders(root))
+
+
+def _holds_tables(folder: Path) -> bool:
+    return (folder / "sample.json").is_file() and (folder / "sample_data.json").is_file()
+
+
+class NuScenesFolder:
+    """The keyframes of a root in the nuScenes schema, as the `Dataset` of `kit.data.keyframe`.
+
+    Holds light records instead of the devkit's tables, so it is quick to hand to worker processes;
+    points, labels and images are read when asked for.
+
+    Attributes:
+        name: the root's name and the version.
+        version: the version folder in use.
+        classes: 16 classes of nuScenes lidarseg, by the category names of this root.
+        tokens: the LIDAR_TOP sample_data token of every keyframe.
+        scenes: the scene name of every keyframe, scenes in the table's order.
+        has_labels: whether the lidarseg file of any keyframe is there.
+        num_missing: keyframes left out because their lidar file is missing.
+        num_missing_images, num_missing_labels: files that the remaining keyframes lack.
+
+    Source: the nuScenes schema, https://www.nuscenes.org/nuscenes#data-format; 32 to 16 classes as
+        in the lidarseg challenge, by name.
+    """
+
+    def __init__(self, root: str | Path, version: str | None = None, boxes: bool | None = None):
+        """Read the tables and look which files are there.
+
+        Args:
+            root: folder that holds the version folder and `samples/`; its version folder is
+                accepted too.
+            version: e.g. "v1.0-mini". None takes v1.0-trainval, else v1.0-mini, else the first of
+                the others in alphabetical order.
+            boxes: read the annotated boxes too. None: where that takes no time, so not for the
+                whole of nuScenes, whose annotations are a gigabyte.
+
+        Raises:
+            FileNotFoundError: no such version, a table is missing, or no lidar file is there.
+            ValueError: a table is broken or a calibration in it is unusable.
+        """
+        from kit.data.nuscenes.tables import read_contents
+
+        self.root, self.version, self.other_versions = _choose_version(Path(root), version)
+        self.name = f"{self.root.resolve().name} {self.version}"
+        contents = read_contents(self.root, self.version)
+        self._mounts, self._vehicles = contents.mounts, contents.vehicles
+        self.classes = _label_classes(self.root / self.version, contents.categories)
+        present = _Present(self.root)
+        self._records = [record for record in contents.records if record.lidar.file in present]
+        if not self._records:
+            raise FileNotFoundError(
+                f"{self.root / contents.records[0].lidar.file}: missing, as are all "
+                f"{len(contents.records)} lidar files {self.version} names. Is the blob archive "
+                f"unpacked into {self.root}?"
+            )
+        self.num_missing = len(contents.records) - len(self._records)
+        files = [shot.file for record in self._records for shot in record.cameras]
+        labels = [record.labels for record in self._records if record.labels]
+        self._absent = {file for file in (*files, *labels) if file not in present}
+        self.num_missing_images = sum(file in self._absent for file in files)
+        self.num_missing_labels = sum(file in self._absent for file in labels)
+        self.has_labels = self.num_missing_labels < len(labels)
+        self.tokens = [record.lidar.token for record in self._records]
+        self._wants_boxes = boxes
+        if boxes:
+            nuscenes_boxes.check_tables(self.root / self.version)
+        self.scenes = [record.scene for record in self._records]
+
+    def prepare(self, keyframes: Sequence[int] | None = None) -> None:
+        """Nothing: everything is on disk."""
+
+    def content(self) -> str:
+        """Nothing: a token of nuScenes stands for one recording."""
+        return ""
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: SupportsIndex) -> Keyframe:
+        """Read one keyframe; its images are decoded when asked for.
+
+        Raises:
+            IndexError: outside the data set.
+            ValueError: a file is broken or does not fit the others; names it.
+        """
+        position = operator.index(index)
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"keyframe {position} of {self.name}, which has {len(self)}")
+        record = self._records[position]
+        file = self.root / record.lidar.file
+        points, intensity, row_in_file, num_rows = _read_scan(file)
+        T_global_lidar = self._pose(record.lidar)
+        return Keyframe(
+            token=record.lidar.token,
+            scene=record.scene,
+            points=points,
+            intensity=intensity,
+            cameras=self._cameras(record.cameras, T_global_lidar),
+            sensor=self.sensor,
+            classes=self.classes,
+            labels=self._labels(record.labels, row_in_file, num_rows),
+            timestamp=record.lidar.timestamp,
+            T_global_lidar=T_global_lidar,
+            row_in_file=row_in_file,
+            num_rows_in_file=num_rows,
+            boxes=nuscenes_boxes.boxes_of(
+                self._annotations.get(record.sample, []),
+                T_global_lidar,
+                self.root / self.version / "sample_annotation.json",
+            ),
+        )
+
+    @cached_property
+    def _annotations(self) -> dict[str, list[dict]]:
+        """By sample; read when first needed, and anew in a worker process."""
+        folder, wanted = self.root / self.version, self._wants_boxes
+        if wanted is False or not (wanted or nuscenes_boxes.are_quick(folder)):
+            return {}
+        return nuscenes_boxes.read_boxes(folder, [record.sample for record in self._records])
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "_annotations"}
+
+    @cached_property
+    def sensor(self) -> Sensor:
+        """The lidar: ScaLR's constants for the nuScenes cars, else measured on up to 8 keyframes.
+
+        The keyframes are evenly spaced; broken files among them are passed over.
+        """
+        if all(vehicle.startswith("n0") for vehicle in self._vehicles):
+            return HDL_32E
+        chosen = torch.linspace(0, len(self) - 1, min(8, len(self))).round().long().tolist()
+        measured = []
+        for index in chosen:
+            try:
+                measured.append(_read_scan(self.root / self._records[index].lidar.file)[1])
+            except ValueError:
+                if not measured and index == chosen[-1]:
+                    raise
+        values = torch.cat(measured).double()
+        lidar = f"{' and '.join(self._vehicles)} LIDAR_TOP"
+        keyframes = f"{len(measured)} keyframe{'s' * (len(measured) != 1)}"
+        std = float(values.std(correction=0)) or 1.0  # a lidar without intensities writes zeros
+        return Sensor(f"{lidar}, intensity measured on {keyframes}", float(values.mean()), std)
+
+    def _cameras(self, shots: Iterable, T_global_lidar: Tensor) -> dict[str, Camera]:
+        cameras = {}
+        for shot in shots:
+            if shot.file in self._absent:
+                continue
+            mount, file = self._mounts[shot.sensor], self.root / shot.file
+            cameras[mount.channel] = Camera(
+                name=mount.channel,
+                T_cam_lidar=geometry.invert_rigid(self._pose(shot)) @ T_global_lidar,
+                K=mount.K,
+                image_size=shot.image_size or _size_in_header(file),
+                source=file,
+            )
+        return cameras
+
+    def _pose(self, shot) -> Tensor:
+        """T_global_sensor at the moment of the shot: (4, 4) float64."""
+        try:
+            T_global_ego = geometry.rigid_transform(shot.rotation, shot.translation)
+        except (ValueError, TypeError) as error:
+            table = self.root / self.version / "ego_pose.json"
+            raise ValueError(f"{table}: pose of {shot.file}: {error}") from error
+        return T_global_ego @ self._mounts[shot.sensor].T_ego_sensor
+
+    def _labels(self, file: str | None, row_in_file: Tensor, num_rows: int) -> Tensor | None:
+        if file is None or file in self._absent:
+            return None
+        raw = np.fromfile(self.root / file, dtype=np.uint8)
+        if len(raw) != num_rows:
+            raise ValueError(
+                f"{self.root / file}: {len(raw)} labels (one byte each) for the {num_rows} points "
+                "of its scan. Is the download complete?"
+            )
+        return self.classes.from_raw(torch.from_numpy(raw), str(self.root / file))[row_in_file]
+
+    def __repr__(self) -> str:
+        scenes = len(set(self.scenes))
+        labelled = sum(bool(r.labels) and r.labels not in self._absent for r in self._records)
+        counts = {
+            "keyframes without their lidar file (left out)": self.num_missing,
+            "images": self.num_missing_images,
+            "label files": self.num_missing_labels,
+        }
+        missing = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        others = f" (also here: {', '.join(self.other_versions)})" if self.other_versions else ""
+        return (
+            f"NuScenesFolder {self.name}{others}\n"
+            f"  keyframes  {len(self):,} in {scenes:,} scene{'s' * (scenes != 1)}\n"
+            f"  labelled   {labelled:,}, {self.classes.name}\n"
+            f"  missing    {missing or 'nothing'}"
+        )
+
+
+class _Present:
+    """Whether files are on disk, with one listing per folder: stat is slow on network drives."""
+
+    def __init__(self, root: Path):
+        self.root, self.listed = root, {}
+
+    def __contains__(self, file: str) -> bool:
+        folder, _, name = file.rpartition("/")
+        if folder not in self.listed:
+            path = self.root / folder
+            self.listed[folder] = (
+                {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+            )
+        return name in self.listed[folder]
+
+
+def _choose_version(root: Path, version: str | None) -> tuple[Path, str, list[str]]:
+    """The root, the version to read, and the others that are there."""
+    root = root.expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder; expected the root of a nuScenes data set")
+    if version is None and _holds_tables(root):
+        root, version = root.resolve().parent, root.resolve().name
+    found = version_folders(root)
+    version = version or (found[0] if found else "v1.0-mini")
+    if not (root / version).is_dir():
+        raise FileNotFoundError(
+            f"{root / version}: no such version folder; "
+            f"{', '.join(found) or 'no other version'} is there. Expected e.g. v1.0-mini with "
+            "sample.json in it"
+        )
+    return root, version, [name for name in found if name != version]
+
+
+def _label_classes(folder: Path, categories: dict[str, int] | None) -> classes.ClassMap:
+    if categories is None:
+        return classes.NUSCENES
+    try:
+        return classes.nuscenes_classes(categories)
+    except ValueError as error:
+        raise ValueError(f"{folder / 'category.json'}: {error}") from error
+
+
+def _read_scan(file: Path) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Points, intensity, their rows in the file (only finite ones are kept), and its row count."""
+    num_bytes = file.stat().st_size
+    if num_bytes == 0 or num_bytes % (4 * _COLUMNS):
+        raise ValueError(
+            f"{file}: expected rows of {_COLUMNS} float32 (x, y, z, intensity, ring), a multiple "
+            f"of {4 * _COLUMNS} bytes, got {num_bytes} bytes. Is the download complete?"
+        )
+    rows = torch.from_numpy(np.fromfile(file, dtype="<f4")).view(-1, _COLUMNS)[:, :4]  # (N, 4)
+    row_in_file = rows.isfinite().all(1).nonzero()[:, 0]
+    if len(row_in_file) == 0:
+        raise ValueError(f"{file}: none of its {len(rows)} rows is finite")
+    valid = rows[row_in_file]
+    return valid[:, :3].contiguous(), valid[:, 3].contiguous(), row_in_file, len(rows)
+
+
+def _size_in_header(file: Path) -> tuple[int, int]:
+    """(height, width) of an image file, without decoding it."""
+    try:
+        with Image.open(file) as image:
+            return image.height, image.width
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{file}: cannot read this image's size ({error}). Is the download complete?"
+        ) from error

@@ -1,0 +1,100 @@
+"""Frozen dataclasses of settings from plain JSON values: every name and type is checked."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Readers = Mapping[type, Callable[[Any, str], Any]]
+
+
+def from_plain(
+    kind: type[T], values: Any, where: str = "settings", readers: Readers | None = None
+) -> T:
+    """Make a dataclass from the values that `to_plain` wrote; missing names keep their default.
+
+    Args:
+        kind: the dataclass.
+        values: an object of JSON.
+        where: names the place in messages, e.g. "student.inputs".
+        readers: how to read values of other types, by type: functions of (value, where).
+
+    Raises:
+        ValueError: an unknown name (suggests the nearest one), or a value of another type.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where}: expected names and values, got {type(values).__name__}")
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in values:
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, 1)
+            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+            raise ValueError(f"{where}: unknown setting {name!r}; {advice}")
+    read = {
+        name: _convert(hints[name], value, f"{where}.{name}", readers or {})
+        for name, value in values.items()
+    }
+    return kind(**read)
+
+
+def _convert(hint: Any, value: Any, where: str, readers: Readers) -> Any:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _convert(inner[0], value, where, readers)
+    if origin in (typing.Union, types.UnionType):
+        return _first_that_fits(inner, value, where, readers)
+    if origin is tuple:
+        return _convert_tuple(inner, value, where, readers)
+    if origin is typing.Literal:
+        if value not in inner:
+            raise ValueError(f"{where}: expected one of {list(inner)}, got {value!r}")
+        return value
+    if hint in readers:
+        return readers[hint](value, where)
+    if dataclasses.is_dataclass(hint):
+        return from_plain(hint, value, where, readers)
+    return _convert_scalar(hint, value, where)
+
+
+def _first_that_fits(kinds: tuple, value: Any, where: str, readers: Readers) -> Any:
+    for kind in kinds:
+        try:
+            return _convert(kind, value, where, readers)
+        except ValueError as error:
+            reason = error
+    raise reason
+
+
+def _convert_tuple(kinds: tuple, value: Any, where: str, readers: Readers) -> tuple:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{where}: expected a list, got {value!r}")
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        kinds = (kinds[0],) * len(value)
+    if len(kinds) != len(value):
+        raise ValueError(f"{where}: expected {len(kinds)} values, got {len(value)}")
+    return tuple(
+        _convert(kind, item, f"{where}[{i}]", readers)
+        for i, (kind, item) in enumerate(zip(kinds, value, strict=True))
+    )
+
+
+def _convert_scalar(kind: Any, value: Any, where: str) -> Any:
+    if kind in (None, type(None)):
+        fits = value is None
+    elif kind is float:
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+    elif kind is int:
+        fits = isinstance(value, int) and not isinstance(value, bool)
+    elif kind is Path:
+        fits = isinstance(value, str | Path)
+    else:
+        fits = isinstance(value, kind)
+    if not fits:
+        wanted = "null" if kind in (None, type(None)) else kind.__name__
+        raise ValueError(f"{where}: expected {wanted}, got {value!r}")
+    return value if value is None else kind(value)

@@ -1,0 +1,41 @@
+"""Settings of a MinkUNet; importing them loads neither the network nor spconv."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from kit.student.student import StudentConfig
+
+BLOCKS = {18: (2, 2, 2, 2, 2, 2, 2, 2), 34: (2, 3, 4, 6, 2, 2, 2, 2)}
+LEVELS = 4
+
+
+@dataclass(frozen=True)
+class MinkUNetConfig(StudentConfig):
+    """Size and variant of a MinkUNet.
+
+    Attributes:
+        depth: 18 or 34, how many residual blocks there are (`BLOCKS`).
+        widths: channels of the stem and of the eight groups of blocks, four down, four up.
+        cylindrical: voxels are slices of rings (SLidR on nuScenes) instead of cubes.
+
+    The voxels of the convolutions are those of `inputs`; planes and neighbours are switched off there.
+    """
+
+    network: ClassVar[str] = "kit.student.minkunet.model:MinkUNet"
+    depth: int = 34
+    widths: tuple[int, ...] = (32, 32, 64, 128, 256, 256, 128, 96, 96)
+    cylindrical: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.depth not in BLOCKS:
+            raise ValueError(f"depth must be one of {list(BLOCKS)}, got {self.depth}")
+        if len(self.widths) != 2 * LEVELS + 1 or min(self.widths) < 1:
+            raise ValueError(f"widths must be {2 * LEVELS + 1} positive numbers, got {self.widths}")
+        inputs = replace(self.inputs, cell_size=None, num_neighbours=0)
+        object.__setattr__(self, "inputs", inputs)
+
+    @property
+    def width(self) -> int:
+        """Channels of the point features."""
+        return self.widths[-1]

@@ -1,0 +1,79 @@
+"""Voxels of a batch for sparse convolutions: cubes, or slices of rings around the sensor.
+
+Source: cylindrical voxels as in Cylinder3D (arXiv:2011.10033) and SLidR (arXiv:2203.16258).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kit.student.scans import PointBatch
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """The occupied voxels of a batch.
+
+    Attributes:
+        index: (V, 4) int32: scan, and the three coordinates in the grid, sorted.
+        voxel_of_point: (N,) rows of `index`; `voxel_feat[voxel_of_point]` returns to points.
+        points_in_voxel: (V,) how many points each holds.
+        grid: cells of the grid along its three axes.
+    """
+
+    index: Int[Tensor, "V 4"]
+    voxel_of_point: Int[Tensor, " N"]
+    points_in_voxel: Int[Tensor, " V"]
+    grid: tuple[int, int, int]
+
+    def mean(self, point_feat: Float[Tensor, "N C"]) -> Float[Tensor, "V C"]:
+        """Average the points of each voxel."""
+        total = point_feat.new_zeros(len(self.index), point_feat.shape[1])
+        total.index_add_(0, self.voxel_of_point, point_feat)
+        return total / self.points_in_voxel[:, None]
+
+
+def voxelise(
+    batch: PointBatch, size: float, fov: tuple[float, float, float], cylindrical: bool
+) -> Voxels:
+    """Find the voxel of every point.
+
+    Args:
+        batch: scans inside the field of view.
+        size: edge of a cube, metres; for rings their width and height, metres.
+        fov: half extents of the field of view along x, y and z, metres.
+        cylindrical: (range, azimuth, z) with slices of one degree instead of (x, y, z).
+
+    Raises:
+        ValueError: a coordinate is not finite or lies outside the field of view.
+    """
+    points = batch.feat[:, 1:4]
+    extent = torch.tensor(fov, device=points.device)
+    if not bool((points.abs() <= extent).all()):  # NaN compares as False
+        raise ValueError(
+            f"points must be finite and inside +-{fov} m: crop and clean them with `prepare_scan`"
+        )
+    if cylindrical:
+        radius = points[:, :2].norm(dim=1)
+        azimuth = torch.atan2(points[:, 1], points[:, 0]) + math.pi
+        degrees = torch.rad2deg(azimuth).clamp(max=359.999)
+        place = torch.stack([radius / size, degrees, (points[:, 2] + fov[2]) / size], dim=1)
+        grid = (math.ceil(math.hypot(*fov[:2]) / size), 360, math.ceil(2 * fov[2] / size))
+    else:
+        place = (points + extent) / size
+        grid = tuple(math.ceil(2 * half / size) for half in fov)
+    limit = torch.tensor(grid, device=points.device) - 1
+    index = torch.minimum(place.floor().long(), limit)  # a point on the very border
+    key = batch.batch_of_point
+    for axis, cells in enumerate(grid):
+        key = key * cells + index[:, axis]
+    occupied, voxel_of_point, counts = key.unique(return_inverse=True, return_counts=True)
+    columns = []
+    for cells in reversed(grid):
+        columns.append(occupied % cells)
+        occupied = occupied // cells
+    index = torch.stack([occupied, *reversed(columns)], dim=1).int()
+    return Voxels(index, voxel_of_point, counts, grid)

@@ -1,0 +1,97 @@
+"""Students by name: the one table of presets, and how a student is built from it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from importlib import import_module
+from typing import Any
+
+import torch
+
+from kit.store.plain import from_plain
+from kit.student.minkunet.config import MinkUNetConfig
+from kit.student.student import Student, StudentConfig
+from kit.student.waffleiron.config import WaffleIronConfig
+
+# Sources: WI-48-* of WaffleIron (arXiv:2301.10100) and ScaLR (arXiv:2310.17504); Res16UNet-18 and
+# -34C of MinkowskiNet (arXiv:1904.08755).
+PRESETS: dict[str, StudentConfig] = {
+    "wi-6-64": WaffleIronConfig(depth=6, width=64),
+    "wi-6-128": WaffleIronConfig(depth=6, width=128),
+    "wi-12-128": WaffleIronConfig(depth=12, width=128),
+    "wi-48-256": WaffleIronConfig(depth=48, width=256),
+    "wi-48-384": WaffleIronConfig(depth=48, width=384),
+    "wi-48-768": WaffleIronConfig(depth=48, width=768),
+    "minkunet-18": MinkUNetConfig(depth=18),
+    "minkunet-34": MinkUNetConfig(depth=34),
+    "minkunet-34-cylinder": MinkUNetConfig(depth=34, cylindrical=True),
+}
+
+
+def preset(name: str) -> StudentConfig:
+    """Look up a preset; dashes may be left out.
+
+    Raises:
+        ValueError: no such preset; lists them.
+    """
+    listed = {known.replace("-", ""): config for known, config in PRESETS.items()}
+    found = listed.get(name.replace("-", "").lower())
+    if found is None:
+        raise ValueError(f"no student {name!r}; there are {', '.join(PRESETS)}")
+    return found
+
+
+def build_student(
+    student: str | StudentConfig, teacher_dim: int, *, seed: int = 0, **changes
+) -> Student:
+    """Build a student with random weights, ready to be distilled.
+
+    Args:
+        student: a name of `PRESETS`, or the settings themselves.
+        teacher_dim: channels D of the teacher, the width of the distillation head's output.
+        seed: of the initial weights; the global random state stays as it is.
+        changes: settings that differ from the preset's, e.g. width=256; None keeps the preset's.
+
+    Raises:
+        ValueError: no such preset, or a setting that this kind of student does not have.
+    """
+    config = preset(student) if isinstance(student, str) else student
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if unknown := [name for name in changes if name not in config.__dataclass_fields__]:
+        raise ValueError(
+            f"{type(config).__name__} has no setting {', '.join(unknown)}; it has "
+            f"{', '.join(config.__dataclass_fields__)}"
+        )
+    config = replace(config, **changes)
+    config = replace(config, head=(*config.head[:-1], teacher_dim))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return student_from_config(config)
+
+
+def student_from_config(config: StudentConfig) -> Student:
+    """Build a student from its settings, with weights from the global random state."""
+    module, _, name = config.network.partition(":")
+    return getattr(import_module(module), name)(config)
+
+
+def config_to_plain(config: StudentConfig) -> dict[str, Any]:
+    """Settings as JSON holds them, the kind of student included; see `config_from_plain`."""
+    return {**asdict(config), "type": _kind(type(config))}
+
+
+def config_from_plain(values: Mapping[str, Any]) -> StudentConfig:
+    """Settings from what a student's file holds.
+
+    Raises:
+        ValueError: no student of the kind named there, or settings it does not have.
+    """
+    values = dict(values)
+    kind = values.pop("type", "WaffleIron")
+    kinds = {_kind(type(config)): type(config) for config in PRESETS.values()}
+    if kind not in kinds:
+        raise ValueError(f"no kind of student is called {kind!r}; there are {', '.join(kinds)}")
+    return from_plain(kinds[kind], values)
+
+
+def _kind(config_class: type[StudentConfig]) -> str:
+    return config_class.network.rpartition(":")[2]

@@ -1,0 +1,219 @@
+"""WaffleIron: points mixed along three planes in turn, computed only where points are.
+
+Each layer averages the points of every cell of one plane, runs two depthwise 3x3 convolutions over
+the plane and gives the result back to the points (spatial mix), then mixes channels point by point.
+The second convolution is read only at occupied cells and the first only at those and their
+neighbours, so no dense plane is ever made; the result is the same.
+
+Parameters carry the published names and shapes: published weights load with `load_state_dict`.
+
+Source: WaffleIron (Puy et al., ICCV 2023, arXiv:2301.10100); LayerNorm variant: ScaLR
+    (arXiv:2310.17504). Differs: point rows instead of zero-padded (B, C, N), sparse planes.
+"""
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from kit.student.row_layers import RowConv1d, distillation_head
+from kit.student.scans import Plane, PointBatch
+from kit.student.student import DistilledFrom, check_layers
+from kit.student.waffleiron.config import WaffleIronConfig
+from kit.student.waffleiron.planes import CellConv, CellMean, CellToPoints
+from kit.student.waffleiron.point_embedding import Embedding, batchnorm_affine
+
+NORM_LAYERS = {"layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
+ACTIVATION_LAYERS = {"relu": partial(nn.ReLU, inplace=True), "gelu": nn.GELU}
+
+
+class _Mix(nn.Module):
+    """x + drop_path(scale * f(norm(x)))."""
+
+    def __init__(self, config: WaffleIronConfig):
+        super().__init__()
+        self.norm = NORM_LAYERS[config.norm](config.width)
+        self.scale = nn.Conv1d(config.width, config.width, 1, bias=False, groups=config.width)
+        self.drop_path = config.drop_path
+
+    def _scaled(self, value: Float[Tensor, "*rows C"]) -> Float[Tensor, "*rows C"]:
+        if self.scale is None:
+            return value
+        return value * self.scale.weight.flatten().to(value.dtype)
+
+    def _residual(self, rows: Tensor, update: Tensor, batch: PointBatch) -> Tensor:
+        if self.training and self.drop_path > 0:
+            keep = torch.rand(batch.num_scans, 1, device=update.device) >= self.drop_path
+            update = update * (keep / (1 - self.drop_path))[batch.batch_of_point]
+        if update.dtype != rows.dtype:  # mixed precision
+            return rows + update
+        return update.add_(rows)  # no new memory: nobody else needs the update
+
+    def _fold_scale(self, last: nn.Module) -> None:
+        """Let the last layer do what the scale does."""
+        scale = self.scale.weight.flatten()
+        last.weight *= scale.view(-1, *[1] * (last.weight.ndim - 1))
+        last.bias *= scale
+        self.scale = None
+
+
+def _as_autocast(rows: Tensor) -> Tensor:
+    """In mixed precision, rows as matrix products would take them: half the bytes to move."""
+    device = rows.device.type
+    if torch.is_autocast_enabled(device):
+        return rows.to(torch.get_autocast_dtype(device))
+    return rows
+
+
+class SpatialMix(_Mix):
+    """Points -> cells of one plane -> two depthwise convolutions -> points."""
+
+    def __init__(self, config: WaffleIronConfig):
+        super().__init__(config)
+        activation = ACTIVATION_LAYERS[config.activation]()
+        self.ffn = nn.Sequential(
+            CellConv(config.width, spreads=True),
+            activation,
+            CellConv(config.width, spreads=False),
+        )
+
+    def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch, plane: Plane) -> Tensor:
+        spread, activation, collect = self.ffn
+        if isinstance(self.norm, nn.BatchNorm1d) and not self.training:
+            cells = self.norm(CellMean.apply(rows, plane))  # (O, C): the same, on fewer rows
+        else:
+            cells = CellMean.apply(_as_autocast(self.norm(rows)), plane)  # (O, C)
+        halo = activation(spread(cells, plane))  # (H, C)
+        cells = self._scaled(collect(halo, plane))  # (O, C): cells are fewer than points
+        return self._residual(rows, CellToPoints.apply(cells, plane), batch)
+
+    def compress_(self) -> None:
+        self._fold_scale(self.ffn[2])
+
+
+class ChannelMix(_Mix):
+    """Two layers on each point's channels, without expansion."""
+
+    def __init__(self, config: WaffleIronConfig):
+        super().__init__(config)
+        width = config.width
+        activation = ACTIVATION_LAYERS[config.activation]()
+        self.mlp = nn.Sequential(RowConv1d(width, width, 1), activation, RowConv1d(width, width, 1))
+
+    def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch) -> Tensor:
+        first, activation, last = self.mlp
+        hidden = activation(first(self.norm(rows)))
+        # The scale joins the last layer's weights: (C, C) instead of (N, C) to multiply and keep.
+        weight, bias = self._scaled(last.weight.flatten(1).T).T, self._scaled(last.bias)
+        return self._residual(rows, F.linear(hidden, weight, bias), batch)
+
+    def compress_(self) -> None:
+        self._fold_scale(self.mlp[2])
+        if isinstance(self.norm, nn.BatchNorm1d):
+            scale, shift = batchnorm_affine(self.norm)
+            first = self.mlp[0]
+            first.bias += first.weight.flatten(1) @ shift
+            first.weight *= scale[:, None]
+            self.norm = nn.Identity()
+
+
+class _Mixes(nn.Module):
+    def __init__(self, config: WaffleIronConfig):
+        super().__init__()
+        self.spatial_mix = nn.ModuleList(SpatialMix(config) for _ in range(config.depth))
+        self.channel_mix = nn.ModuleList(ChannelMix(config) for _ in range(config.depth))
+
+
+def _run_mix(mix: _Mix, *inputs) -> Tensor:
+    return mix(*inputs)
+
+
+class WaffleIron(nn.Module):
+    """The paper's student: point features (N, C), and a head into the teacher's space (N, D)."""
+
+    distilled_from: DistilledFrom | None = None
+
+    def __init__(self, config: WaffleIronConfig):
+        super().__init__()
+        self.config = config
+        self.embed = Embedding(5, config.width)
+        self.waffleiron = _Mixes(config)
+        self.classif = distillation_head(config.width, config.head)
+        self._run_mix = _run_mix
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the places where `features` can look."""
+        return ("embedding", *(f"layer {i + 1}" for i in range(self.config.depth)))
+
+    def features(
+        self, batch: PointBatch, layers: Sequence[str] | None = None
+    ) -> Float[Tensor, "N C"] | dict[str, Float[Tensor, "N C"]]:
+        """Point features of the last layer, before the distillation head; or of several layers.
+
+        Args:
+            batch: scans made ready by `collate`.
+            layers: names out of `self.layers`; the answer is then a dictionary with these keys, and
+                layers after the last one asked for are not computed.
+        """
+        wanted = self.layers[-1:] if layers is None else check_layers(self, layers)
+        found = {}
+        for name, rows in self._by_layer(batch):
+            if name in wanted:
+                found[name] = rows
+            if len(found) == len(set(wanted)):
+                break
+        return rows if layers is None else {name: found[name] for name in wanted}
+
+    def _by_layer(self, batch: PointBatch) -> Iterator[tuple[str, Tensor]]:
+        rows = self.embed(batch.feat, batch.neighbours)
+        yield self.layers[0], rows
+        mixes = zip(self.waffleiron.spatial_mix, self.waffleiron.channel_mix, strict=True)
+        for layer, (spatial, channel) in enumerate(mixes):
+            rows = self._run(spatial, rows, batch, batch.planes[layer % 3])
+            rows = self._run(channel, rows, batch)
+            yield self.layers[layer + 1], rows
+
+    def _run(self, mix: _Mix, *inputs) -> Tensor:
+        if self.config.checkpointing and self.training and torch.is_grad_enabled():
+            return checkpoint(self._run_mix, mix, *inputs, use_reentrant=False)
+        return self._run_mix(mix, *inputs)
+
+    def stages(self) -> dict[str, list[nn.Module]]:
+        """The network's parts by name, as a profile groups them."""
+        return {
+            "embedding": [self.embed],
+            "spatial mixes": list(self.waffleiron.spatial_mix),
+            "channel mixes": list(self.waffleiron.channel_mix),
+        }
+
+    def compile_mixes(self, on: bool = True) -> None:
+        """Run the mixes through torch.compile from now on, or no more; the results are the same.
+
+        All layers share what is compiled, and so do batches of any size: four graphs in all.
+        """
+        self._run_mix = torch.compile(_run_mix, dynamic=True) if on else _run_mix
+
+    @torch.no_grad()
+    def compress(self) -> "WaffleIron":
+        """A copy for inference: scales, and BatchNorm where there is one, become part of the
+        layers beside them. Its features are the same and a little cheaper; it cannot be trained.
+
+        Source: WaffleIron (arXiv:2301.10100), `compress`.
+        """
+        compressed = deepcopy(self).eval()
+        for mix in (*compressed.waffleiron.spatial_mix, *compressed.waffleiron.channel_mix):
+            mix.compress_()
+        return compressed.requires_grad_(False)
+
+    def head(self, point_feat: Float[Tensor, "N C"]) -> Float[Tensor, "N D"]:
+        """Take point features into the teacher's space."""
+        return self.classif(point_feat)
+
+    def forward(self, batch: PointBatch) -> Float[Tensor, "N D"]:
+        return self.head(self.features(batch))

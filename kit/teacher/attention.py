@@ -1,0 +1,72 @@
+"""How much an image transformer attends to each point: FOUND's way to a background seed."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kit.data.keyframe import Keyframe
+from kit.projection import find_pairs
+from kit.teacher.feature_maps import FeatureMaps
+from kit.teacher.teacher import Teacher
+
+EPS = 1e-10
+
+
+@torch.no_grad()
+def attention_map(teacher: Teacher, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 h w"]:
+    """Attention of the class token to every patch in the last block, heads weighted.
+
+    A head that attends to a small part of the image counts more.
+
+    Args:
+        teacher: of a transformer with a class token.
+        images: in [0, 1], of the teacher's size.
+
+    Raises:
+        ValueError: the network has no class token, so nothing attends for the whole image.
+
+    Source: FOUND (CVPR 2023): a head's weight is the logarithm of the sum of all heads' shares of
+        patches above the mean attention, over its own share.
+    """
+    network = teacher.network
+    if getattr(network, "cls_token", None) is None or not hasattr(network, "blocks"):
+        raise ValueError(f"the teacher {teacher.name} has no class token whose attention to take")
+    attention, inputs = network.blocks[-1].attn, []
+    hook = attention.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
+    try:
+        network.forward_features(teacher.normalise(images))
+    finally:
+        hook.remove()
+    heads = _class_attention(attention, inputs[0])[:, :, network.num_prefix_tokens :]  # (B, A, L)
+    share = (heads > heads.mean((1, 2), keepdim=True)).float().mean(2) + EPS  # (B, A)
+    weight = (share.sum(1, keepdim=True) / share).log()
+    summed = (weight[:, :, None] * heads).sum(1)  # (B, L)
+    return summed[:, None].unflatten(2, network.patch_embed.grid_size)
+
+
+def _class_attention(attention, tokens: Float[Tensor, "B L D"]) -> Float[Tensor, "B A L"]:
+    """What each head A attends to from the first token, as timm computes it."""
+    batch, length, _ = tokens.shape
+    qkv = attention.qkv(tokens).reshape(batch, length, 3, attention.num_heads, -1)
+    query, key, _ = qkv.permute(2, 0, 3, 1, 4)
+    query, key = attention.q_norm(query), attention.k_norm(key)
+    return (query[:, :, :1] @ key.mT * attention.scale).softmax(-1)[:, :, 0]
+
+
+def attention_of_points(
+    teacher: Teacher, keyframe: Keyframe
+) -> tuple[Int[Tensor, " S"], Float[Tensor, " S"]]:
+    """The attention to each point that a camera sees, mean over cameras; rows as `kit.extract`'s."""
+    pairs = find_pairs(keyframe.points, keyframe.cameras)
+    values = torch.zeros(len(pairs))
+    for index in pairs.camera.unique().tolist():
+        camera = keyframe.cameras[pairs.camera_names[index]]
+        image = camera.resized(teacher.image_size)[None]
+        maps = FeatureMaps((attention_map(teacher, image),), teacher.image_size)
+        of_camera = pairs.camera == index
+        first = torch.zeros(int(of_camera.sum()), dtype=torch.int64)
+        sampled = maps.sample(first, pairs.uv[of_camera], pairs.image_sizes[index])
+        values[of_camera] = sampled[:, 0].cpu()
+    rows, row = pairs.point.unique(return_inverse=True)
+    total = torch.zeros(len(rows)).index_add_(0, row, values)
+    return rows, total / torch.bincount(row)

@@ -1,0 +1,47 @@
+"""Feature maps of cameras' images, computed once: images are not augmented, so maps can be kept."""
+
+from collections.abc import Sequence
+
+import torch
+
+from kit.data.keyframe import Camera
+from kit.store import FeatureCache
+from kit.teacher.feature_maps import FeatureMaps
+from kit.teacher.teacher import Teacher
+
+
+def camera_maps(
+    teacher: Teacher,
+    cameras: Sequence[Camera],
+    cache: FeatureCache | None = None,
+    batch_size: int = 6,
+) -> list[FeatureMaps]:
+    """The feature maps of each camera's image, from the cache where they are.
+
+    With a cache all maps pass through half precision, so that the result does not depend on whether
+    one was cached already.
+
+    Args:
+        cameras: their images may differ in size.
+        cache: filled with what was not in it.
+        batch_size: images given to the network at a time.
+    """
+    found: list[FeatureMaps | None] = [None] * len(cameras)
+    keys = (
+        [f"{teacher.fingerprint}/{c.fingerprint()}" for c in cameras] if cache is not None else []
+    )
+    for index, key in enumerate(keys):
+        stored = cache.get(key)
+        if stored is not None:
+            layers = tuple(stored[str(number)] for number in range(len(stored)))
+            found[index] = FeatureMaps(layers, teacher.image_size)
+    missing = [index for index, maps in enumerate(found) if maps is None]
+    for start in range(0, len(missing), batch_size):
+        chunk = missing[start : start + batch_size]
+        images = torch.stack([cameras[index].resized(teacher.image_size) for index in chunk])
+        for index, maps in zip(chunk, teacher(images).split(), strict=True):
+            if cache is not None:
+                maps = maps.half()
+                cache.put(keys[index], {str(n): each for n, each in enumerate(maps.maps)})
+            found[index] = maps
+    return [maps.to(teacher.device, torch.float32) for maps in found]

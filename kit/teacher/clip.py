@@ -1,0 +1,130 @@
+"""CLIP as a teacher: an image network whose patches have the feature space of CLIP's texts.
+
+    teacher = kit.build_teacher("clip_vitb16")      # then distil a student from it, as from any other
+    query = kit.Query.from_text(teacher, "a cyclist")
+
+One file of open_clip holds both halves of CLIP: the image half is put into timm's network, the text
+half into open_clip's. Only published weights give texts a meaning; where they cannot be reached, the
+error names the ways to them.
+"""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+import timm.data
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kit.teacher.teacher import Teacher
+from kit.teacher.weights import build_network, hub_file, read_weights
+
+# By name: timm's network, open_clip's model, the repository of open_clip's file. Pairs must match
+# in their activation, or the features are slightly wrong without any error.
+PAIRS = {
+    "clip_vitb16": (
+        "vit_base_patch16_clip_quickgelu_224.openai",
+        "ViT-B-16-quickgelu",
+        "timm/vit_base_patch16_clip_224.openai",
+    ),
+    "clip_vitb16_laion2b": (
+        "vit_base_patch16_clip_224.laion2b",
+        "ViT-B-16",
+        "laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
+    ),
+}
+FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+WAYS = (
+    "The ways to CLIP's weights: a machine that reaches huggingface.co; a filled cache "
+    "(HF_HOME=<folder> HF_HUB_OFFLINE=1); a file (weights=<open_clip's "
+    "open_clip_model.safetensors>)"
+)
+
+
+class ClipTeacher(Teacher):
+    """A dense CLIP: features of patches in the feature space of CLIP's texts, without training.
+
+    In the last block every patch attends to itself alone: attention is replaced by its value path,
+    all else of the block stays. Then come CLIP's own last norm and projection.
+
+    Args:
+        name: a name of `PAIRS`.
+        image_size: (height, width) in pixels, multiples of 16.
+        weights: open_clip's file with both halves; "random" for tests; None: hub or cache.
+
+    Raises:
+        ValueError: no such pair, or a file with other weights.
+        FileNotFoundError: the weights cannot be reached; names the ways.
+
+    Source: MaskCLIP (arXiv:2112.01071) and its published code, which keeps the residual and the MLP
+        around the value path. Differs: timm's position embedding, resized with antialiasing.
+    """
+
+    def __init__(
+        self,
+        name: str = "clip_vitb16",
+        *,
+        image_size: tuple[int, int] = (224, 448),
+        weights: str | Path | None = None,
+    ):
+        if name not in PAIRS:
+            raise ValueError(f"no pair {name!r} of CLIP halves; there are {', '.join(PAIRS)}")
+        model, text_model, repository = PAIRS[name]
+        if weights is None:
+            try:
+                weights = hub_file(name, repository, FILES)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(f"{error}. {WAYS}") from error
+        dim = timm.get_pretrained_cfg_value(model, "num_classes")
+        network = build_network(model, image_size, weights, num_classes=dim)
+        config = timm.data.resolve_model_data_config(network)
+        super().__init__(name, network, dim, image_size, config["mean"], config["std"])
+        self.model, self.text_model, self.weights = model, text_model, weights
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(f"value path {super().fingerprint}".encode()).hexdigest()[:32]
+
+    def choices(self) -> str:
+        return repr((self.model, self.image_size, (-1,), False))  # as TimmTeacher's were once
+
+    def maps(self, normalised: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
+        network = self.network
+        tokens = network.norm_pre(network._pos_embed(network.patch_embed(normalised)))
+        for block in network.blocks[:-1]:  # tokens (B, 1 + L, W)
+            tokens = block(tokens)
+        tokens = value_path(network.blocks[-1], tokens)
+        feat = network.head(network.norm(tokens))[:, network.num_prefix_tokens :]  # (B, L, D)
+        return [feat.mT.unflatten(2, network.patch_embed.grid_size)]
+
+    @cached_property
+    def text(self) -> nn.Module:
+        """open_clip's model, from the same file."""
+        import open_clip
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = open_clip.create_model(self.text_model)
+        if self.weights != "random":
+            model.load_state_dict(read_weights(self.weights))
+        return model.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def encode_text(self, texts: list[str]) -> Float[Tensor, "T D"]:
+        """Unit embeddings of texts, in the space of the patches."""
+        import open_clip
+
+        tokens = open_clip.get_tokenizer(self.text_model)(texts)
+        return F.normalize(self.text.encode_text(tokens), dim=1)
+
+
+def value_path(block: nn.Module, tokens: Float[Tensor, "B L W"]) -> Float[Tensor, "B L W"]:
+    """A transformer block of timm in which every token attends to itself alone."""
+    attention, width = block.attn, tokens.shape[2]
+    inside = block.norm1(tokens)
+    bias = None if attention.qkv.bias is None else attention.qkv.bias[2 * width :]
+    value = F.linear(inside, attention.qkv.weight[2 * width :], bias)
+    tokens = tokens + block.ls1(attention.proj(value))
+    return tokens + block.ls2(block.mlp(block.norm2(tokens)))

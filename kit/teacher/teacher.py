@@ -1,0 +1,120 @@
+"""What every teacher is: a frozen image network whose feature maps are read at lidar points' pixels.
+
+    images (B, 3, H, W) in [0, 1] -> network, frozen -> FeatureMaps -> sample -> (M, D)
+
+The maps are never up-sampled. Reading them bilinearly at a pixel gives what ScaLR's up-sampled map
+has there, at a fraction of the memory.
+
+A new teacher is one file with a subclass of `Teacher`, and one line in
+`kit.teacher.presets.TEACHERS`.
+"""
+
+import hashlib
+from abc import abstractmethod
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kit.teacher.feature_maps import FeatureMaps, height_by_width
+
+
+class Teacher(nn.Module):
+    """A frozen image network: `teacher(images)` gives the `FeatureMaps` of a batch.
+
+    It is never trained and holds no gradient. It normalises images by its network's own mean and
+    standard deviation, so give it images in [0, 1].
+
+    Args:
+        name: for messages.
+        network: the image network.
+        dim: channels D of a feature.
+        image_size: (height, width) in pixels of the images it takes.
+        mean, std: of red, green and blue, in [0, 1].
+
+    Source: ScaLR (arXiv:2310.17504): frozen and in eval mode.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        dim: int,
+        image_size: tuple[int, int],
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+    ):
+        super().__init__()
+        self.name, self.dim, self.image_size = name, dim, tuple(image_size)
+        self.network = network.requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.eval()
+
+    @abstractmethod
+    def maps(self, normalised: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
+        """Compute the feature maps of normalised images; one map (B, D_i, h_i, w_i) per layer."""
+
+    @abstractmethod
+    def choices(self) -> str:
+        """Everything that features depend on besides the weights and the image, as text."""
+
+    @property
+    def device(self) -> torch.device:
+        return self.mean.device
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of everything that features depend on besides the image."""
+        digest = hashlib.sha256(self.choices().encode())
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()[:32]
+
+    def at_layer(self, layer: int) -> "Teacher":
+        """The same network, read at another block or stage.
+
+        Raises:
+            ValueError: this teacher has one output only, or no such layer.
+        """
+        raise ValueError(f"the teacher {self.name} has one output only, leave out layer={layer}")
+
+    def train(self, mode: bool = True) -> "Teacher":
+        """Refuse train mode: batch statistics and dropout would make features random."""
+        if mode:
+            raise RuntimeError(
+                "a teacher is frozen and stays in eval mode: keep it out of the module you train"
+            )
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> FeatureMaps:
+        """Compute the feature maps of a batch of images in [0, 1].
+
+        Raises:
+            ValueError: images of another size than `image_size`, or not in [0, 1].
+        """
+        maps = self.maps(self.normalise(images))
+        return FeatureMaps(tuple(each.float().contiguous() for each in maps), self.image_size)
+
+    def normalise(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+        """Check images and bring them to the network's mean and standard deviation.
+
+        Raises:
+            ValueError: images of another size than `image_size`, or not in [0, 1].
+        """
+        if tuple(images.shape[-2:]) != self.image_size:
+            raise ValueError(
+                f"images are {height_by_width(images.shape[-2:])} (height x width), the teacher "
+                f"{self.name} takes {height_by_width(self.image_size)}: use "
+                "camera.resized(teacher.image_size), or build the teacher with image_size="
+            )
+        low, high = (bound.item() for bound in images.aminmax())
+        if not (low >= -1e-4 and high <= 1 + 1e-4):
+            raise ValueError(
+                f"images must be in [0, 1], got {low:.3g} to {high:.3g}: divide bytes by 255, and "
+                "leave the normalisation to the teacher"
+            )
+        return (images.to(self.device) - self.mean) / self.std

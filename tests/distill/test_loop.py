@@ -1,0 +1,194 @@
+"""The distillation loop: it learns, it can be killed at any moment, and nothing else matters."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+import torch
+
+from kit.data import open_dataset
+from kit.distill.loop import distill
+from kit.distill.settings import DistillConfig
+from kit.store import files as store
+from kit.student.checkpoints import load_student
+from kit.student.presets import build_student
+from kit.student.waffleiron.config import WaffleIronConfig
+from kit.student.waffleiron.model import WaffleIron
+from kit.teacher.presets import build_teacher
+
+CONFIG = DistillConfig(steps=8, batch_size=2, checkpoint_every=2, warmup=0.2)
+
+
+def street():
+    return open_dataset("street", num_scenes=1, keyframes_per_scene=2, image_size=(56, 112))
+
+
+def small_teacher():
+    return build_teacher("efficientnet_lite0", image_size=(64, 128))
+
+
+def run(out=None, config=CONFIG, **options):
+    teacher = small_teacher()
+    torch.manual_seed(0)
+    student = WaffleIron(WaffleIronConfig(2, 8, head=(teacher.dim,), drop_path=0.3))
+    return distill(street(), teacher, student, config, out=out, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that was never stopped."""
+    return run(tmp_path_factory.mktemp("whole"))
+
+
+def same_weights(one, other):
+    others = other.state_dict()
+    return all(torch.equal(value, others[name]) for name, value in one.state_dict().items())
+
+
+def test_the_loss_falls():
+    history = run(config=replace(CONFIG, steps=40, lr=1e-2)).history
+    first, last = (sum(row["loss"] for row in rows) / 5 for rows in (history[:5], history[-5:]))
+    assert last < first - 0.1
+
+
+def test_same_seed_same_weights_other_seed_others(whole):
+    assert same_weights(whole.student, run().student)
+    assert not same_weights(whole.student, run(config=replace(CONFIG, seed=1)).student)
+
+
+def test_a_cache_of_grids_changes_little_and_is_filled(whole, tmp_path):
+    cache = store.FeatureCache(tmp_path)
+    cached = run(cache=cache)
+    assert cache.size() > 0
+    losses = [[row["loss"] for row in r.history] for r in (whole, cached)]
+    assert losses[1] == pytest.approx(losses[0], abs=2e-3)  # grids are kept in half precision
+
+
+def test_worker_processes_change_nothing(whole):
+    assert same_weights(whole.student, run(config=replace(CONFIG, num_workers=2)).student)
+
+
+def test_mixed_precision_learns_nearly_the_same(whole):
+    losses = [row["loss"] for row in run(config=replace(CONFIG, precision="bf16-mixed")).history]
+    assert losses == pytest.approx([row["loss"] for row in whole.history], abs=0.02)
+    assert losses != [row["loss"] for row in whole.history]
+
+
+def test_layers_are_compiled_for_the_steps_only(monkeypatch):
+    switched = []
+    monkeypatch.setattr(WaffleIron, "compile_mixes", lambda _, on=True: switched.append(on))
+    run(config=replace(CONFIG, steps=1, compile=True))
+    assert switched == [True, False]
+
+
+def test_what_cannot_be_compiled_is_named():
+    pytest.importorskip("kit.student.minkunet.model")
+    teacher = small_teacher()
+    student = build_student("minkunet-18", teacher.dim)
+    with pytest.raises(ValueError, match="compile=True is for WaffleIron; MinkUNet"):
+        distill(street(), teacher, student, replace(CONFIG, compile=True))
+
+
+def test_the_folder_tells_how_it_was_made(whole):
+    made = store.read_json(whole.folder / "run.json")
+    assert made["config"]["distill"]["steps"] == 8
+    assert made["config"]["teacher"]["name"] == "efficientnet_lite0"
+    assert len(made["config"]["data"]["tokens"]) == 2
+    assert [row["step"] for row in store.read_jsonl(whole.folder / "history.jsonl")] == list(
+        range(8)
+    )
+    assert same_weights(load_student(whole.folder / "student.safetensors"), whole.student)
+
+
+def test_learning_rate_follows_the_schedule(whole):
+    rates = [row["lr"] for row in whole.history]
+    assert rates.index(max(rates)) == 2 and max(rates) == pytest.approx(CONFIG.lr)
+    assert rates[-1] < 0.1 * CONFIG.lr
+    rsqrt = [replace(CONFIG, schedule="rsqrt", steps=650).lr_at(step) for step in range(650)]
+    assert max(rsqrt) == pytest.approx(CONFIG.lr, rel=0.01) and 0 < rsqrt[-1] < 0.01 * CONFIG.lr
+
+
+def test_a_finished_run_is_not_done_again(whole):
+    again = run(whole.folder)
+    assert same_weights(again.student, whole.student) and len(again.history) == 8
+
+
+def test_another_setting_in_the_same_folder_is_refused(whole):
+    with pytest.raises(ValueError, match=r"distill\.lr"):
+        run(whole.folder, replace(CONFIG, lr=1e-3))
+    with pytest.raises(ValueError, match=r"data\.tokens"):
+        run(whole.folder, keyframes=[0])
+
+
+def test_a_teacher_of_another_width_is_refused():
+    with pytest.raises(ValueError, match="432"):
+        distill(street(), small_teacher(), build_student("wi-6-64", 99), CONFIG)
+
+
+def test_an_interrupt_keeps_what_is_done_and_goes_on(whole, tmp_path, monkeypatch):
+    from kit.distill import loop as module
+
+    step, calls = module._Loop.step, []
+
+    def interrupted(self, batch):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    monkeypatch.setattr(module._Loop, "step", interrupted)
+    stopped = run(tmp_path)
+    assert not stopped.finished and len(stopped.history) == 3
+    assert store.load_checkpoint(tmp_path).step == 3
+    monkeypatch.undo()
+    assert same_weights(run(tmp_path).student, whole.student)
+
+
+def launched(out, *launcher, kill_at=None):
+    """Run this file as a program; with `kill_at`, kill it and its processes after so many steps."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    child = subprocess.Popen(
+        [sys.executable, *launcher, __file__, str(out)],
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    history, deadline = out / "history.jsonl", time.time() + 120
+    while kill_at and child.poll() is None and time.time() < deadline:
+        if history.exists() and history.read_bytes().count(b"\n") >= kill_at:
+            for process in psutil.Process(child.pid).children(recursive=True):
+                process.kill()
+            child.kill()
+            break
+        time.sleep(0.005)
+    assert child.wait(timeout=120) == (-signal.SIGKILL if kill_at else 0)
+
+
+def test_a_killed_run_ends_on_the_same_weights(whole, tmp_path):
+    launched(tmp_path, kill_at=5)
+    assert store.load_checkpoint(tmp_path).step in (2, 4, 6)
+    continued = run(tmp_path)
+    assert same_weights(continued.student, whole.student)
+    assert [row["step"] for row in continued.history] == list(range(8))
+
+
+def test_two_processes_share_the_views_and_go_on_when_launched_again(whole, tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    launched(tmp_path / "whole", *torchrun)
+    launched(tmp_path / "killed", *torchrun, kill_at=5)
+    assert store.load_checkpoint(tmp_path / "killed").step in (2, 4, 6)
+    launched(tmp_path / "killed", *torchrun)
+    one, other = (tmp_path / name / "student.safetensors" for name in ("whole", "killed"))
+    assert same_weights(load_student(one), load_student(other))
+    rows = store.read_jsonl(tmp_path / "killed" / "history.jsonl")
+    assert [row["step"] for row in rows] == list(range(8))
+    assert not same_weights(load_student(one), whole.student)  # statistics are each process's own
+
+
+if __name__ == "__main__":
+    import kit  # noqa: F401
+
+    run(sys.argv[1])

@@ -1,0 +1,25 @@
+"""Means over the nearest points, against scikit-learn's neighbours."""
+
+import numpy as np
+import torch
+from sklearn.neighbors import NearestNeighbors
+
+from kit.features.knn import knn_mean
+
+GENERATOR = torch.Generator().manual_seed(0)
+POINTS, VALUES = torch.rand(80, 3, generator=GENERATOR), torch.rand(80, 2, generator=GENERATOR)
+PLACES = torch.rand(7, 3, generator=GENERATOR)
+
+
+def test_the_same_neighbours_as_scikit_learns():
+    theirs = NearestNeighbors(n_neighbors=5).fit(POINTS.numpy())
+    for at in (None, PLACES):
+        rows = theirs.kneighbors((POINTS if at is None else at).numpy())[1]
+        wanted = VALUES.numpy()[rows].mean(1)
+        assert np.allclose(knn_mean(POINTS, VALUES, at, 5), wanted, atol=1e-6)
+
+
+def test_one_neighbour_is_the_point_itself_and_few_points_are_all_taken():
+    assert torch.equal(knn_mean(POINTS, VALUES, count=1), VALUES)
+    of_all = VALUES[:3].mean(0).expand(7, 2)
+    assert torch.allclose(knn_mean(POINTS[:3], VALUES[:3], PLACES, 16), of_all)

@@ -1,0 +1,367 @@
+import ast
+import hashlib
+import json
+import os
+import pickle
+import random
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from kit.store import files as store
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return list(folder.rglob(f"*{store.PART}"))
+
+
+def test_an_interruption_removes_the_temporary_file(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.write_bytes(tmp_path / "a", b"new")
+    with pytest.raises(KeyboardInterrupt):
+        store.save_tensors(tmp_path / "b", {})
+    assert leftovers(tmp_path) == [] and not (tmp_path / "a").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"file/sub/a.json.*Check the folder"):
+        store.write_json(tmp_path / "file" / "sub" / "a.json", 1)
+
+
+@pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_new_files_follow_the_umask(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        store.write_text(tmp_path / "deep" / "a.txt", "a")
+        store.append_jsonl(tmp_path / "a.jsonl", {})
+        store.save_tensors(tmp_path / "a.safetensors", {"x": torch.ones(2)})
+    finally:
+        os.umask(before)
+    files = ["deep/a.txt", "a.jsonl", "a.safetensors", "a.safetensors.sha256", store.LOCK]
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in files} == {mode}
+
+
+def test_an_existing_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "private.json"
+    store.write_json(path, 1)
+    path.chmod(0o640)
+    store.write_json(path, 2)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_link_stays_a_link_and_its_target_changes(tmp_path):
+    real, link = tmp_path / "disk" / "real.safetensors", tmp_path / "link.safetensors"
+    store.save_tensors(real, {"x": torch.zeros(2)})
+    link.symlink_to(real)
+    store.save_tensors(link, {"x": torch.ones(2)})
+    assert link.is_symlink() and not real.is_symlink()
+    for path in (real, link):
+        assert store.load_tensors(path, require_checksum=True)[0]["x"].tolist() == [1, 1]
+
+
+def test_folders_and_devices_are_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(ValueError, match="folder or a device"):
+            store.write_bytes(path, b"")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe", b"\x00" * 20])
+def test_broken_json_is_named(tmp_path, content):
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(ValueError, match="run.json: expected JSON"):
+        store.read_json(tmp_path / "run.json")
+
+
+def test_a_history_cut_at_any_byte_is_read_and_healed(tmp_path):
+    path = tmp_path / "history.jsonl"
+    rows = [{"step": 1, "loss": 0.25}, {"step": 2, "name": "über"}, {"step": 3, "loss": 1e-5}]
+    for row in rows:
+        store.append_jsonl(path, row)
+    data = path.read_bytes()
+    assert [json.loads(line) for line in data.decode().split("\n")[:-1]] == rows
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        whole = sum(
+            data[:length].endswith(e) or e + b"\n" in data[:length] for e in data.splitlines()
+        )
+        assert store.read_jsonl(path) == rows[:whole]
+        store.append_jsonl(path, {"step": 9})
+        assert store.read_jsonl(path) == [*rows[:whole], {"step": 9}]
+        assert path.read_bytes().endswith(b"}\n")
+
+
+def test_a_broken_line_in_the_middle_is_named(tmp_path):
+    (tmp_path / "history.jsonl").write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
+    with pytest.raises(ValueError, match="history.jsonl: line 2"):
+        store.read_jsonl(tmp_path / "history.jsonl")
+
+
+def test_resuming_drops_the_rows_after_the_checkpoint(tmp_path):
+    path = tmp_path / "history.jsonl"
+    store.truncate_jsonl(path, lambda row: True)
+    assert not path.exists()
+    for step in range(5):
+        store.append_jsonl(path, {"step": step})
+    store.truncate_jsonl(path, lambda row: row["step"] <= 2)
+    assert [row["step"] for row in store.read_jsonl(path)] == [0, 1, 2]
+
+
+def test_loaded_tensors_may_be_changed(tmp_path):
+    store.save_tensors(tmp_path / "a.safetensors", {"x": torch.zeros(3)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tensors, _ = store.load_tensors(tmp_path / "a.safetensors")
+        tensors["x"] += 1
+    assert store.load_tensors(tmp_path / "a.safetensors")[0]["x"].sum() == 0
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs the program sha256sum")
+def test_sha256sum_agrees(tmp_path):
+    for value in (1, 2):
+        store.save_tensors(tmp_path / "my student.safetensors", {"x": torch.full((3,), value)})
+        command = ["sha256sum", "-c", "--strict", "my student.safetensors.sha256"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, "my student.safetensors: OK\n")
+        sidecar = tmp_path / "my student.safetensors.sha256"
+        assert sidecar.read_text().startswith(store.sha256_of(tmp_path / "my student.safetensors"))
+
+
+def test_every_flipped_byte_is_found(tmp_path):
+    data, sidecar = tmp_path / "a.safetensors", tmp_path / "a.safetensors.sha256"
+    store.save_tensors(data, {"x": torch.randn(50)}, {"step": 1})
+    places = random.Random(0)
+    header = 8 + int.from_bytes(data.read_bytes()[:8], "little")
+    positions = [(data, places.randrange(data.stat().st_size)) for _ in range(60)]
+    positions += [(data, places.randrange(header)) for _ in range(20)]
+    positions += [(sidecar, place) for place in range(sidecar.stat().st_size)]
+    for path, place in positions:
+        good = path.read_bytes()
+        bad = bytearray(good)
+        bad[place] ^= places.randrange(1, 256)
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match="damaged"):
+            store.load_tensors(data)
+        path.write_bytes(good)
+    store.load_tensors(data)
+
+
+def test_a_truncated_file_is_found(tmp_path):
+    path = tmp_path / "a.safetensors"
+    store.save_tensors(path, {"x": torch.randn(50)})
+    data = path.read_bytes()
+    (tmp_path / "a.safetensors.sha256").unlink()
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        with pytest.raises(ValueError, match="a.safetensors: expected a whole safetensors file"):
+            store.load_tensors(path)
+
+
+def test_a_file_brought_by_hand_loads_unless_a_checksum_is_required(tmp_path):
+    path = tmp_path / "published.safetensors"
+    safetensors.torch.save_file({"w": torch.ones(2)}, path, metadata={"format": "pt"})
+    tensors, meta = store.load_tensors(path)
+    assert tensors["w"].tolist() == [1, 1] and meta == {"format": "pt"}
+    with pytest.raises(FileNotFoundError, match="sha256sum published.safetensors >"):
+        store.load_tensors(path, require_checksum=True)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "published.safetensors.sha256").write_text(f"{digest}  published.safetensors\n")
+    store.load_tensors(path, require_checksum=True)
+
+
+class Bomb:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5, "torch"])
+def test_a_pickle_is_named_and_never_run(tmp_path, monkeypatch, protocol):
+    path, trace = tmp_path / "a.safetensors", tmp_path / "it-ran"
+    if protocol == "torch":
+        torch.save({"x": Bomb(trace)}, path)
+    else:
+        path.write_bytes(pickle.dumps(Bomb(trace), protocol))
+
+    def never(*_, **__):
+        raise AssertionError("a pickle was opened")
+
+    for module, name in [
+        (torch, "load"),
+        (pickle, "load"),
+        (pickle, "loads"),
+        (pickle, "Unpickler"),
+    ]:
+        monkeypatch.setattr(module, name, never)
+    with pytest.raises(ValueError, match="a.safetensors: expected a whole safetensors.*executed"):
+        store.load_tensors(path)
+    path.rename(tmp_path / store.CHECKPOINT)
+    with pytest.raises((ValueError, FileNotFoundError)):
+        store.load_checkpoint(tmp_path)
+    store.save_tensors(path, {"x": torch.ones(2)})
+    store.load_tensors(path)
+    assert not trace.exists()
+
+
+def test_the_first_writer_of_a_key_wins(tmp_path):
+    cache = store.FeatureCache(tmp_path)
+    assert cache.get("a") is None and cache.size() == 0
+    cache.put("a", {"x": torch.ones(2)})
+    cache.put("a", {"x": torch.zeros(2)})
+    assert cache.get("a")["x"].tolist() == [1, 1]
+    result = cache.get_or_compute("a", lambda: pytest.fail("computed again"))
+    assert result["x"].tolist() == [1, 1]
+    assert cache.size() == sum(p.stat().st_size for p in tmp_path.rglob("*.safetensors")) > 0
+
+
+def test_any_text_is_a_key(tmp_path):
+    cache = store.FeatureCache(tmp_path / "cache")
+    keys = ["", "..", "/etc/passwd", "a/b\x00c", "é" * 300, "\udcff", "A", "a", "a "]
+    for number, key in enumerate(keys):
+        cache.put(key, {"x": torch.tensor(number)})
+    assert [cache.get(key)["x"].item() for key in keys] == list(range(len(keys)))
+    files = list(tmp_path.rglob("*.safetensors"))
+    assert len(files) == len(keys) and all(len(f.relative_to(tmp_path).parts) == 3 for f in files)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "no checksum", "other entry"])
+def test_a_broken_entry_counts_as_missing_and_is_made_again(tmp_path, damage):
+    cache = store.FeatureCache(tmp_path)
+    cache.put("a", {"x": torch.ones(2)})
+    (path,) = tmp_path.rglob("*.safetensors")
+    data = path.read_bytes()
+    if damage == "flip":
+        path.write_bytes(data[:-1] + b"\x01")
+    if damage == "cut":
+        path.write_bytes(data[:-3])
+    if damage == "no checksum":
+        path.with_name(path.name + ".sha256").unlink()
+    if damage == "other entry":
+        store.save_tensors(path, {"x": torch.zeros(2)}, {"key": "b"})
+    with pytest.warns(UserWarning, match=path.name) as warned:
+        result = cache.get_or_compute("a", lambda: {"x": torch.full((2,), 5.0)})
+    assert len(warned) == 1
+    assert result["x"].tolist() == cache.get("a")["x"].tolist() == [5, 5]
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("KIT_CACHE", "~/features")
+    assert store.FeatureCache().folder == Path.home() / "features"
+    monkeypatch.delenv("KIT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/scratch")
+    assert store.default_cache_folder() == Path("/scratch/lidar-distillation-kit")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert store.default_cache_folder() == Path.home() / ".cache" / "lidar-distillation-kit"
+
+
+@dataclass(frozen=True)
+class Settings:
+    width: int = 8
+    out: Path = Path("runs/x")
+    betas: tuple[float, float] = (0.9, 0.99)
+
+
+def test_a_run_says_how_it_was_made(tmp_path):
+    run = store.start_run(tmp_path / "run", Settings(), seed=5)
+    on_disk = store.read_json(tmp_path / "run" / "run.json")
+    assert on_disk == run
+    assert run["config"] == {"width": 8, "out": "runs/x", "betas": [0.9, 0.99]}
+    assert run["seed"] == 5 and run["versions"]["torch"] == torch.__version__
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    assert head.returncode != 0 or run["commit"] == head.stdout.strip()
+    assert socket.gethostname() not in run["machine"].values()
+
+
+def test_a_resumed_run_keeps_what_was_said_before(tmp_path):
+    for width in (1, 2, 3):
+        store.start_run(tmp_path, replace(Settings(), width=width), seed=5, resumed=width > 1)
+    run = store.read_json(tmp_path / "run.json")
+    assert [run["config"]["width"], *(r["config"]["width"] for r in run["earlier"])] == [3, 1, 2]
+    assert "earlier" not in store.start_run(tmp_path, Settings(), seed=5)
+
+
+def train_a_little():
+    """A model, its optimizer after one step, and the names of the parameters."""
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    return model, optimizer, [name for name, _ in model.named_parameters()]
+
+
+def test_a_checkpoint_is_one_checked_file(tmp_path):
+    model, optimizer, names = train_a_little()
+    assert store.load_checkpoint(tmp_path) is None
+    store.save_checkpoint(tmp_path, 1, model.state_dict(), optimizer, names, {"epoch": 2})
+    files = {path.name for path in tmp_path.iterdir()} - {store.LOCK}
+    assert files == {"checkpoint.safetensors", "checkpoint.safetensors.sha256"}
+    checkpoint = store.load_checkpoint(tmp_path)
+    assert (checkpoint.step, checkpoint.meta) == (1, {"epoch": 2})
+    assert torch.equal(checkpoint.model["weight"], model.weight)
+    store.save_tensors(tmp_path / "checkpoint.safetensors", {}, {"name": "student"})
+    with pytest.raises(ValueError, match="checkpoint.safetensors: expected a checkpoint"):
+        store.load_checkpoint(tmp_path)
+
+
+def test_old_leftovers_go_and_files_being_written_stay(tmp_path):
+    model, optimizer, names = train_a_little()
+    old, young = tmp_path / f".1{store.PART}", tmp_path / f".2{store.PART}"
+    old.touch(), young.touch()
+    os.utime(old, (0, 0))
+    store.save_checkpoint(tmp_path, 0, model.state_dict(), optimizer, names)
+    assert leftovers(tmp_path) == [young]
+
+
+def test_nothing_needs_a_network(tmp_path, monkeypatch):
+    def unreachable(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "socket", unreachable)
+    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
+    model, optimizer, names = train_a_little()
+    store.start_run(tmp_path, Settings(), seed=1)
+    store.save_checkpoint(tmp_path, 0, model.state_dict(), optimizer, names)
+    store.load_checkpoint(tmp_path)
+    store.FeatureCache(tmp_path / "c").get_or_compute("k", lambda: {"x": torch.ones(1)})
+
+
+def writing_calls(path: Path):
+    """Lines of a module that put something on disk by themselves."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        owner, _, verb = name.rpartition(".")
+        words = [*node.args, *(keyword.value for keyword in node.keywords)]
+        modes = [word.value for word in words if isinstance(word, ast.Constant)]
+        opens = verb == "open" and any(str(mode).strip("bt+") in ("w", "a", "x") for mode in modes)
+        puts = verb in ("write_text", "write_bytes", "save_file", "tofile") and owner != "store"
+        if opens or puts or name in ("torch.save", "np.save", "np.savez", "os.replace"):
+            yield f"{path.name}:{node.lineno} {name}"
+
+
+def test_no_other_module_of_the_kit_writes():
+    kit = Path(store.__file__).parent
+    guilty = [call for path in kit.rglob("*.py") for call in writing_calls(path)]
+    assert {call.split(":")[0] for call in guilty} == {"store.py"}, guilty

@@ -1,0 +1,170 @@
+"""Inputs of a student against the published preparation of a real scan, and by hand."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kit.data.keyframe import Sensor
+from kit.student import scans as inputs
+from kit.student.scans import InputConfig
+
+SENSOR = Sensor("nuScenes HDL-32E", 18.742355, 22.04632)
+SMALL = InputConfig(fov=(4.0, 4.0, 2.0), cell_size=1.0, num_neighbours=3)
+
+
+@pytest.fixture(scope="module")
+def nuscenes_scan(shared_data):
+    file = next((shared_data / "nuscenes/samples/LIDAR_TOP").glob("*.pcd.bin"))
+    rows = torch.from_numpy(np.fromfile(file, np.float32).reshape(-1, 5).copy())
+    return rows[:, :3], rows[:, 3]
+
+
+@pytest.fixture(scope="module")
+def oracle(oracles):
+    return load_file(oracles / "preprocess_nuscenes_keyframe.safetensors")
+
+
+def random_points(count=200, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(count, 3, generator=generator) - 0.5) * torch.tensor([8.0, 8.0, 4.0])
+
+
+def test_a_real_scan_is_prepared_as_published(nuscenes_scan, oracle):
+    scan = inputs.prepare_scan(*nuscenes_scan, SENSOR, InputConfig())
+    assert torch.allclose(scan.feat, oracle["feat"][0].T, atol=1e-4)
+    assert torch.equal(scan.cells, oracle["cell_ind"][0].long())
+    assert torch.equal(scan.neighbours, oracle["neighbors"][0, 1:].T.long())
+
+
+def test_every_point_finds_its_nearest_kept_one_as_published(nuscenes_scan, oracle):
+    points, intensity = nuscenes_scan
+    scan = inputs.prepare_scan(points, intensity, SENSOR, InputConfig())
+    rows = inputs.nearest_kept(points, points[scan.kept])
+    assert torch.equal(rows, oracle["upsample"].long())
+
+
+def test_one_point_per_voxel_whatever_the_draw():
+    points = random_points(500)
+    voxel = ((points - points.min(0).values) / 1.0).floor()
+    for generator in (None, torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)):
+        kept = inputs.voxel_subsample(points, 1.0, generator)
+        assert len(voxel[kept].unique(dim=0)) == len(kept) == len(voxel.unique(dim=0))
+
+
+def test_the_random_draw_reaches_every_point_of_a_voxel():
+    points = torch.tensor([[0.0, 0, 0], [0.1, 0, 0], [0.2, 0, 0], [5.0, 5, 5]])
+    drawn = {
+        inputs.voxel_subsample(points, 1.0, torch.Generator().manual_seed(seed))[0].item()
+        for seed in range(40)
+    }
+    assert drawn == {0, 1, 2}
+
+
+def test_the_limit_keeps_the_nearest_to_one_point():
+    points = random_points(300)
+    rows = inputs.limit_points(points, 50, torch.Generator().manual_seed(0))
+    distances = (points[:, None] - points[None]).norm(dim=2)
+    expected = [set(row.topk(50, largest=False).indices.tolist()) for row in distances]
+    assert set(rows.tolist()) in expected
+
+
+def test_features_and_cells_by_hand():
+    points = torch.tensor([[3.0, -4.0, 0.0]])
+    feat = inputs.point_features(points, torch.tensor([40.78867]), SENSOR)
+    assert torch.allclose(feat, torch.tensor([[1.0, 3.0, -4.0, 0.0, 5.0]]), atol=1e-5)
+    # x 3 -> row 7 of 8, y -4 -> 0, z 0 -> 2 of 4: 7*8+0, 7*4+2, 0*4+2
+    assert inputs.plane_cells(points, SMALL).flatten().tolist() == [56, 30, 2]
+
+
+def test_a_scan_with_fewer_points_than_neighbours_fills_up_with_the_point_itself():
+    rows = inputs.nearest_neighbours(torch.tensor([[0.0, 0, 0], [1.0, 0, 0]]), 3)
+    assert rows.tolist() == [[1, 0, 0], [0, 1, 1]]
+
+
+def test_neighbours_agree_with_all_distances():
+    points = random_points()
+    distances = (points[:, None] - points[None]).norm(dim=2)
+    expected = distances.topk(5, largest=False).indices[:, 1:]
+    assert torch.equal(inputs.nearest_neighbours(points, 4), expected)
+
+
+def test_only_visible_points_are_kept():
+    points = random_points()
+    visible = points[:, 0] > 0
+    scan = inputs.prepare_scan(points, torch.zeros(200), SENSOR, SMALL, visible=visible)
+    assert len(scan.kept) and visible[scan.kept].all()
+
+
+def test_augmentation_comes_before_the_features():
+    points = random_points()
+    turned = inputs.prepare_scan(
+        points, torch.zeros(200), SENSOR, SMALL, augment=lambda xyz, _: xyz * 0.5
+    )
+    assert torch.allclose(turned.feat[:, 1:4], points[turned.kept] * 0.5)
+    assert turned.cells[0].unique().tolist() == sorted(
+        inputs.plane_cells(points * 0.5, SMALL)[0].unique().tolist()
+    )
+
+
+def test_no_point_in_view_says_what_to_check():
+    with pytest.raises(ValueError, match="field of view"):
+        inputs.prepare_scan(random_points() + 100, torch.zeros(200), SENSOR, SMALL)
+
+
+@pytest.mark.parametrize("wrong", [{"voxel_size": 0.0}, {"num_neighbours": -1}])
+def test_sizes_must_be_positive(wrong):
+    with pytest.raises(ValueError, match="positive"):
+        InputConfig(**wrong)
+
+
+def test_plane_tables_agree_with_a_dense_search():
+    scans = [
+        inputs.prepare_scan(random_points(30, seed), torch.zeros(30), SENSOR, SMALL)
+        for seed in (0, 1)
+    ]
+    batch = inputs.collate(scans, SMALL)
+    for axis, (rows, columns) in enumerate(SMALL.grids):
+        cells = torch.cat([scan.cells[axis] + b * rows * columns for b, scan in enumerate(scans)])
+        occupied = sorted(set(cells.tolist()))
+        around = {cell: neighbours_in_grid(cell, rows, columns) for cell in occupied}
+        halo = sorted({n for found in around.values() for n in found if n is not None})
+        plane = batch.planes[axis]
+        assert [occupied[c] for c in plane.cell_of_point] == cells.tolist()
+        for column, cell in enumerate(occupied):
+            expected = [len(halo) if n is None else halo.index(n) for n in around[cell]]
+            assert plane.halo_near_occupied[:, column].tolist() == expected
+        for column, cell in enumerate(halo):
+            found = neighbours_in_grid(cell, rows, columns)
+            expected = [occupied.index(n) if n in around else len(occupied) for n in found]
+            assert plane.occupied_near_halo[:, column].tolist() == expected
+        counts = [cells.tolist().count(cell) for cell in occupied]
+        assert torch.allclose(plane.share[:, 0], 1 / torch.tensor(counts))
+
+
+def neighbours_in_grid(cell, rows, columns):
+    """The 3x3 cells around one, row by row; None outside of its own scan's grid."""
+    scan, rest = divmod(cell, rows * columns)
+    row, column = divmod(rest, columns)
+    return [
+        scan * rows * columns + r * columns + c if 0 <= r < rows and 0 <= c < columns else None
+        for r in (row - 1, row, row + 1)
+        for c in (column - 1, column, column + 1)
+    ]
+
+
+def test_packed_keys_find_what_unique_finds_however_far_points_are_apart():
+    generator = torch.Generator().manual_seed(0)
+    for extent in (3.0, 1e3, 1e5):  # the last leaves no room to pack
+        points = (torch.rand(2000, 3, generator=generator) - 0.5) * extent
+        voxel = ((points - points.min(0).values) / 0.1).floor().long()
+        _, first = np.unique(voxel.numpy(), axis=0, return_index=True)
+        assert inputs.voxel_subsample(points, 0.1).tolist() == first.tolist()
+
+
+def test_a_student_without_planes_or_neighbours_gets_none():
+    config = InputConfig(cell_size=None, num_neighbours=0)
+    points = torch.rand(50, 3)
+    assert config.grids == ()
+    assert inputs.nearest_neighbours(points, 0).shape == (50, 0)
+    assert inputs.plane_cells(points, config).shape == (0, 50)
