@@ -36,6 +36,7 @@ _HOME = {
     "build_teacher": "kit.teacher.presets",
     "camera_maps": "kit.teacher.camera_maps",
     "collate": "kit.student.scans",
+    "example_point": "kit.data.examples",
     "extract": "kit.features.extract",
     "extract_layers": "kit.features.extract",
     "fast": "kit.store.machine",

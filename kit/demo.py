@@ -1,4 +1,4 @@
-"""The main job: distil a teacher into a student, probe what it learned, and make the pictures."""
+"""The main job: distil a teacher into a student, probe its features, and draw pictures."""
 
 import time
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from typing import Annotated
 
 import torch
 import tyro
-from torch import Tensor
 
 from kit import show, store
 from kit.data import open_dataset
+from kit.data.examples import example_point
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.split import Split, split
 from kit.distill.loop import DistillRun, distill
@@ -19,9 +19,9 @@ from kit.distill.settings import DistillConfig
 from kit.evaluate.baselines import position
 from kit.evaluate.probe import ProbeConfig, ProbeResult
 from kit.evaluate.protocols import probe_dataset, seen_points
-from kit.features.extract import Source, extract, source
+from kit.features.extract import extract, source
 from kit.store.serialisation import to_plain
-from kit.student.presets import build_student, preset
+from kit.student.presets import build_student, config_to_plain, preset
 from kit.student.scans import InputConfig
 from kit.student.student import Student, StudentConfig
 from kit.teacher.presets import TeacherConfig, build_teacher
@@ -87,16 +87,16 @@ def demo(
     say: Callable[[str], None] = print,
     dataset: Dataset | None = None,
 ) -> dict:
-    """Run the main job.
+    """Run the main job: distil, probe, and draw.
 
     Args:
         config: what to run.
         out: folder for metrics.json, student.safetensors, run files and pictures.
-        say: receives what is worth telling, line by line.
+        say: receives progress messages, line by line.
         dataset: instead of the one that `config.data` names.
 
     Returns:
-        What `metrics.json` holds.
+        The content of `metrics.json`.
     """
     began, out = time.perf_counter(), Path(out)
     dataset = dataset or open_dataset(config.data)
@@ -105,31 +105,24 @@ def demo(
     parts = split(dataset)
     say(f"split: {parts.rule}")
     teacher = build_teacher(config.teacher)
-    untrained, cache = untrained_student(config, teacher), store.FeatureCache()
+    untrained, cache = untrained_student(config, teacher).eval(), store.FeatureCache()
     run = learn(config, out, dataset, parts, teacher, cache)
 
-    sources = {
-        "position": source(position),
-        "random": source(untrained.eval(), layer=untrained.layers[-1]),
-        "distilled": source(run.student, layer=run.student.layers[-1]),
-        "teacher": source(teacher, cache=cache),
-    }
     why_not = why_no_probe(dataset, parts)
     say(f"no linear probe: {why_not}" if why_not else "linear probes ...")
-    probes = {} if why_not else _probe(sources, dataset, parts, config)
+    models = {"random": untrained, "distilled": run.student, "teacher": teacher}
+    probes = {} if why_not else _probe(models, dataset, parts, config, cache)
 
     shown = dataset[(parts.held_out or parts.train)[-1]]
-    students = {"random": untrained, "distilled": run.student}
-    pictures = _pictures(shown, sources["teacher"], students, probes, run.history, out)
-    last = run.history[-max(len(run.history) // 10, 1) :]
+    pictures = _pictures(shown, models, probes, run.history, out, cache)
     metrics = {
         "linear_probe": {n: {"miou": p.miou, "iou": p.iou} for n, p in probes.items()} or None,
         "linear_probe_skipped": why_not,
-        "loss": sum(row["loss"] for row in last) / len(last),
+        "loss": _last_loss(run.history),
         "seconds": round(time.perf_counter() - began, 1),
         "seconds_by_stage": run.seconds,
         "data": {"name": dataset.name, "keyframes": len(dataset), "split": parts.rule},
-        "config": to_plain(config),
+        "config": plain_config(config),
         "versions": store.versions(),
     }
     store.write_json(out / "metrics.json", metrics)
@@ -137,6 +130,17 @@ def demo(
     files = ["metrics.json", "student.safetensors", "history.jsonl", "run.json", *pictures]
     say("\n".join(f"  {out / name}" for name in files))
     return metrics
+
+
+def plain_config(config: LearnConfig) -> dict:
+    """Settings as JSON holds them; `python -m kit ... --config FILE` reads them again."""
+    return {**to_plain(config), "student": config_to_plain(config.student)}
+
+
+def _last_loss(history: list[dict]) -> float:
+    """Mean loss of the last tenth of the steps."""
+    last = history[-max(len(history) // 10, 1) :]
+    return sum(row["loss"] for row in last) / len(last)
 
 
 def learn(
@@ -154,7 +158,14 @@ def learn(
     """
     student = untrained_student(config, teacher)
     run = distill(
-        dataset, teacher, student, config.distill, keyframes=parts.train, out=out, cache=cache
+        dataset,
+        teacher,
+        student,
+        config.distill,
+        keyframes=parts.train,
+        out=out,
+        cache=cache,
+        settings=plain_config(config),
     )
     if not run.finished:
         raise KeyboardInterrupt("the distillation was interrupted; run the same command to go on")
@@ -176,9 +187,17 @@ def why_no_probe(dataset: Dataset, parts: Split) -> str | None:
 
 
 def _probe(
-    sources: dict[str, Source], dataset: Dataset, parts: Split, config: DemoConfig
+    models: dict[str, Student | Teacher],
+    dataset: Dataset,
+    parts: Split,
+    config: DemoConfig,
+    cache: store.FeatureCache,
 ) -> dict[str, ProbeResult]:
-    """All sources on the same points: those a camera sees, where the teacher has features too."""
+    """Probe every source on the same points: those that a camera sees."""
+    sources = {"position": source(position)}
+    for name, model in models.items():
+        layer = None if isinstance(model, Teacher) else model.layers[-1]
+        sources[name] = source(model, layer=layer, cache=cache)
     return {
         name: probe_dataset(each, dataset, parts.train, parts.held_out, config.probe, seen_points)
         for name, each in sources.items()
@@ -204,22 +223,24 @@ def summary(metrics: dict) -> str:
 
 def _pictures(
     keyframe: Keyframe,
-    teacher: Source,
-    students: dict[str, Student],
+    models: dict[str, Student | Teacher],
     probes: dict[str, ProbeResult],
     history: list[dict],
     out: Path,
+    cache: store.FeatureCache,
 ) -> list[str]:
-    """Draw one keyframe as teacher, random and distilled student see it; returns file names."""
-    features = {"teacher": teacher(keyframe)}
-    for name, student in students.items():
-        features[name] = extract(student, keyframe)
+    """Draw one keyframe with the features of every model; returns file names."""
+    features = {
+        name: extract(models[name], keyframe, cache=cache)
+        for name in ("teacher", "random", "distilled")
+    }
     rows = features["teacher"].index
     rows = rows[torch.linspace(0, len(rows) - 1, min(POINTS_IN_PICTURES, len(rows))).long()]
     points = keyframe.points[rows]
     spaces = {name: each.restrict(rows).feat for name, each in features.items()}
     clouds = {name: (points, feat) for name, feat in spaces.items()}
-    picked = find_car_point(keyframe, rows)
+    point = example_point(keyframe, rows)
+    picked = int((rows == point).nonzero()[0])
     figures = {
         "features": show.feature_pca(clouds, max_points=POINTS_IN_PICTURES),
         "similarity": show.similarity_side_by_side(
@@ -230,7 +251,7 @@ def _pictures(
     }
     if probes:
         classes, head = probes["distilled"].classes, probes["distilled"].head
-        student = students["distilled"]
+        student = models["distilled"]
         point_feat = extract(student, keyframe, layer=student.layers[-1]).feat
         with torch.no_grad():
             predicted = head(point_feat[rows]).argmax(1)
@@ -243,25 +264,3 @@ def _pictures(
         show.save_png(figure, out / f"{name}.png", width=1500 if wide else 1200, height=640)
     store.write_text(out / "features.html", figures["features"].to_html())
     return [*(f"{name}.png" for name in figures), "features.html"]
-
-
-def find_car_point(keyframe: Keyframe, rows: Tensor) -> int:
-    """Position in `rows` of a point on a car, about 12 m away.
-
-    Without labels: a point about a metre above the road, which often is a car too. The road is
-    taken to lie where most of the points nearby are lowest.
-    """
-    points = keyframe.points[rows]
-    distance = points[:, :2].norm(dim=1)
-    wanted = torch.ones(len(rows), dtype=torch.bool)
-    if keyframe.labels is not None and "car" in keyframe.classes.names:
-        wanted = keyframe.labels[rows] == keyframe.classes.names.index("car")
-    if keyframe.labels is None or not wanted.any():
-        near = distance < 20
-        road = points[near if near.any() else slice(None), 2].quantile(0.1)
-        height = points[:, 2] - road
-        wanted = (height > 0.6) & (height < 1.4)
-    off = (distance - 12).abs()
-    if wanted.any():
-        off = torch.where(wanted, off, torch.inf)
-    return int(off.argmin())

@@ -1,24 +1,30 @@
-"""The main job in small: what it writes, what it says, and where it refuses to mislead."""
+"""The main job in small settings: its files, its messages, and when it does not probe."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
-import torch
 from PIL import Image
 
-from kit import demo
-from kit.__main__ import _demo_config, _parser, main
+from kit import demo, store
+from kit.__main__ import main
+from kit.commands import parse
 from kit.data import open_dataset
 from kit.data.split import split
-from kit.store import files as store
+from kit.distill.settings import DistillConfig
+from kit.evaluate.probe import ProbeConfig
 
-SMALL = demo.DemoConfig(student="wi-6-64", depth=2, width=8, steps=2, probe_steps=2)
+SMALL = demo.DemoConfig(
+    student=demo.small("wi-6-64", depth=2, width=8),
+    distill=DistillConfig(steps=2, batch_size=2, augment=False),
+    probe=ProbeConfig(steps=2),
+)
 
 
 @pytest.fixture(scope="module")
 def no_labels(shared_data, tmp_path_factory):
     out = tmp_path_factory.mktemp("nuscenes")
     said = []
-    config = demo.DemoConfig(**{**vars(SMALL), "data": str(shared_data / "nuscenes")})
+    config = replace(SMALL, data=str(shared_data / "nuscenes"))
     return out, demo.demo(config, out, said.append), "\n".join(said)
 
 
@@ -41,10 +47,10 @@ def test_metrics_hold_the_four_probes(on_the_street):
         present = [iou for iou in probe["iou"].values() if iou is not None]
         assert probe["miou"] == pytest.approx(sum(present) / len(present))
     assert metrics["seconds"] > 0 and 0 < metrics["loss"] < 2
-    assert metrics["config"]["steps"] == 2 and "torch" in metrics["versions"]
+    assert metrics["config"]["distill"]["steps"] == 2 and "torch" in metrics["versions"]
 
 
-def test_the_run_learns_from_scans_as_they_are_unless_told_otherwise(on_the_street):
+def test_the_demo_does_not_augment_by_default(on_the_street):
     out, _ = on_the_street
     assert store.read_json(out / "run.json")["config"]["distill"]["augment"] is False
 
@@ -58,8 +64,9 @@ def test_the_run_learns_from_scans_as_they_are_unless_told_otherwise(on_the_stre
         ("distill --no-augment", False),
     ],
 )
-def test_distill_turns_scans_by_default_and_the_demo_does_not(command, augmented):
-    assert _demo_config(_parser().parse_args(command.split())).augment is augmented
+def test_distill_augments_by_default_and_the_demo_does_not(command, augmented):
+    name, *options = command.split()
+    assert parse(name, options).config.distill.augment is augmented
 
 
 def test_every_picture_is_there_and_not_blank(on_the_street):
@@ -80,17 +87,6 @@ def test_the_closing_table_lists_present_classes_only():
     probe = {"miou": 0.25, "iou": {"car": 0.5, "bus": None, "road": 0.0}}
     table = demo.summary({"loss": 1.0, "seconds": 2.0, "linear_probe": {"teacher": probe}})
     assert "bus" not in table and "25.0" in table and "50.0" in table
-
-
-def test_the_picked_point_is_on_the_car_nearest_to_12_metres_where_labels_tell():
-    keyframe = open_dataset("street", num_scenes=1, image_size=(28, 56))[0]
-    rows = torch.arange(len(keyframe.points))
-    index = demo.find_car_point(keyframe, rows)
-    assert keyframe.classes.names[keyframe.labels[index]] == "car"
-    on_cars = keyframe.points[keyframe.labels == keyframe.classes.names.index("car")]
-    off = np.abs(np.hypot(*on_cars[:, :2].numpy().T) - 12)
-    found = np.abs(np.hypot(*keyframe.points[index, :2].tolist()) - 12)
-    assert found == pytest.approx(off.min(), abs=1e-4)
 
 
 def test_a_single_keyframe_is_not_probed():

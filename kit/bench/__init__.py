@@ -1,7 +1,8 @@
-"""`python -m kit bench NAME`: the one place for figures, each beside the bound it has to reach.
+"""`python -m kit bench NAME`: the one place for figures, each beside its target.
 
-A bench is a module of this folder with a function `rows(data, device)` that yields `Row`s: `data`
-is the root of a data set or None, `device` "cpu" or "cuda". Modules named _... are not benches.
+In: the name of a bench and, if it takes one, the root of a data set. Out: rows of figures, printed
+and written as JSON. A bench is a module of this folder with a function `rows(data, device)` that yields
+`Row`s; `device` is "cpu" or "cuda". Modules named _... are not benches.
 """
 
 import dataclasses
@@ -37,31 +38,31 @@ class Row:
         name: what was measured, unique in its bench.
         value: None where it could not be measured here.
         unit: e.g. "s", "MB", "points of mIoU"; "" for plain numbers.
-        reach: the bound it has to keep: >=, >, <=, < or == and a number, e.g. ">= 12".
+        target: the bound it has to keep: >=, >, <=, < or == and a number, e.g. ">= 12".
         seconds: how long measuring took; `run` fills in the time since the last row.
     """
 
     name: str
     value: float | int | None
     unit: str = ""
-    reach: str | None = None
+    target: str | None = None
     seconds: float | None = None
 
     def __post_init__(self):
-        if self.reach is not None:
-            _parse_reach(self.reach)
+        if self.target is not None:
+            _parse_target(self.target)
 
     @property
     def ok(self) -> bool | None:
         """Whether the bound is kept; None without one. A missing or NaN value keeps no bound."""
-        if self.reach is None:
+        if self.target is None:
             return None
-        keeps, bound = _parse_reach(self.reach)
+        keeps, bound = _parse_target(self.target)
         return self.value is not None and keeps(self.value, bound)
 
 
 def names() -> list[str]:
-    """The benches there are."""
+    """The names of all benches."""
     found = (module.name for module in pkgutil.iter_modules(__path__))
     return sorted(name for name in found if not name.startswith("_"))
 
@@ -92,7 +93,7 @@ def run(
         raise ValueError("--device cuda: PyTorch sees no GPU here; leave it out for the CPU")
     done: list[Row] = []
     made = _how_made()
-    print(_line("name", "value", "unit", "reach", "ok", "seconds"), flush=True)
+    print(_line("name", "value", "unit", "target", "ok", "seconds"), flush=True)
     _write(out, done, made)
     start = time.perf_counter()
     for row in module.rows(data, device):
@@ -106,10 +107,10 @@ def run(
     return done
 
 
-def _parse_reach(reach: str) -> tuple[Callable, float]:
-    match = re.fullmatch(r"(>=|<=|==|>|<)\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)", reach.strip())
+def _parse_target(target: str) -> tuple[Callable, float]:
+    match = re.fullmatch(r"(>=|<=|==|>|<)\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)", target.strip())
     if match is None:
-        raise ValueError(f"reach {reach!r}: expected a sign and a number, e.g. '>= 12'")
+        raise ValueError(f"target {target!r}: expected a sign and a number, e.g. '>= 12'")
     return SIGNS[match[1]], float(match[2])
 
 
@@ -131,7 +132,7 @@ def _write(out: str | os.PathLike | None, rows: list[Row], made: dict) -> None:
 def _format(row: Row) -> str:
     verdict = {True: "yes", False: "NO", None: ""}[row.ok]
     return _line(
-        row.name, _number(row.value), row.unit, row.reach or "", verdict, f"{row.seconds:.1f}"
+        row.name, _number(row.value), row.unit, row.target or "", verdict, f"{row.seconds:.1f}"
     )
 
 
@@ -141,8 +142,8 @@ def _number(value: float | int | None) -> str:
     return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def _line(name: str, value: str, unit: str, reach: str, ok: str, seconds: str) -> str:
-    return f"{name:<44} {value:>12} {unit:<16} {reach:<10} {ok:<4} {seconds:>8}".rstrip()
+def _line(name: str, value: str, unit: str, target: str, ok: str, seconds: str) -> str:
+    return f"{name:<44} {value:>12} {unit:<16} {target:<10} {ok:<4} {seconds:>8}".rstrip()
 
 
 def _closing_line(rows: list[Row], out: str | os.PathLike | None) -> str:

@@ -155,7 +155,7 @@ def _demo(folder: Path) -> Iterator[Row]:
     yield Row("demo, street rendered, half looked at", metrics["seconds"], "s", "<= 300")
     for row in probe_rows(metrics["linear_probe"]):
         wanted = ">= 60" if row.name.endswith("distilled") else None
-        yield replace(row, name=f"demo, {row.name}", reach=wanted)
+        yield replace(row, name=f"demo, {row.name}", target=wanted)
 
 
 def _judged(

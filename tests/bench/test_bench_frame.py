@@ -38,7 +38,7 @@ def toy(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "value, reach, ok",
+    "value, target, ok",
     [
         (12, ">= 12", True),
         (11.99, ">= 12", False),
@@ -58,14 +58,14 @@ def toy(tmp_path, monkeypatch):
         (None, None, None),
     ],
 )
-def test_a_bound_is_kept_or_not(value, reach, ok):
-    assert Row("a", value, "s", reach).ok is ok
+def test_a_bound_is_kept_or_not(value, target, ok):
+    assert Row("a", value, "s", target).ok is ok
 
 
-@pytest.mark.parametrize("reach", ["12", "=> 12", ">= twelve", "", "about 3", ">= 1 2"])
-def test_a_bound_that_says_nothing_is_refused(reach):
+@pytest.mark.parametrize("target", ["12", "=> 12", ">= twelve", "", "about 3", ">= 1 2"])
+def test_a_bound_that_says_nothing_is_refused(target):
     with pytest.raises(ValueError, match="expected a sign and a number"):
-        Row("a", 1, "s", reach)
+        Row("a", 1, "s", target)
 
 
 def test_rows_are_printed_and_written(toy, tmp_path, capsys):
@@ -73,7 +73,7 @@ def test_rows_are_printed_and_written(toy, tmp_path, capsys):
     report = store.read_json(tmp_path / "out" / "toy.json")
     assert set(report) == {"rows", "machine", "versions", "commit"}
     assert all(
-        set(row) == {"name", "value", "unit", "reach", "ok", "seconds"} for row in report["rows"]
+        set(row) == {"name", "value", "unit", "target", "ok", "seconds"} for row in report["rows"]
     )
     assert (
         [row["ok"] for row in report["rows"]]
@@ -84,7 +84,7 @@ def test_rows_are_printed_and_written(toy, tmp_path, capsys):
     assert report["rows"][2]["seconds"] < 0.05, "counted from the row before"
     assert report["rows"][4]["name"].startswith("street on c")
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 7 and lines[0].split() == "name value unit reach ok seconds".split()
+    assert len(lines) == 7 and lines[0].split() == "name value unit target ok seconds".split()
     assert "0.25 s" in lines[1] and "<= 0.3" in lines[1] and "yes" in lines[1]
     assert "NO" in lines[2] and "1,234,568 MB" in lines[3]
     assert lines[-1].startswith("5 rows, 1 of 3 bounds kept, written to")

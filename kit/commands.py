@@ -1,0 +1,270 @@
+"""The options of every command: dataclasses of settings, from which tyro makes the command line.
+
+Each field of each setting is an option, and its documentation is the option's help.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal, Protocol, runtime_checkable
+
+import tyro
+
+from kit import store
+from kit.demo import DemoConfig, LearnConfig, demo, learn
+from kit.store.plain import from_plain
+from kit.student.presets import config_from_plain, preset
+from kit.student.scans import InputConfig
+from kit.student.student import StudentConfig
+from kit.teacher.presets import TeacherConfig
+
+SHORTHANDS = (
+    "Three options stand for several settings at once; options after them change these settings: "
+    "--student NAME (a preset such as wi-12-128 or minkunet-18), --teacher NAME (such as "
+    "dinov2_vits14), and --config FILE (the run.json of a run, which is then repeated)."
+)
+Flat = tyro.conf.arg(name="")  # options without the field's name before them
+
+
+@runtime_checkable
+class Command(Protocol):
+    """The parsed options of a command, which can be run."""
+
+    def run(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Options of `demo`.
+
+    Attributes:
+        config: what is run.
+        out: folder for the results; an interrupted run there is continued.
+    """
+
+    config: Annotated[DemoConfig, Flat] = DemoConfig()
+    out: Path = Path("runs/demo")
+
+    def run(self) -> None:
+        demo(self.config, self.out)
+
+
+@dataclass(frozen=True)
+class Distill:
+    """Options of `distill`.
+
+    Attributes:
+        config: what is run.
+        out: folder of the run; an interrupted run there is continued.
+    """
+
+    config: Annotated[LearnConfig, Flat] = LearnConfig()
+    out: Path = Path("runs/distill")
+
+    def run(self) -> None:
+        from kit.data import open_dataset
+        from kit.data.split import split
+        from kit.teacher.presets import build_teacher
+
+        dataset = open_dataset(self.config.data)
+        dataset.prepare()
+        teacher, cache = build_teacher(self.config.teacher), store.FeatureCache()
+        learn(self.config, self.out, dataset, split(dataset), teacher, cache)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Options of `features`.
+
+    Attributes:
+        checkpoint: a student's file, e.g. runs/demo/student.safetensors.
+        out: folder for the features, one file per keyframe.
+        data: "street" or the root of a data set.
+    """
+
+    checkpoint: Path
+    out: Path
+    data: str = "street"
+
+    def run(self) -> None:
+        from kit.features.export import write_features
+
+        write_features(self.data, self.checkpoint, self.out)
+
+
+@dataclass(frozen=True)
+class Street:
+    """Options of `street`.
+
+    Attributes:
+        out: folder of the data set; an interrupted command there is continued.
+        scenes: pieces of street.
+        keyframes: of each scene, half a second apart.
+        sensor: the rig: nuscenes, pandaset or kitti.
+        image_size: (height, width) in pixels; None: the sensors' own size.
+        density: of everything that can move, from 0 (an empty street) to 1.
+        seed: of everything that is drawn at random.
+    """
+
+    out: Path
+    scenes: int = 4
+    keyframes: int = 3
+    sensor: str = "nuscenes"
+    image_size: tuple[int, int] | None = None
+    density: float = 1.0
+    seed: int = 0
+
+    def run(self) -> None:
+        from kit.street.dataroot.writer import write_dataroot
+        from kit.street.dataset import Street as Dataset
+
+        street = Dataset(
+            self.scenes,
+            self.keyframes,
+            self.image_size,
+            self.seed,
+            self.sensor,
+            density=self.density,
+        )
+        write_dataroot(street, self.out)
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Options of `pretrain`.
+
+    Attributes:
+        out: folder of the run; an interrupted run there is continued.
+    """
+
+    out: Path = Path("runs/pretrain")
+
+    def run(self) -> None:
+        from kit.pretrain import pretrain
+
+        pretrain(self.out)
+
+
+@dataclass(frozen=True)
+class ImportCheckpoint:
+    """Options of `import-checkpoint`.
+
+    Attributes:
+        file: a .pth or .tar.gz of ScaLR, ScaLR+ or WaffleIron.
+        out: the new file; None: the same name with .safetensors, in the current folder.
+        activation: of the mixes; None: GELU where the head has several layers, else ReLU.
+        inputs: how scans are prepared, which the file does not say.
+    """
+
+    file: tyro.conf.Positional[Path]
+    out: Path | None = None
+    activation: Literal["relu", "gelu"] | None = None
+    inputs: Annotated[InputConfig, Flat] = InputConfig()
+
+    def run(self) -> None:
+        from kit.student.published import import_checkpoint
+
+        name = self.file.name.removesuffix(".gz").removesuffix(".tar")
+        out = self.out or Path(name).with_suffix(".safetensors")
+        print(import_checkpoint(self.file, out, activation=self.activation, inputs=self.inputs))
+        print(f"written to {out}: kit.load_student({str(out)!r})")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Options of `bench`.
+
+    Attributes:
+        name: what to measure; a wrong name lists what there is.
+        data: the root of a data set; None: the street.
+        device: None: a GPU if there is one.
+        out: JSON file for the figures.
+    """
+
+    name: tyro.conf.Positional[str]
+    data: str | None = None
+    device: Literal["cpu", "cuda"] | None = None
+    out: Path | None = None
+
+    def run(self) -> None:
+        from kit import bench
+
+        bench.run(self.name, self.data, self.out, self.device)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Options of `figures`.
+
+    Attributes:
+        out: the page to write.
+    """
+
+    out: Path = Path("docs/figures.md")
+
+    def run(self) -> None:
+        from kit.bench.figures import write_figures
+
+        write_figures(self.out)
+
+
+CLASSES: dict[str, type[Command]] = {
+    "demo": Demo,
+    "distill": Distill,
+    "features": Features,
+    "street": Street,
+    "pretrain": Pretrain,
+    "import-checkpoint": ImportCheckpoint,
+    "bench": Bench,
+    "figures": Figures,
+}
+
+
+def parse(name: str, arguments: Sequence[str], description: str = "") -> Command:
+    """Read a command's options.
+
+    Raises:
+        SystemExit: --help was asked for, or an option is unknown or malformed; this is printed.
+        ValueError: a setting out of its range.
+    """
+    command, default = CLASSES[name], None
+    if command in (Demo, Distill):
+        config, arguments = _starting_point(command().config, arguments)
+        default = replace(command(), config=config)
+        description = f"{description} {SHORTHANDS}"
+    prog = f"python -m kit {name}"
+    return tyro.cli(
+        command, args=list(arguments), default=default, prog=prog, description=description
+    )
+
+
+def _starting_point(
+    config: LearnConfig, arguments: Sequence[str]
+) -> tuple[LearnConfig, Sequence[str]]:
+    """Settings that --config, --student and --teacher name, and the remaining arguments."""
+    shorthands = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ("config", "student", "teacher"):
+        shorthands.add_argument(f"--{option}")
+    named, rest = shorthands.parse_known_args(arguments)
+    if named.config is not None:
+        config = read_config(named.config, type(config))
+    if named.student is not None:
+        config = replace(
+            config, student=replace(preset(named.student), inputs=config.student.inputs)
+        )
+    if named.teacher is not None:
+        config = replace(config, teacher=TeacherConfig(named.teacher))
+    return config, rest
+
+
+def read_config(path: str | Path, kind: type[LearnConfig]) -> LearnConfig:
+    """Read the settings of a run from its run.json, or from a file that holds nothing else.
+
+    Raises:
+        ValueError: not JSON, an unknown setting, or a value of another type; names the file.
+    """
+    content = store.read_json(path)
+    values = content.get("settings", content) if isinstance(content, dict) else content
+    readers = {StudentConfig: lambda value, where: config_from_plain(value)}
+    return from_plain(kind, values, str(path), readers)

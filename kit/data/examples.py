@@ -1,0 +1,40 @@
+"""One point of a keyframe that is worth looking at."""
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from kit.data.keyframe import Keyframe
+
+
+def example_point(
+    keyframe: Keyframe,
+    among: Int[Tensor, " S"] | None = None,
+    name: str = "car",
+    distance: float = 12.0,
+) -> int:
+    """Choose a point of a class at about a given distance; returns its index in the keyframe.
+
+    Without labels: a point about a metre above the road, which often is on a car too. The road's
+    height is the lower tenth of the points within 20 m.
+
+    Args:
+        among: indices of the points to choose from; None: all.
+        name: of the class.
+        distance: from the lidar, metres.
+    """
+    among = torch.arange(len(keyframe.points)) if among is None else among
+    points = keyframe.points[among]
+    away = points[:, :2].norm(dim=1)
+    wanted = torch.zeros(len(among), dtype=torch.bool)
+    if keyframe.labels is not None and name in keyframe.classes.names:
+        wanted = keyframe.labels[among] == keyframe.classes.names.index(name)
+    if not wanted.any():
+        near = away < 20
+        road = points[near if near.any() else slice(None), 2].quantile(0.1)
+        height = points[:, 2] - road
+        wanted = (height > 0.6) & (height < 1.4)
+    off = (away - distance).abs()
+    if wanted.any():
+        off = torch.where(wanted, off, torch.inf)
+    return int(among[off.argmin()])
