@@ -1,0 +1,84 @@
+"""Makes the site's pages of the notebooks from executed copies; executes those without one.
+
+    python docs/executed_notebooks.py docs/_build/executed docs/notebooks
+
+`make test` leaves executed copies in the first folder. A copy is used as long as its code is the
+notebook's; the text always comes from the notebook. Plotly figures become small JavaScript files in
+`docs/_build/static/figures`, which a page loads when the reader scrolls to them.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+DOCS = Path(__file__).parent
+NOTEBOOKS = DOCS.parent / "notebooks"
+FIGURES = DOCS / "_build/static/figures"
+PLOTLY = "application/vnd.plotly.v1+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+NO_WIDGET = (
+    '<div class="needs-python">Interactive: open this notebook with <code>make lab</code>.</div>'
+)
+
+
+def main(executed: Path, pages: Path) -> None:
+    """Write one page per notebook."""
+    executed.mkdir(parents=True, exist_ok=True)
+    pages.mkdir(parents=True, exist_ok=True)
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    for source in sorted(NOTEBOOKS.glob("*.ipynb")):
+        notebook = nbformat.read(source, as_version=4)
+        copy = _copy_of(notebook, executed / source.name)
+        if copy is None:
+            print(f"executing {source.name}", flush=True)
+            copy = nbformat.read(source, as_version=4)
+            NotebookClient(copy, timeout=300, kernel_name="python3").execute(cwd=str(executed))
+            nbformat.write(copy, executed / source.name)
+        with_outputs(notebook, copy, source.stem)
+        nbformat.write(notebook, pages / source.name)
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells of a notebook, in order."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _copy_of(notebook: NotebookNode, path: Path) -> NotebookNode | None:
+    """The executed copy at this path; None if its code differs, it failed or was not executed."""
+    if not path.exists():
+        return None
+    copy = nbformat.read(path, as_version=4)
+    cells = code_cells(copy)
+    if [cell.source for cell in cells] != [cell.source for cell in code_cells(notebook)]:
+        return None
+    failed = any(out.output_type == "error" for cell in cells for out in cell.outputs)
+    return None if failed or any(cell.execution_count is None for cell in cells) else copy
+
+
+def with_outputs(notebook: NotebookNode, copy: NotebookNode, name: str) -> None:
+    """Give a notebook the outputs of its executed copy, in a form that a page can show."""
+    for number, (cell, done) in enumerate(zip(code_cells(notebook), code_cells(copy), strict=True)):
+        cell.outputs = [out for out in done.outputs if out.get("name") != "stderr"]
+        for index, output in enumerate(cell.outputs):
+            data = output.get("data", {})
+            if PLOTLY in data:
+                html = _figure(data[PLOTLY], f"{name}-{number}-{index}")
+                output.data = NotebookNode({"text/html": html})
+            elif WIDGET in data:
+                output.data = NotebookNode({"text/html": NO_WIDGET})
+
+
+def _figure(figure: dict, name: str) -> str:
+    """Write a figure beside the page and return the element that shows it."""
+    content = json.dumps({"data": figure["data"], "layout": figure["layout"]})
+    (FIGURES / f"{name}.js").write_text(f"kitFigures[{name!r}] = {content};\n")
+    height = figure["layout"].get("height", 450)
+    return f'<div class="plotly-figure" data-figure="{name}" style="height:{height}px"></div>'
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
