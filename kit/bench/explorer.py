@@ -87,7 +87,7 @@ def make(source: str) -> dict:
     models = {"teacher": teacher, "random": random_student(student), "distilled": student}
     sets = {name: extract(model, keyframe, cache=cache) for name, model in models.items()}
     maps = camera_maps(teacher, list(keyframe.cameras.values()), cache)
-    frame = replace(keyframe, truth=None, boxes=())
+    frame = replace(keyframe, annotations=None, boxes=())
     return {
         "keyframes": frame,
         "features": sets,

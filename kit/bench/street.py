@@ -104,7 +104,7 @@ def unhidden_points(keyframe: Keyframe) -> Tensor:
     """Rows of the points that some camera really sees: in its view, and behind nothing."""
     pairs = find_pairs(keyframe.points, keyframe.cameras)
     seen = torch.zeros(len(keyframe.points), dtype=torch.bool)
-    for name, hidden in keyframe.truth.hidden.items():
+    for name, hidden in keyframe.annotations.hidden.items():
         point = pairs.of_camera(name).point
         seen[point[~hidden[point]]] = True
     return seen.nonzero()[:, 0]

@@ -1,4 +1,4 @@
-"""What is known of a moment beside its labels: boxes, and, in a simulation, everything."""
+"""Annotations of a keyframe beside its labels: boxes, and the exact annotations of a simulation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,20 +13,20 @@ from kit import geometry
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """A box around one object.
+    """The oriented bounding box of one object.
 
     Attributes:
         name: in plain language, e.g. "red car".
-        category: as nuScenes names it, e.g. "vehicle.car".
+        category: the nuScenes category, e.g. "vehicle.car".
         label: class index.
         T_lidar_box: (4, 4) float64 pose in the lidar frame: origin in the middle of the box, x
             along its length, y along its width, z up.
         size: length, width, height in metres.
-        track: the same for one object at all moments of a scene.
+        track: identity of the object; the same in all keyframes of a scene.
         speed: m/s along x.
 
     Raises:
-        ValueError: a pose that is not rigid, or a size that is not positive.
+        ValueError: the pose is not rigid, or a size is not positive.
     """
 
     name: str
@@ -43,19 +43,24 @@ class Box:
             raise ValueError(f"box of {self.name}: sizes must be positive, got {self.size}")
 
     def contains(self, points: Float[Tensor, "N 3"], margin: float = 0.0) -> Bool[Tensor, " N"]:
-        """Which points of the lidar frame lie inside; `margin` metres are added on all sides."""
+        """Test which points of the lidar frame lie inside the box.
+
+        Args:
+            points: lidar frame, metres.
+            margin: metres added on all six sides.
+        """
         T_box_lidar = geometry.invert_rigid(self.T_lidar_box)
         half = torch.tensor(self.size, dtype=torch.float64) / 2 + margin
         return (geometry.transform_points(T_box_lidar, points).abs() <= half).all(1)
 
 
 @dataclass(frozen=True, eq=False)
-class PixelTruth:
-    """What every pixel's centre shows.
+class PixelAnnotations:
+    """Class and object at the centre of every pixel of one image.
 
     Attributes:
         labels: (H, W) class indices, 255 for the sky.
-        objects: (H, W) row of the keyframe's boxes, -1 for scenery and sky.
+        objects: (H, W) index into the keyframe's boxes, -1 for scenery and sky.
     """
 
     labels: UInt8[np.ndarray, "H W"]
@@ -63,21 +68,21 @@ class PixelTruth:
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
-    """What only a simulation knows.
+class ExactAnnotations:
+    """Annotations of a simulated keyframe without error: objects, occlusion, labels of pixels.
 
     Attributes:
-        object_of_point: (N,) row of the keyframe's boxes, -1 for scenery: ground, houses, plants,
-            poles, signs, benches.
-        hidden: by camera, (N,) whether a point inside that camera's view is behind something.
-        pixels: gives a camera's `PixelTruth` by name.
+        object_of_point: (N,) index into the keyframe's boxes, -1 for scenery: ground, buildings,
+            plants, poles, signs, benches.
+        hidden: by camera, (N,) whether a point inside that camera's image is occluded there.
+        pixels: function from a camera's name to its `PixelAnnotations`.
     """
 
     object_of_point: Int[Tensor, " N"]
     hidden: Mapping[str, Bool[Tensor, " N"]]
-    pixels: Callable[[str], PixelTruth] = field(repr=False)
+    pixels: Callable[[str], PixelAnnotations] = field(repr=False)
 
     @property
     def foreground(self) -> Bool[Tensor, " N"]:
-        """Points on things that can move or be moved."""
+        """Points on objects that can move or be moved."""
         return self.object_of_point >= 0

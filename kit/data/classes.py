@@ -1,4 +1,4 @@
-"""Class names, colours, and the maps from a data set's raw label ids to them."""
+"""Classes of a benchmark: names, colours, and the map from raw label ids to class indices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from jaxtyping import Int, Integer, UInt8
 from torch import Tensor
 
 IGNORE = 255  # label of points that are not scored
-UNKNOWN = -1  # in a map from raw ids: no such id
+UNKNOWN = -1  # in `ClassMap.class_of_raw`: this raw id does not exist
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class ClassMap:
     """The classes of a benchmark.
 
     Attributes:
-        name: what the set of classes is called.
+        name: of the set of classes.
         names: C class names; a label is an index into them.
         colours: C colours, (red, green, blue) in 0..255.
-        class_of_raw: for every raw label id its class index, IGNORE, or UNKNOWN. Ids beyond it are
+        class_of_raw: for every raw label id its class index, IGNORE, or UNKNOWN. Larger ids are
             unknown too.
     """
 
@@ -34,7 +34,7 @@ class ClassMap:
 
     @cached_property
     def colour_table(self) -> UInt8[Tensor, "256 3"]:
-        """(256, 3) colours by label; grey for IGNORE and anything without a class."""
+        """(256, 3) colours by label; grey for IGNORE and for labels without a class."""
         table = torch.full((256, 3), 128, dtype=torch.uint8)
         table[: len(self)] = torch.tensor(self.colours, dtype=torch.uint8)
         return table
@@ -99,7 +99,7 @@ _NUSCENES = ClassMap(
     class_of_raw=(),
 )
 
-# Raw category -> class, None for what is not scored, in the order of the raw ids 0..31.
+# Raw category -> class, None if it is not scored; in the order of the raw ids 0..31.
 # Source: the nuScenes lidarseg challenge (devkit, python-sdk/nuscenes/eval/lidarseg).
 _CLASS_OF_CATEGORY = {
     "noise": None,
@@ -135,15 +135,15 @@ _CLASS_OF_CATEGORY = {
     "static.vegetation": "vegetation",
     "vehicle.ego": None,
 }
-CATEGORIES = tuple(_CLASS_OF_CATEGORY)  # by raw id
+CATEGORIES = tuple(_CLASS_OF_CATEGORY)  # raw label id -> category name
 
 
 def nuscenes_classes(index_of_category: Mapping[str, int]) -> ClassMap:
-    """The 16 classes of nuScenes lidarseg, for a root with its own numbers for the raw categories.
+    """Make the class map of nuScenes lidarseg, 16 classes, for given raw label ids.
 
     Args:
-        index_of_category: raw label id by category name, as a root's category.json lists them; it
-            may leave categories out.
+        index_of_category: raw label id by category name, as listed in category.json of a data set;
+            categories may be missing.
 
     Raises:
         ValueError: a name is not a nuScenes category, or two names share an id.

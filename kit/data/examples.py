@@ -1,4 +1,4 @@
-"""One point of a keyframe that is worth looking at."""
+"""Choice of an example point of a keyframe, for pictures and first queries."""
 
 import torch
 from jaxtyping import Int
@@ -13,15 +13,19 @@ def example_point(
     name: str = "car",
     distance: float = 12.0,
 ) -> int:
-    """Choose a point of a class at about a given distance; returns its index in the keyframe.
+    """Choose a point of one class at about a given distance.
 
-    Without labels: a point about a metre above the road, which often is on a car too. The road's
-    height is the lower tenth of the points within 20 m.
+    Without labels it chooses a point about 1 m above the road, which often lies on a car. The
+    height of the road is the 10 % quantile of the heights within 20 m.
 
     Args:
+        keyframe: labelled or not.
         among: indices of the points to choose from; None: all.
-        name: of the class.
-        distance: from the lidar, metres.
+        name: the class.
+        distance: wanted horizontal distance from the lidar, metres.
+
+    Returns:
+        index of the point in the keyframe.
     """
     among = torch.arange(len(keyframe.points)) if among is None else among
     points = keyframe.points[among]

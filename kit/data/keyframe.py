@@ -1,8 +1,8 @@
-"""One annotated moment: a lidar scan and the camera images taken around it, checked on entry.
+"""Keyframes: one lidar scan with its camera images, calibration and labels, validated on entry.
 
-Everything below `kit.data` works on a `Keyframe` and knows no data set. A keyframe's points are
-finite, its cameras carry one rigid `T_cam_lidar` with the ego motion between the two time stamps
-already in it, and its labels are class indices.
+All other parts of the kit work on a `Keyframe` and on no data set format. Its points are finite,
+each camera has a rigid `T_cam_lidar` that includes the ego motion between the two time stamps, and
+its labels are class indices.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ from PIL import Image
 from torch import Tensor
 
 from kit import geometry
-from kit.data.annotations import Box, Truth
+from kit.data.annotations import Box, ExactAnnotations
 from kit.data.classes import IGNORE, ClassMap
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """What a network must know of the lidar: its name and the scale of its intensities."""
+    """A lidar: its name, and the mean and standard deviation of its intensities."""
 
     name: str
     intensity_mean: float
@@ -41,15 +41,16 @@ class Sensor:
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """One image and where it was taken from; the image is decoded when asked for.
+    """One image with its calibration; the image is decoded when it is requested.
 
     Attributes:
         name: channel, e.g. "CAM_FRONT".
         T_cam_lidar: float64 extrinsics, lidar frame to camera frame (x right, y down, z forward),
-            ego motion between the two time stamps included.
+            including the ego motion between the two time stamps.
         K: float64 intrinsics in pixels, for `image_size`.
         image_size: (height, width) in pixels.
-        source: an image file, or a function that returns (H, W, 3) uint8 pixels, always the same.
+        source: an image file, or a function that returns (H, W, 3) uint8 pixels, the same ones at
+            every call.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Camera:
 
         Raises:
             FileNotFoundError: the file is missing.
-            ValueError: the file is broken, or is not of the calibration's size.
+            ValueError: the file is broken, or its size differs from the calibration's.
         """
         source = f"the source of {self.name}" if callable(self.source) else self.source
         pixels = self.source() if callable(self.source) else _decode(self.source)
@@ -85,13 +86,18 @@ class Camera:
 
     @property
     def image(self) -> Float[Tensor, "3 H W"]:
-        """The image in [0, 1], decoded anew at every call."""
+        """The image in [0, 1]; every access decodes it again."""
         return _to_tensor(self.pixels())
 
     def resized(self, image_size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
-        """The image in [0, 1] at another (height, width), bilinear with antialiasing.
+        """Decode the image and resize it, bilinear with antialiasing.
 
-        The aspect ratio is not kept, as in ScaLR (arXiv:2310.17504).
+        Args:
+            image_size: (height, width) in pixels. The aspect ratio may change, as in ScaLR
+                (arXiv:2310.17504).
+
+        Returns:
+            values in [0, 1].
         """
         pixels = self.pixels()
         if pixels.shape[:2] == tuple(image_size):
@@ -101,11 +107,11 @@ class Camera:
         return _to_tensor(np.asarray(small))
 
     def fingerprint(self) -> str:
-        """A hash of the image's content: of the file's bytes, or of the rendered pixels."""
-        return self._of_pixels if callable(self.source) else _hash(self.source.read_bytes())
+        """Hash the image's content: the bytes of the file, or the pixels of a function."""
+        return self._pixel_hash if callable(self.source) else _hash(self.source.read_bytes())
 
     @cached_property
-    def _of_pixels(self) -> str:
+    def _pixel_hash(self) -> str:
         return _hash(self.source().tobytes())
 
 
@@ -114,12 +120,12 @@ def _hash(data: bytes) -> str:
 
 
 def _decode(file: Path) -> np.ndarray:
-    """An image file's pixels, (H, W, 3) uint8; errors name the file."""
+    """Decode an image file to (H, W, 3) uint8; errors name the file."""
     try:
         with Image.open(file) as image:
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{file}: this image is missing. Was it moved since?") from error
+        raise FileNotFoundError(f"{file}: this image is missing. Was it moved?") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(
             f"{file}: cannot decode this image ({error}). Is the download complete?"
@@ -132,7 +138,7 @@ def _to_tensor(pixels: np.ndarray) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Keyframe:
-    """One moment, as every block of the kit takes it.
+    """One annotated lidar scan with the camera images taken around it.
 
     Attributes:
         token: unique name; nuScenes: the LIDAR_TOP sample_data token.
@@ -141,15 +147,18 @@ class Keyframe:
         intensity: (N,) float32, in the sensor's own unit.
         cameras: by channel name.
         sensor: the lidar.
-        classes: what the labels mean.
-        labels: (N,) int64 class indices with IGNORE for points that are not scored; None if
-            unknown.
+        classes: the classes that the labels index.
+        labels: (N,) int64 class indices, IGNORE for points that are not scored; None if unknown.
         timestamp: microseconds.
         T_global_lidar: float64 pose of the lidar at `timestamp`, or None.
         row_in_file: (N,) int64, the row of each point in its file (invalid rows were dropped).
-        num_rows_in_file: rows of that file.
-        boxes: around objects, where they are known.
-        truth: what a simulation knows beyond that, or None.
+        num_rows_in_file: number of rows in that file.
+        boxes: annotated objects; empty where the data set has none.
+        annotations: exact annotations of a simulation: the object of every point, hidden points,
+            labels of pixels; None for recordings.
+
+    Raises:
+        ValueError: the scan is empty or not finite, lengths differ, or a label is no class index.
     """
 
     token: str
@@ -165,7 +174,7 @@ class Keyframe:
     row_in_file: Int[Tensor, " N"] | None = None
     num_rows_in_file: int | None = None
     boxes: tuple[Box, ...] = ()
-    truth: Truth | None = None
+    annotations: ExactAnnotations | None = None
 
     def __post_init__(self):
         count = len(self.points)
@@ -198,7 +207,7 @@ class Keyframe:
 
     @property
     def num_dropped(self) -> int:
-        """Rows of the file that held no valid point (NaN or infinite)."""
+        """Number of rows of the file without a valid point (NaN or infinite)."""
         return self.num_rows_in_file - len(self.points)
 
     def __repr__(self) -> str:
@@ -224,11 +233,11 @@ class Keyframe:
 
 @runtime_checkable
 class Dataset(Protocol):
-    """What a data set offers: `len(dataset)`, `dataset[i]`, and what can be known without loading.
+    """The interface of a data set: `len(dataset)`, `dataset[i]`, and facts known without loading.
 
     Attributes:
-        name: for messages and run folders.
-        classes: what labels mean.
+        name: used in messages and names of run folders.
+        classes: the classes that labels index.
         sensor: the lidar.
         tokens: the token of every keyframe, in order of time within a scene.
         scenes: the scene name of every keyframe.
@@ -243,10 +252,10 @@ class Dataset(Protocol):
     has_labels: bool
 
     def prepare(self, keyframes: Sequence[int] | None = None) -> None:
-        """Do now what would otherwise be done on first use; nothing, for files on disk."""
+        """Compute these keyframes (None: all) in advance; does nothing for files on disk."""
 
     def content(self) -> str:
-        """What tells two data sets with the same tokens apart; "" where tokens do."""
+        """Identify the content where two data sets may have the same tokens; "" otherwise."""
 
     def __len__(self) -> int: ...
 

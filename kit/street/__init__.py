@@ -1,6 +1,23 @@
-"""The street: the embedded default data set, a simulated city block with its sensors.
+"""The street: a simulated data set that needs no files, with all its sensors and annotations.
 
-In: a seed and a rig. Out: keyframes with labels, boxes and everything else that only a simulation
-knows; or a dataroot in the nuScenes schema on disk. Read `dataset.py` first, then `rigs.py`,
-`world/layout.py` (what stands where) and `render/moment.py` (points and images of one moment).
+Takes a seed and a sensor rig, and returns keyframes with labels, boxes and the exact annotations of
+every point and pixel, or writes them to disk in the nuScenes schema. Read `dataset.py` first, then
+`rigs.py` (sensors), `world/layout.py` (geometry of a scene) and `render/moment.py` (points and
+images of one keyframe).
 """
+
+from kit.data.keyframe import Dataset
+
+LOOKS_FOR = 'the name "street"'
+
+
+def recognises(source: str) -> bool:
+    """Return whether `source` is the name "street"; a folder of that name is "./street"."""
+    return source == "street"
+
+
+def open(source: str, **options) -> Dataset:
+    """Build the simulated data set; `options` are those of `Street`."""
+    from kit.street.dataset import Street
+
+    return Street(**options)

@@ -18,12 +18,12 @@ from joblib import Parallel, delayed
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from kit.data.annotations import Truth
+from kit.data.annotations import ExactAnnotations
 from kit.data.classes import NUSCENES
 from kit.data.keyframe import Camera, Keyframe
 from kit.store import FeatureCache
 from kit.store.machine import num_cores
-from kit.street.render.moment import SECONDS, Moment, boxes, decode, observe, pixel_truth
+from kit.street.render.moment import SECONDS, Moment, boxes, decode, observe, pixel_annotations
 from kit.street.rigs import Rig, find_rig
 from kit.street.world.sky import Weather
 
@@ -113,10 +113,10 @@ class Street:
             timestamp=int(1e6 * SECONDS * moment.keyframe),
             T_global_lidar=torch.from_numpy(T_global_lidar),
             boxes=boxes(moment, tensors),
-            truth=Truth(
+            annotations=ExactAnnotations(
                 object_of_point=tensors["objects"].long(),
                 hidden={name: tensors[f"hidden {name}"].clone() for name in self.rig.cameras},
-                pixels=partial(_pixel_truth, moment),
+                pixels=partial(_pixel_annotations, moment),
             ),
         )
 
@@ -182,8 +182,8 @@ def _image(moment: Moment, name: str) -> np.ndarray:
     return pixels
 
 
-def _pixel_truth(moment: Moment, name: str):
-    return pixel_truth(_observed(moment), name)
+def _pixel_annotations(moment: Moment, name: str):
+    return pixel_annotations(_observed(moment), name)
 
 
 def _key(moment: Moment) -> str:

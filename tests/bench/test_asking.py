@@ -57,7 +57,7 @@ def test_discovery_is_judged_by_annotations_it_does_not_read(keyframes, sources)
     _, _, looks = sources
     looks = {name: looks[name] for name in ("student of the street", "random student")}
     rows = {row.name: row for row in discover._judge("here", keyframes[:2], looks)}
-    bare = replace(keyframes[0], labels=None, boxes=(), truth=None)
+    bare = replace(keyframes[0], labels=None, boxes=(), annotations=None)
     features = looks["student of the street"](bare)
     found = kit.find_foreground(bare, features)
     assert torch.equal(found, kit.find_foreground(keyframes[0], features))

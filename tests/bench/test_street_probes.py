@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kit.bench import street as bench
-from kit.data.annotations import Truth
+from kit.data.annotations import ExactAnnotations
 from kit.data.classes import NUSCENES
 from kit.data.keyframe import Camera, Keyframe, Sensor
 from kit.data.split import split
@@ -31,9 +31,11 @@ def test_points_that_some_camera_really_sees():
         "BACK": torch.tensor([False, False, False, True]),
     }
     cameras = {"FRONT": ahead("FRONT", 1), "BACK": ahead("BACK", -1)}
-    truth = Truth(torch.full((4,), -1), hidden, lambda name: None)
+    exact = ExactAnnotations(torch.full((4,), -1), hidden, lambda name: None)
     sensor = Sensor("lidar", 0.0, 1.0)
-    keyframe = Keyframe("t", "s", points, torch.zeros(4), cameras, sensor, NUSCENES, truth=truth)
+    keyframe = Keyframe(
+        "t", "s", points, torch.zeros(4), cameras, sensor, NUSCENES, annotations=exact
+    )
     assert bench.seen_points(keyframe).tolist() == [0, 1, 2]
     assert bench.unhidden_points(keyframe).tolist() == [0, 2]
     hidden["FRONT"][1] = False

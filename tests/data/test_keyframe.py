@@ -20,8 +20,8 @@ RAMP = np.arange(20 * 40 * 3, dtype=np.uint32).reshape(20, 40, 3).astype(np.uint
 
 
 @pytest.fixture
-def as_in_a_notebook():
-    """Without the type check of the tests, which would stop some wrong input earlier."""
+def without_type_checks():
+    """Switch off the tests' type checks, which would reject some invalid input earlier."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
@@ -45,13 +45,13 @@ def keyframe(count=4, **changes):
     return Keyframe(**{**fields, **changes})
 
 
-def test_the_image_is_channels_first_in_zero_to_one():
+def test_image_is_channels_first_in_zero_to_one():
     image = camera().image
     assert image.shape == (3, 20, 40) and image.dtype == torch.float32
     assert torch.equal((image * 255).round().byte().permute(1, 2, 0), torch.from_numpy(RAMP))
 
 
-def test_nothing_is_decoded_before_an_image_is_asked_for(tmp_path):
+def test_images_are_not_decoded_before_they_are_requested(tmp_path):
     taken = []
     lazy = camera(lambda: taken.append(1) or RAMP)
     frame = keyframe(cameras={"CAM_FRONT": lazy})
@@ -61,7 +61,7 @@ def test_nothing_is_decoded_before_an_image_is_asked_for(tmp_path):
     assert camera(tmp_path / "not_there.jpg").image_size == SIZE
 
 
-def test_a_resized_image_is_antialiased_as_torch_does_it():
+def test_resizing_agrees_with_torch():
     noise = np.random.default_rng(0).integers(0, 256, (20, 40, 3), dtype=np.uint8)
     small = camera(lambda: noise).resized((7, 16))
     expected = torch.nn.functional.interpolate(
@@ -75,7 +75,7 @@ def test_a_resized_image_is_antialiased_as_torch_does_it():
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "RGB"])
-def test_image_files_of_any_mode_become_rgb(tmp_path, mode):
+def test_image_files_of_any_mode_are_read_as_rgb(tmp_path, mode):
     Image.fromarray(RAMP).convert(mode).save(tmp_path / "image.png")
     pixels = camera(tmp_path / "image.png").pixels()
     assert pixels.shape == (20, 40, 3) and pixels.dtype == np.uint8
@@ -83,7 +83,7 @@ def test_image_files_of_any_mode_become_rgb(tmp_path, mode):
         assert np.array_equal(pixels, RAMP)
 
 
-def test_missing_images_and_images_of_another_size_name_the_file(tmp_path):
+def test_missing_images_and_wrong_sizes_name_the_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="gone.jpg.*missing"):
         camera(tmp_path / "gone.jpg").pixels()
     Image.fromarray(RAMP[:10]).save(tmp_path / "half.png")
@@ -95,7 +95,7 @@ def test_missing_images_and_images_of_another_size_name_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
-def test_damaged_images_raise_only_errors_that_name_the_file(tmp_path, kind):
+def test_damaged_images_raise_errors_that_name_the_file(tmp_path, kind):
     whole = io.BytesIO()
     Image.fromarray(RAMP).save(whole, kind)
     draw, refused = np.random.default_rng(0), 0
@@ -113,7 +113,7 @@ def test_damaged_images_raise_only_errors_that_name_the_file(tmp_path, kind):
     assert refused > 60
 
 
-def test_a_fingerprint_is_of_the_content(tmp_path):
+def test_fingerprint_depends_on_the_content_alone(tmp_path):
     Image.fromarray(RAMP).save(tmp_path / "a.png")
     Image.fromarray(RAMP).save(tmp_path / "b.png")
     a, b = camera(tmp_path / "a.png").fingerprint(), camera(tmp_path / "b.png").fingerprint()
@@ -122,13 +122,13 @@ def test_a_fingerprint_is_of_the_content(tmp_path):
     assert camera().fingerprint() != camera(lambda: RAMP + 1).fingerprint()
 
 
-def test_pixels_that_are_computed_are_hashed_once():
+def test_computed_pixels_are_hashed_once():
     calls = []
     once = camera(lambda: calls.append(1) or RAMP)
     assert once.fingerprint() == once.fingerprint() == camera().fingerprint() and len(calls) == 1
 
 
-def test_impossible_cameras_are_named():
+def test_invalid_cameras_are_named():
     T = camera().T_cam_lidar
     singular = T.clone()
     singular[:3, :3] = 0
@@ -144,7 +144,7 @@ def test_impossible_cameras_are_named():
         dataclasses.replace(camera(), image_size=(0, 40))
 
 
-def test_a_keyframe_tells_what_it_holds():
+def test_repr_lists_the_contents():
     labels = torch.tensor([3, 0, IGNORE, IGNORE])
     text = repr(keyframe(labels=labels, row_in_file=torch.tensor([0, 2, 3, 5]), num_rows_in_file=6))
     for part in ("t0 of s0", "4 (2 invalid rows dropped)", "test lidar", "CAM_FRONT 20x40", "50%"):
@@ -153,7 +153,7 @@ def test_a_keyframe_tells_what_it_holds():
     assert "labels   none" in bare and "cameras  none" in bare
 
 
-def test_rows_are_counted_from_zero_when_nothing_was_dropped():
+def test_without_dropped_rows_indices_count_from_zero():
     frame = keyframe()
     assert frame.row_in_file.tolist() == [0, 1, 2, 3]
     assert (frame.num_rows_in_file, frame.num_dropped) == (4, 0)
@@ -171,18 +171,18 @@ def test_rows_are_counted_from_zero_when_nothing_was_dropped():
         ({"row_in_file": torch.arange(4)}, "together or neither"),
     ],
 )
-def test_a_keyframe_that_does_not_fit_together_is_refused(changes, message, as_in_a_notebook):
+def test_inconsistent_keyframes_raise(changes, message, without_type_checks):
     with pytest.raises(ValueError, match=message):
         keyframe(**changes)
 
 
-def test_sensors_need_a_scale():
+def test_sensors_need_valid_intensity_statistics():
     for mean, std in ((0.0, 0.0), (float("nan"), 1.0), (0.0, -1.0)):
         with pytest.raises(ValueError, match="intensity"):
             Sensor("broken", mean, std)
 
 
-def test_keyframes_travel_to_worker_processes(tmp_path):
+def test_keyframes_can_be_pickled_for_worker_processes(tmp_path):
     Image.fromarray(RAMP).save(tmp_path / "a.png")
     frame = keyframe(cameras={"CAM_FRONT": camera(tmp_path / "a.png")})
     copy = pickle.loads(pickle.dumps(frame))
@@ -190,7 +190,7 @@ def test_keyframes_travel_to_worker_processes(tmp_path):
     assert torch.equal(copy.cameras["CAM_FRONT"].image, frame.cameras["CAM_FRONT"].image)
 
 
-def test_raw_ids_become_classes_and_unknown_ids_are_named():
+def test_raw_ids_map_to_classes_and_unknown_ids_are_named():
     raw = torch.tensor([17, 24, 0, 31, 9], dtype=torch.uint8)
     labels = NUSCENES.from_raw(raw, "file.bin")
     names = [NUSCENES.names[i] if i != IGNORE else None for i in labels.tolist()]

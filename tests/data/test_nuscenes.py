@@ -1,4 +1,4 @@
-"""What is read from roots in the nuScenes schema, whole or in part."""
+"""Reading data sets in the nuScenes schema: complete and partial downloads."""
 
 import math
 import pickle
@@ -14,19 +14,20 @@ from nuscenes.utils.data_classes import LidarPointCloud
 from nuscenes.utils.geometry_utils import transform_matrix
 from PIL import Image
 from pyquaternion import Quaternion
-from roots import VERSION, blobs, edit, read, replace_blob, write
+from roots import VERSION, edit, read, replace_file, sensor_files, write
 
 from kit.data import open_dataset
 from kit.data.classes import IGNORE, NUSCENES
+from kit.data.nuscenes import recognises
 from kit.data.nuscenes import tables as nuscenes_tables
-from kit.data.nuscenes.folder import NuScenesFolder, looks_like_nuscenes
+from kit.data.nuscenes.folder import NuScenesFolder
 
-# What is read
+# Content
 
 
-def test_points_are_the_devkits(shared_data):
+def test_points_equal_the_devkit(shared_data):
     frame = open_dataset(shared_data / "nuscenes")[0]
-    (file,) = blobs(shared_data / "nuscenes", "LIDAR_TOP")
+    (file,) = sensor_files(shared_data / "nuscenes", "LIDAR_TOP")
     theirs = torch.from_numpy(LidarPointCloud.from_file(str(file)).points)
     assert torch.equal(frame.points, theirs[:3].T) and torch.equal(frame.intensity, theirs[3])
     assert frame.token == "9d9bf11fb0e144c8b446d54a8a00184f" and frame.scene == "scene-0061"
@@ -36,7 +37,7 @@ def test_points_are_the_devkits(shared_data):
 
 
 @pytest.mark.parametrize("root", ["nuscenes", "pandaset"])
-def test_extrinsics_are_the_devkits_chain_with_ego_motion(shared_data, root):
+def test_extrinsics_equal_the_devkit_with_ego_motion(shared_data, root):
     dataset = open_dataset(shared_data / root)
     tables = NuScenes(VERSION, str(shared_data / root), verbose=False)
 
@@ -63,7 +64,7 @@ def test_extrinsics_are_the_devkits_chain_with_ego_motion(shared_data, root):
             assert np.abs(difference).max() < 1e-9
 
 
-def test_chains_in_float64_hold_kilometres_from_the_origin(nuscenes_copy):
+def test_extrinsics_stay_precise_far_from_the_origin(nuscenes_copy):
     near = open_dataset(nuscenes_copy)[0].cameras
     edit(nuscenes_copy, "ego_pose", lambda r: r["translation"].__setitem__(0, 1e6))
     same_place = open_dataset(nuscenes_copy)[0].cameras
@@ -73,7 +74,7 @@ def test_chains_in_float64_hold_kilometres_from_the_origin(nuscenes_copy):
         assert (camera.T_cam_lidar - near[name].T_cam_lidar).abs().max() > 1e-4, "ego motion"
 
 
-def test_labels_are_those_of_the_lidarseg_challenge(shared_data):
+def test_labels_equal_the_lidarseg_challenge(shared_data):
     dataset = open_dataset(shared_data / "pandaset")
     tables = NuScenes(VERSION, str(shared_data / "pandaset"), verbose=False)
     mapper = LidarsegClassMapper(tables)
@@ -90,7 +91,7 @@ def test_labels_are_those_of_the_lidarseg_challenge(shared_data):
     }
 
 
-def test_keyframes_come_in_order_of_time(shared_data):
+def test_keyframes_are_in_order_of_time(shared_data):
     dataset = open_dataset(shared_data / "pandaset")
     stamps = [dataset[i].timestamp for i in range(len(dataset))]
     assert len(dataset) == 12 and stamps == sorted(stamps)
@@ -98,7 +99,7 @@ def test_keyframes_come_in_order_of_time(shared_data):
     assert dataset.scenes == ["pandaset-002"] * 12
 
 
-def test_negative_and_numpy_indices_work_and_others_are_index_errors(shared_data):
+def test_negative_and_numpy_indices_work_and_others_raise_index_errors(shared_data):
     dataset = open_dataset(shared_data / "pandaset")
     assert dataset[-12].token == dataset[np.int64(0)].token == dataset.tokens[0]
     for index in (12, -13):
@@ -106,7 +107,7 @@ def test_negative_and_numpy_indices_work_and_others_are_index_errors(shared_data
             dataset[index]
 
 
-def test_images_are_decoded_only_when_asked_for(shared_data, monkeypatch):
+def test_images_are_decoded_only_when_requested(shared_data, monkeypatch):
     opened, original = [], Image.open
     monkeypatch.setattr(Image, "open", lambda *a, **k: opened.append(a) or original(*a, **k))
     frame = open_dataset(shared_data / "nuscenes")[0]
@@ -115,7 +116,7 @@ def test_images_are_decoded_only_when_asked_for(shared_data, monkeypatch):
     assert frame.cameras["CAM_BACK"].image.shape == (3, 900, 1600) and len(opened) == 1
 
 
-def test_opening_prints_nothing_and_keeps_no_devkit(shared_data, capsys):
+def test_opening_prints_nothing_and_pickles_no_devkit(shared_data, capsys):
     dataset = open_dataset(shared_data / "pandaset")
     assert capsys.readouterr() == ("", "")
     stored = pickle.dumps(dataset)
@@ -124,16 +125,16 @@ def test_opening_prints_nothing_and_keeps_no_devkit(shared_data, capsys):
     assert torch.equal(copy[3].points, dataset[3].points) and copy.sensor == dataset.sensor
 
 
-def test_the_repr_counts(shared_data):
+def test_repr_counts_keyframes_labels_and_missing_files(shared_data):
     text = repr(open_dataset(shared_data / "pandaset"))
     for part in ("pandaset v1.0-mini", "12 in 1 scene\n", "labelled   12", "missing    nothing"):
         assert part in text
 
 
-# The lidar's intensities
+# Intensity statistics
 
 
-def test_nuscenes_cars_have_the_published_intensity_scale(shared_data):
+def test_nuscenes_cars_have_the_published_intensity_statistics(shared_data):
     sensor = open_dataset(shared_data / "nuscenes").sensor
     assert (sensor.intensity_mean, sensor.intensity_std) == (18.742355, 22.04632)
     assert "HDL-32E" in sensor.name
@@ -149,31 +150,34 @@ def test_other_lidars_are_measured_on_eight_keyframes(shared_data):
     assert dataset.sensor is dataset.sensor
 
 
-def test_a_lidar_without_intensities_and_a_broken_file_do_not_stop_the_measuring(nuscenes_copy):
+def test_zero_intensities_have_deviation_one_and_only_broken_files_raise(nuscenes_copy):
     edit(nuscenes_copy, "log", lambda r: r.update(vehicle="golf cart"))
-    (file,) = blobs(nuscenes_copy, "LIDAR_TOP")
+    (file,) = sensor_files(nuscenes_copy, "LIDAR_TOP")
     rows = np.fromfile(file, np.float32).reshape(-1, 5)
     rows[:, 3] = 0
-    replace_blob(file, rows.tobytes())
+    replace_file(file, rows.tobytes())
     sensor = NuScenesFolder(nuscenes_copy).sensor
     assert (sensor.intensity_mean, sensor.intensity_std) == (0.0, 1.0)
     assert sensor.name == "golf cart LIDAR_TOP, intensity measured on 1 keyframe"
-    replace_blob(file, b"")
+    replace_file(file, b"")
     with pytest.raises(ValueError, match=re.escape(str(file))):
         _ = NuScenesFolder(nuscenes_copy).sensor
 
 
-def test_a_broken_file_among_others_is_passed_over_when_measuring(pandaset_copy):
-    replace_blob(blobs(pandaset_copy, "LIDAR_TOP")[-1], b"123")
+def test_broken_files_are_skipped_when_intensities_are_measured(pandaset_copy):
+    replace_file(sensor_files(pandaset_copy, "LIDAR_TOP")[-1], b"123")
     assert NuScenesFolder(pandaset_copy).sensor.name.endswith("measured on 7 keyframes")
 
 
 # Partial downloads
 
 
-def test_missing_files_are_left_out_and_counted(pandaset_copy):
+def test_missing_files_are_skipped_and_counted(pandaset_copy):
     tokens = open_dataset(pandaset_copy).tokens
-    for file in (*blobs(pandaset_copy, "LIDAR_TOP")[3:5], *blobs(pandaset_copy, "CAM_BACK")[:2]):
+    for file in (
+        *sensor_files(pandaset_copy, "LIDAR_TOP")[3:5],
+        *sensor_files(pandaset_copy, "CAM_BACK")[:2],
+    ):
         file.unlink()
     (pandaset_copy / "lidarseg" / VERSION / f"{tokens[0]}_lidarseg.bin").unlink()
     dataset = open_dataset(pandaset_copy)
@@ -188,7 +192,7 @@ def test_missing_files_are_left_out_and_counted(pandaset_copy):
     assert "labelled   9" in text
 
 
-def test_only_the_needed_tables_and_folders_are_needed(pandaset_copy):
+def test_other_tables_and_folders_may_be_missing(pandaset_copy):
     shutil.rmtree(pandaset_copy / "maps")
     shutil.rmtree(pandaset_copy / "lidarseg")
     for name in ("map", "sample_annotation", "instance", "attribute", "visibility"):
@@ -196,10 +200,10 @@ def test_only_the_needed_tables_and_folders_are_needed(pandaset_copy):
     dataset = open_dataset(pandaset_copy)
     assert len(dataset) == 12 and not dataset.has_labels and dataset[0].labels is None
     with pytest.raises(FileNotFoundError):
-        NuScenes(VERSION, str(pandaset_copy), verbose=False)  # why its tables are not simply used
+        NuScenes(VERSION, str(pandaset_copy), verbose=False)  # the reason for our own reader
 
 
-def test_without_any_lidar_file_an_expected_path_is_named(nuscenes_copy):
+def test_without_any_lidar_file_the_error_names_an_expected_path(nuscenes_copy):
     shutil.rmtree(nuscenes_copy / "samples" / "LIDAR_TOP")
     with pytest.raises(FileNotFoundError, match=r"samples/LIDAR_TOP/n015.*\.pcd\.bin: missing"):
         open_dataset(nuscenes_copy)
@@ -208,7 +212,7 @@ def test_without_any_lidar_file_an_expected_path_is_named(nuscenes_copy):
         open_dataset(nuscenes_copy)
 
 
-def test_without_any_image_the_points_are_still_there(nuscenes_copy):
+def test_without_any_image_points_are_read(nuscenes_copy):
     for folder in (nuscenes_copy / "samples").glob("CAM_*"):
         shutil.rmtree(folder)
     dataset = open_dataset(nuscenes_copy)
@@ -225,7 +229,7 @@ def test_a_broken_chain_of_samples_falls_back_to_time_stamps(pandaset_copy, brok
     assert open_dataset(pandaset_copy).tokens == tokens
 
 
-def test_the_chain_leads_where_time_stamps_are_equal(pandaset_copy):
+def test_samples_with_equal_time_stamps_follow_the_chain(pandaset_copy):
     tokens = open_dataset(pandaset_copy).tokens
     edit(pandaset_copy, "sample", lambda r: r.update(timestamp=0))
     write(pandaset_copy, "sample", read(pandaset_copy, "sample")[::-1])
@@ -249,7 +253,7 @@ def test_scenes_keep_the_order_of_their_table(pandaset_copy):
     assert "12 in 2 scenes" in repr(dataset)
 
 
-def test_sweeps_and_radars_are_passed_over(nuscenes_copy):
+def test_sweeps_and_radars_are_skipped(nuscenes_copy):
     shots = read(nuscenes_copy, "sample_data")
     radar = dict(read(nuscenes_copy, "calibrated_sensor")[0], token="r", sensor_token="rs")
     sensors = read(nuscenes_copy, "sensor")
@@ -266,7 +270,7 @@ def test_sweeps_and_radars_are_passed_over(nuscenes_copy):
     assert len(frame.cameras) == 6
 
 
-def test_rows_that_are_not_kept_are_dropped_while_parsing(nuscenes_copy):
+def test_rows_of_sweeps_are_dropped_while_parsing(nuscenes_copy):
     shots, poses = read(nuscenes_copy, "sample_data"), read(nuscenes_copy, "ego_pose")
     sweep = dict(shots[0], token="sweep", ego_pose_token="sweep", is_key_frame=False)
     write(nuscenes_copy, "sample_data", [sweep, *shots])
@@ -278,7 +282,7 @@ def test_rows_that_are_not_kept_are_dropped_while_parsing(nuscenes_copy):
 # Versions and roots
 
 
-def test_the_version_is_chosen_by_a_rule_and_said(nuscenes_copy):
+def test_the_version_is_chosen_by_rule_and_shown(nuscenes_copy):
     shutil.copytree(nuscenes_copy / VERSION, nuscenes_copy / "my-own")
     dataset = open_dataset(nuscenes_copy)
     assert dataset.version == "v1.0-mini" and dataset.name == "nuscenes v1.0-mini"
@@ -286,7 +290,9 @@ def test_the_version_is_chosen_by_a_rule_and_said(nuscenes_copy):
     shutil.copytree(nuscenes_copy / VERSION, nuscenes_copy / "v1.0-trainval")
     assert open_dataset(nuscenes_copy).version == "v1.0-trainval"
     assert open_dataset(nuscenes_copy, version="my-own").version == "my-own"
-    with pytest.raises(FileNotFoundError, match="v1.0-test.*v1.0-trainval, v1.0-mini, my-own"):
+    with pytest.raises(
+        FileNotFoundError, match="v1.0-test.*found v1.0-trainval, v1.0-mini, my-own"
+    ):
         open_dataset(nuscenes_copy, version="v1.0-test")
 
 
@@ -300,9 +306,9 @@ def test_the_version_folder_itself_is_accepted(shared_data):
     assert dataset.name == "nuscenes v1.0-mini" and len(dataset[0].points) == 34688
 
 
-def test_roots_are_recognised_or_what_was_looked_for_is_said(shared_data, tmp_path):
-    assert looks_like_nuscenes(shared_data / "nuscenes")
-    assert not looks_like_nuscenes(shared_data / "kitti")
+def test_unrecognised_roots_raise_with_what_was_looked_for_and_found(shared_data, tmp_path):
+    assert recognises(str(shared_data / "nuscenes"))
+    assert not recognises(str(shared_data / "kitti"))
     with pytest.raises(FileNotFoundError, match="sample.json in it.*found training"):
         open_dataset(shared_data / "kitti")
     with pytest.raises(FileNotFoundError, match="no such folder"):

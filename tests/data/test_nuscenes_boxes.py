@@ -1,4 +1,4 @@
-"""Annotated boxes against the devkit's own, and what is said where their tables are broken."""
+"""Annotated boxes compared with the devkit's, and errors of broken annotation tables."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from kit.data.nuscenes import boxes as nuscenes_boxes
 
 
 @pytest.mark.parametrize("root", ["nuscenes", "pandaset"])
-def test_boxes_hold_the_points_that_the_devkits_hold(shared_data, root):
+def test_boxes_contain_the_same_points_as_the_devkit(shared_data, root):
     dataset = open_dataset(shared_data / root)
     keyframe, theirs = dataset[0], NuScenes(VERSION, str(shared_data / root), verbose=False)
     _, boxes, _ = theirs.get_sample_data(keyframe.token)  # in the lidar frame
@@ -30,7 +30,7 @@ def test_boxes_hold_the_points_that_the_devkits_hold(shared_data, root):
         assert ours.size == pytest.approx(tuple(other.wlh[[1, 0, 2]]))
 
 
-def test_points_in_boxes_are_those_labelled_from_boxes(shared_data):
+def test_points_in_boxes_equal_stored_box_labels(shared_data):
     (file,) = (shared_data / "nuscenes" / "box_derived_labels").glob("*.npy")
     keyframe = open_dataset(shared_data / "nuscenes")[0]
     inside = torch.zeros(len(keyframe.points), dtype=torch.bool)
@@ -39,7 +39,7 @@ def test_points_in_boxes_are_those_labelled_from_boxes(shared_data):
     assert (inside.numpy() == (np.load(file) != 0)).all()
 
 
-def test_a_box_is_named_and_classed_by_its_category():
+def test_name_and_label_of_a_box_follow_its_category():
     row = {"rotation": [1, 0, 0, 0], "translation": [1, 2, 3], "size": [2, 4, 1.5]}
     row |= {"instance_token": "i", "category": "vehicle.bus.rigid"}
     (box,) = nuscenes_boxes.boxes_of([row], torch.eye(4, dtype=torch.float64), Path("file"))
@@ -53,10 +53,10 @@ def test_a_box_is_named_and_classed_by_its_category():
     assert (other.name, other.label) == ("stroller", 255)
 
 
-def test_boxes_can_be_left_out_or_insisted_on(nuscenes_copy, monkeypatch):
+def test_boxes_can_be_disabled_or_required(nuscenes_copy, monkeypatch):
     assert open_dataset(nuscenes_copy, boxes=False)[0].boxes == ()
-    monkeypatch.setattr(nuscenes_boxes, "LARGE", 10.0)
-    assert open_dataset(nuscenes_copy)[0].boxes == ()  # of all nuScenes, only when asked for
+    monkeypatch.setattr(nuscenes_boxes, "MAX_SIZE", 10.0)
+    assert open_dataset(nuscenes_copy)[0].boxes == ()  # large tables are read only on request
     assert len(open_dataset(nuscenes_copy, boxes=True)[0].boxes) == 68
     (nuscenes_copy / VERSION / "instance.json").unlink()
     assert open_dataset(nuscenes_copy)[0].boxes == ()

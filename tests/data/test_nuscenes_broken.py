@@ -1,11 +1,11 @@
-"""Roots in the nuScenes schema that are broken: every error names the file or the record."""
+"""Errors of broken data sets in the nuScenes schema: each names the file or the record."""
 
 import re
 
 import numpy as np
 import pytest
 import torch
-from roots import VERSION, blobs, edit, read, replace_blob, write
+from roots import VERSION, edit, read, replace_file, sensor_files, write
 
 from kit.data import open_dataset
 from kit.data.classes import NUSCENES
@@ -27,7 +27,7 @@ from kit.data.nuscenes.folder import NuScenesFolder
         "ego_pose",
     ],
 )
-def test_a_missing_or_broken_table_is_named(nuscenes_copy, table):
+def test_missing_and_broken_tables_are_named(nuscenes_copy, table):
     file = nuscenes_copy / VERSION / f"{table}.json"
     whole = file.read_text()
     for text, message in (
@@ -56,7 +56,7 @@ def test_a_missing_or_broken_table_is_named(nuscenes_copy, table):
         ("sample_data", "no keyframe with LIDAR_TOP"),
     ],
 )
-def test_records_that_others_refer_to_must_be_there(nuscenes_copy, table, named):
+def test_missing_records_that_others_refer_to_are_named(nuscenes_copy, table, named):
     write(nuscenes_copy, table, [])
     with pytest.raises(ValueError, match=re.escape(named)):
         open_dataset(nuscenes_copy)
@@ -80,7 +80,7 @@ def test_a_missing_field_is_named(nuscenes_copy):
         ("translation", [0, None, 0], ""),
     ],
 )
-def test_an_unusable_calibration_is_named_by_its_token(nuscenes_copy, field, value, message):
+def test_invalid_calibrations_are_named_by_token(nuscenes_copy, field, value, message):
     sensors = read(nuscenes_copy, "sensor")
     (camera,) = (r["token"] for r in sensors if r["channel"] == "CAM_BACK")
     (broken,) = (r for r in read(nuscenes_copy, "calibrated_sensor") if r["sensor_token"] == camera)
@@ -95,7 +95,7 @@ def test_an_unusable_calibration_is_named_by_its_token(nuscenes_copy, field, val
         open_dataset(nuscenes_copy)
 
 
-def test_an_impossible_pose_is_named(nuscenes_copy):
+def test_invalid_poses_are_named(nuscenes_copy):
     edit(nuscenes_copy, "ego_pose", lambda r: r.update(translation=[0, float("nan"), 0]))
     with pytest.raises(ValueError, match="ego_pose.json: pose of samples/LIDAR_TOP.*finite"):
         open_dataset(nuscenes_copy)[0]
@@ -104,22 +104,22 @@ def test_an_impossible_pose_is_named(nuscenes_copy):
 # Broken files
 
 
-def test_a_truncated_scan_names_the_file_and_what_was_expected(nuscenes_copy):
-    (file,) = blobs(nuscenes_copy, "LIDAR_TOP")
+def test_truncated_scans_name_the_file_and_the_expected_size(nuscenes_copy):
+    (file,) = sensor_files(nuscenes_copy, "LIDAR_TOP")
     whole = file.read_bytes()
     for data in (whole[:-3], b""):
-        replace_blob(file, data)
+        replace_file(file, data)
         with pytest.raises(ValueError, match=f"{re.escape(str(file))}.*float32.*{len(data)} bytes"):
             open_dataset(nuscenes_copy)[0]
 
 
 def test_invalid_rows_are_dropped_with_their_labels_and_counted(pandaset_copy):
     before = open_dataset(pandaset_copy)[0]
-    file = blobs(pandaset_copy, "LIDAR_TOP")[0]
+    file = sensor_files(pandaset_copy, "LIDAR_TOP")[0]
     rows = np.fromfile(file, np.float32).reshape(-1, 5)
     rows[[0, 7, 500], [0, 3, 2]] = np.nan, np.inf, -np.inf
     rows[9, 4] = np.nan  # the ring, which is not used
-    replace_blob(file, rows.tobytes())
+    replace_file(file, rows.tobytes())
     frame = open_dataset(pandaset_copy)[0]
     kept = torch.ones(len(rows), dtype=torch.bool)
     kept[[0, 7, 500]] = False
@@ -127,7 +127,7 @@ def test_invalid_rows_are_dropped_with_their_labels_and_counted(pandaset_copy):
     assert (frame.num_rows_in_file, frame.num_dropped) == (len(rows), 3)
     assert torch.equal(frame.points, before.points[kept])
     assert torch.equal(frame.labels, before.labels[kept])
-    replace_blob(file, np.full((4, 5), np.nan, np.float32).tobytes())
+    replace_file(file, np.full((4, 5), np.nan, np.float32).tobytes())
     with pytest.raises(ValueError, match=f"{re.escape(str(file))}: none of its 4 rows"):
         open_dataset(pandaset_copy)[0]
 
@@ -136,33 +136,33 @@ def test_labels_of_the_wrong_length_name_the_file(pandaset_copy):
     file = next(
         (pandaset_copy / "lidarseg" / VERSION).glob(f"{open_dataset(pandaset_copy).tokens[0]}*")
     )
-    replace_blob(file, file.read_bytes()[:-1])
+    replace_file(file, file.read_bytes()[:-1])
     with pytest.raises(ValueError, match=f"{re.escape(str(file))}: 1999 labels.*2000 points"):
         open_dataset(pandaset_copy)[0]
 
 
-def test_a_truncated_image_names_the_file_when_it_is_asked_for(nuscenes_copy):
-    (file,) = blobs(nuscenes_copy, "CAM_FRONT")
-    replace_blob(file, file.read_bytes()[:50_000])
+def test_truncated_images_name_the_file_when_requested(nuscenes_copy):
+    (file,) = sensor_files(nuscenes_copy, "CAM_FRONT")
+    replace_file(file, file.read_bytes()[:50_000])
     frame = open_dataset(nuscenes_copy)[0]
     with pytest.raises(ValueError, match=f"{re.escape(str(file))}.*download complete"):
         _ = frame.cameras["CAM_FRONT"].image
 
 
-def test_an_image_of_another_size_than_the_calibrations_is_refused(nuscenes_copy):
+def test_images_whose_size_differs_from_the_calibration_raise(nuscenes_copy):
     edit(nuscenes_copy, "sample_data", lambda r: r.update(height=450, width=800))
     frame = open_dataset(nuscenes_copy)[0]
     with pytest.raises(ValueError, match=r"CAM_FRONT.*900x1600.*450x800"):
         _ = frame.cameras["CAM_FRONT"].image
 
 
-def test_a_size_the_tables_lack_is_read_from_the_image(nuscenes_copy):
+def test_image_sizes_missing_in_the_tables_are_read_from_the_image(nuscenes_copy):
     edit(nuscenes_copy, "sample_data", lambda r: r.update(height=0, width=0))
     assert open_dataset(nuscenes_copy)[0].cameras["CAM_BACK"].image_size == (900, 1600)
     edit(nuscenes_copy, "sample_data", lambda r: (r.pop("height"), r.pop("width")))
     assert open_dataset(nuscenes_copy)[0].cameras["CAM_BACK"].image_size == (900, 1600)
-    (file,) = blobs(nuscenes_copy, "CAM_BACK")
-    replace_blob(file, b"not an image")
+    (file,) = sensor_files(nuscenes_copy, "CAM_BACK")
+    replace_file(file, b"not an image")
     with pytest.raises(ValueError, match=re.escape(str(file))):
         open_dataset(nuscenes_copy)[0]
 
@@ -170,17 +170,17 @@ def test_a_size_the_tables_lack_is_read_from_the_image(nuscenes_copy):
 # Label ids by category name
 
 
-def test_a_root_may_number_its_categories_differently(pandaset_copy):
+def test_label_ids_follow_the_category_table_of_the_root(pandaset_copy):
     before = open_dataset(pandaset_copy)[0].labels
     order = np.random.default_rng(0).permutation(64)[:32]  # with gaps
     edit(pandaset_copy, "category", lambda r: r.update(index=int(order[r["index"]])))
     token = open_dataset(pandaset_copy).tokens[0]
     (file,) = (pandaset_copy / "lidarseg" / VERSION).glob(f"{token}*")
     raw = np.fromfile(file, np.uint8)
-    replace_blob(file, order[raw].astype(np.uint8).tobytes())
+    replace_file(file, order[raw].astype(np.uint8).tobytes())
     assert torch.equal(open_dataset(pandaset_copy)[0].labels, before)
     gap = min(set(range(64)) - set(order.tolist()))
-    replace_blob(file, np.full(len(raw), gap, np.uint8).tobytes())
+    replace_file(file, np.full(len(raw), gap, np.uint8).tobytes())
     with pytest.raises(ValueError, match=rf"{file.name}: label ids \[{gap}\].*the 32 ids"):
         open_dataset(pandaset_copy)[0]
 
@@ -198,7 +198,7 @@ def test_categories_without_a_known_class_are_named(pandaset_copy):
     assert open_dataset(pandaset_copy).classes == NUSCENES, "names matter only where labels are"
 
 
-def test_category_indices_must_be_there_and_differ(pandaset_copy):
+def test_category_indices_must_exist_and_differ(pandaset_copy):
     edit(pandaset_copy, "category", lambda r: r.update(index=3))
     with pytest.raises(ValueError, match="category.json.*index 3: each needs its own"):
         open_dataset(pandaset_copy)

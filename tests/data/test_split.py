@@ -9,7 +9,7 @@ from kit.data.split import few_shot_scenes, split
 
 
 class SceneNames:
-    """A data set of which only the scene names matter."""
+    """A data set that has only scene names."""
 
     name, classes, sensor, has_labels = "names", NUSCENES, Sensor("none", 0.0, 1.0), False
 
@@ -40,19 +40,19 @@ def test_the_last_quarter_of_one_scene_is_held_out():
     assert "last 3 of 12" in parts.rule
 
 
-def test_at_least_one_keyframe_on_either_side():
+def test_both_parts_have_at_least_one_keyframe():
     assert split(scenes_only("a", "a")).held_out == (1,)
     assert split(scenes_only("a", "a"), held_out=0.01).held_out == (1,)
     assert split(scenes_only("a", "a"), held_out=0.99).train == (0,)
 
 
-def test_a_single_keyframe_is_for_learning_and_the_rule_says_too_few():
+def test_a_single_keyframe_is_for_training_and_the_rule_says_too_few():
     parts = split(scenes_only("scene-0061"))
     assert (parts.train, parts.held_out) == ((0,), ())
     assert parts.rule.startswith("too few")
 
 
-def test_several_scenes_are_held_out_whole_even_when_interleaved():
+def test_scenes_are_never_divided_even_when_interleaved():
     parts = split(scenes_only("b", "a", "b", "c", "a", "d"))
     assert parts.held_out == (5,)
     assert parts.train == (0, 1, 2, 3, 4)
@@ -68,7 +68,7 @@ def test_the_official_split_of_the_mini_version_is_used():
     assert "mini_val" in parts.rule
 
 
-def test_the_official_split_holds_for_a_part_of_the_scenes():
+def test_the_official_split_applies_to_a_subset_of_its_scenes():
     official = create_splits_scenes()
     names = [official["val"][3], *official["train"][10:14], official["val"][-1]]
     parts = split(scenes_only(*names))
@@ -76,7 +76,7 @@ def test_the_official_split_holds_for_a_part_of_the_scenes():
     assert "official nuScenes val" in parts.rule
 
 
-def test_official_scenes_of_one_side_only_fall_back_to_the_last_scenes():
+def test_official_scenes_of_one_part_only_fall_back_to_the_last_scenes():
     names = create_splits_scenes()["train"][:8]
     parts = split(scenes_only(*names))
     assert parts.held_out == (6, 7)
@@ -84,7 +84,7 @@ def test_official_scenes_of_one_side_only_fall_back_to_the_last_scenes():
     assert "last" in split(scenes_only("scene-0061", "scene-0103", "scene-9999")).rule
 
 
-def test_train_and_held_out_never_mix_at_random_sizes():
+def test_train_and_held_out_are_disjoint_at_random_sizes():
     draw = random.Random(0)
     for _ in range(300):
         names = [f"s{i}" for i in range(draw.randint(1, 9))]
@@ -98,16 +98,16 @@ def test_train_and_held_out_never_mix_at_random_sizes():
             assert max(parts.train) < min(parts.held_out)
 
 
-def test_shares_outside_zero_to_one_and_empty_data_sets_are_refused():
-    for share in (0.0, 1.0, -0.5, float("nan")):
+def test_ratios_outside_zero_to_one_and_empty_data_sets_raise():
+    for ratio in (0.0, 1.0, -0.5, float("nan")):
         with pytest.raises(ValueError, match="held_out"):
-            split(scenes_only("a", "a"), held_out=share)
+            split(scenes_only("a", "a"), held_out=ratio)
     with pytest.raises(ValueError, match="no keyframes"):
         split(scenes_only())
 
 
 def slidr_scenes(names, step):
-    """The counting of SLidR's loader, written from its description."""
+    """The selection of SLidR's loader, written from its description."""
     kept, counter = [], 0
     for name in names:
         counter += 1
@@ -117,14 +117,14 @@ def slidr_scenes(names, step):
 
 
 @pytest.mark.parametrize(("step", "count"), [(100, 7), (10, 70), (1, 700)])
-def test_few_shot_scenes_are_those_slidr_counts(step, count):
+def test_few_shot_scenes_equal_those_of_slidr(step, count):
     names = create_splits_scenes()["train"]
     kept = few_shot_scenes(scenes_only(*names), step)
     assert [names[i] for i in kept] == slidr_scenes(names, step)
     assert len(kept) == count
 
 
-def test_few_shot_scenes_keep_all_their_keyframes_and_only_those_to_choose_from():
+def test_few_shot_scenes_keep_all_their_keyframes_among_the_given_indices():
     dataset = scenes_only("a", "a", "b", "c", "c", "d", "b")
     assert few_shot_scenes(dataset, 2) == (2, 5, 6)
     assert few_shot_scenes(dataset, 2, indices=(0, 1, 3, 4, 5)) == (3, 4)

@@ -1,4 +1,4 @@
-"""Copies of shared nuScenes roots that a test may break: links to blobs, tables of their own."""
+"""Copies of nuScenes roots that a test may modify: sensor files are links, tables are copies."""
 
 import json
 import shutil
@@ -7,9 +7,9 @@ VERSION = "v1.0-mini"
 
 
 def copy_root(source, target, rows=None):
-    """Link the blobs of a root and copy its tables.
+    """Link the sensor files of a root and copy its tables.
 
-    With `rows`, scans and labels are written anew with their first rows only: quick to read.
+    With `rows`, scans and labels are copies of their first rows only, which are faster to read.
     """
     for path in sorted((source, *source.rglob("*"))):
         copy = target / path.relative_to(source)
@@ -33,7 +33,7 @@ def write(root, table, records):
 
 
 def edit(root, table, change, only=lambda record: True):
-    """Change the records of a table in place."""
+    """Apply `change` to the records of a table for which `only` holds."""
     records = read(root, table)
     for record in records:
         if only(record):
@@ -41,10 +41,10 @@ def edit(root, table, change, only=lambda record: True):
     write(root, table, records)
 
 
-def blobs(root, channel):
+def sensor_files(root, channel):
     return sorted((root / "samples" / channel).iterdir())
 
 
-def replace_blob(file, data):
+def replace_file(file, data):
     file.unlink()
     file.write_bytes(data)

@@ -12,7 +12,7 @@ from nuscenes.nuscenes import NuScenes
 from nuscenes.utils.color_map import get_colormap
 from nuscenes.utils.data_classes import LidarPointCloud
 from nuscenes.utils.geometry_utils import BoxVisibility, points_in_box, view_points
-from roots import blobs
+from roots import sensor_files
 
 from kit import geometry, open_dataset
 from kit.__main__ import main
@@ -69,7 +69,9 @@ def files_of(root):
 
 def test_the_devkit_counts_what_was_written(street, tables):
     count = {name: len(getattr(tables, name)) for name in tables.table_names}
-    boxes = sum(len(k.truth.object_of_point.unique()) - 1 for k in (street[i] for i in range(4)))
+    boxes = sum(
+        len(k.annotations.object_of_point.unique()) - 1 for k in (street[i] for i in range(4))
+    )
     assert count.pop("instance") < count.pop("sample_annotation") == boxes
     assert count == {
         "category": 32, "attribute": 8, "visibility": 4, "sensor": 7, "calibrated_sensor": 7,
@@ -139,7 +141,7 @@ def test_boxes_hold_the_points_they_say(street, tables):
     for keyframe, sample, pairs in annotated(street, tables):
         file, boxes, _ = tables.get_sample_data(sample["data"][LIDAR])
         points, theirs = LidarPointCloud.from_file(file).points[:3], {b.token: b for b in boxes}
-        objects, counts = keyframe.truth.object_of_point.numpy(), []
+        objects, counts = keyframe.annotations.object_of_point.numpy(), []
         for box, row in pairs:
             inside = points_in_box(theirs[row["token"]], points)
             assert abs(inside.sum() - row["num_lidar_pts"]) <= 2
@@ -170,7 +172,7 @@ def test_boxes_stand_in_the_images_where_their_pixels_are(street, tables):
         for name in keyframe.cameras:
             everything = BoxVisibility.ANY
             _, boxes, K = tables.get_sample_data(sample["data"][name], box_vis_level=everything)
-            shown = keyframe.truth.pixels(name).objects
+            shown = keyframe.annotations.pixels(name).objects
             for box in boxes:
                 rows, columns = np.nonzero(shown == track_of[box.token])
                 corners = box.corners()
@@ -185,13 +187,13 @@ def test_boxes_stand_in_the_images_where_their_pixels_are(street, tables):
 def test_attributes_and_visibility_say_what_is_seen(street, tables):
     seen, visibility = Counter(), Counter()
     for keyframe, _, pairs in annotated(street, tables):
-        hidden = torch.stack(list(keyframe.truth.hidden.values())).any(0)
+        hidden = torch.stack(list(keyframe.annotations.hidden.values())).any(0)
         for box, row in pairs:
             names = [tables.get("attribute", t)["name"] for t in row["attribute_tokens"]]
             seen[(box.category.split(".")[-1], box.speed > 0, *names)] += 1
             level = tables.get("visibility", row["visibility_token"])["level"]
             low, high = map(int, level[1:].split("-"))
-            mine = keyframe.truth.object_of_point == keyframe.boxes.index(box)
+            mine = keyframe.annotations.object_of_point == keyframe.boxes.index(box)
             assert low - 1e-9 <= 100 * (1 - hidden[mine].double().mean()) <= high
             visibility[level] += 1
     assert seen["car", True, "vehicle.moving"] and seen["car", False, "vehicle.parked"]
@@ -235,7 +237,7 @@ def test_raw_labels_are_the_objects_categories(street, root, tables):
     keyframe, token = street[0], shots_of(street, 0)[LIDAR]["token"]
     raw = np.fromfile(root / "lidarseg" / VERSION / f"{token}_lidarseg.bin", np.uint8)
     assert np.array_equal(LidarsegClassMapper(tables).convert_label(raw) - 1, keyframe.labels)
-    objects, names = keyframe.truth.object_of_point.numpy(), np.array(CATEGORIES)[raw]
+    objects, names = keyframe.annotations.object_of_point.numpy(), np.array(CATEGORIES)[raw]
     for index in np.unique(objects[objects >= 0]):
         assert set(names[objects == index]) == {keyframe.boxes[index].category}
     assert set(names[objects < 0]) <= {
@@ -247,7 +249,7 @@ def test_rings_are_beams_counted_from_below(street, root):
     up = np.radians([-10.0, 4.0, -2.0, 4.9, -30.0])
     points = torch.from_numpy(np.stack([0 * up, 7 * np.cos(up), 7 * np.sin(up)], 1)).float()
     assert beams(points, (5.0, -20.0, -10.0, -1.0)).tolist() == [1, 3, 2, 3, 0]
-    rows = np.fromfile(blobs(root, LIDAR)[0], "<f4").reshape(-1, 5)
+    rows = np.fromfile(sensor_files(root, LIDAR)[0], "<f4").reshape(-1, 5)
     assert len(np.unique(rows[:, 4])) > 25 and rows[:, 4].max() == 31
     far = np.hypot(*rows[:, :2].T) > 10
     up = np.degrees(np.arctan2(rows[:, 2], np.hypot(*rows[:, :2].T)))
@@ -260,7 +262,7 @@ def test_rings_are_beams_counted_from_below(street, root):
 
 def test_a_deleted_file_is_made_again_and_nothing_else(street, copy, capsys):
     before = {name: (f.read_bytes(), f.stat().st_mtime_ns) for name, f in files_of(copy).items()}
-    blobs(copy, "CAM_BACK")[1].unlink()
+    sensor_files(copy, "CAM_BACK")[1].unlink()
     shutil.rmtree(copy / VERSION)  # as if interrupted
     write_dataroot(street, copy)
     assert "4 keyframes (1 new) in 2 scenes, 24 images" in capsys.readouterr().out

@@ -196,20 +196,20 @@ def test_what_a_pixel_shows_is_what_the_point_projected_there_hit(keyframes):
         (fx, _, cx), (_, fy, cy), _ = camera.K.tolist()
         u, v = fx * x / z + cx, fy * y / z + cy
         seen = (z > 1) & (u > 0) & (u < width - 1) & (v > 0) & (v < height - 1)
-        shown = keyframe.truth.pixels(name)
+        shown = keyframe.annotations.pixels(name)
         row, column = v[seen].astype(int), u[seen].astype(int)
-        hidden = keyframe.truth.hidden[name].numpy()[seen]
+        hidden = keyframe.annotations.hidden[name].numpy()[seen]
         same = shown.labels[row, column] == keyframe.labels.numpy()[seen]
         assert (~hidden).sum() > 1500 and same[~hidden].mean() > 0.93, name
         assert same[hidden].mean() < 0.6, name
-        assert not keyframe.truth.hidden[name].numpy()[z < 0].any()
+        assert not keyframe.annotations.hidden[name].numpy()[z < 0].any()
 
 
 def test_objects_lie_in_their_boxes_and_last(keyframes):
     first, second = keyframes[:2]
-    owner = first.truth.object_of_point
+    owner = first.annotations.object_of_point
     on = owner >= 0
-    assert torch.equal(first.truth.foreground, on)
+    assert torch.equal(first.annotations.foreground, on)
     assert set(names(first)[on]) <= set(first.classes.names[:10])
     for row in owner[on].unique().tolist():
         box = first.boxes[row]
@@ -231,7 +231,7 @@ def test_objects_lie_in_their_boxes_and_last(keyframes):
 
 def test_density_zero_leaves_an_empty_street():
     empty = street(num_scenes=1, keyframes_per_scene=1, density=0.0, image_size=(8, 16))[0]
-    assert empty.boxes == () and not empty.truth.foreground.any()
+    assert empty.boxes == () and not empty.annotations.foreground.any()
     assert {"manmade", "vegetation", "driveable_surface"} <= set(names(empty))
 
 

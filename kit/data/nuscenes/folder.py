@@ -1,7 +1,7 @@
-"""Any root in the nuScenes schema: nuScenes itself, or a data set converted to it.
+"""Reader of data sets in the nuScenes schema: nuScenes itself, or a data set converted to it.
 
-Partial downloads are normal. What the tables name and the disk does not hold is left out and
-counted; what is there but broken is an error that names the file.
+Partial downloads are supported. Files that the tables list and the disk lacks are skipped and
+counted; a broken file raises an error with its name.
 """
 
 import operator
@@ -19,6 +19,7 @@ from kit import geometry
 from kit.data import classes
 from kit.data.keyframe import Camera, Keyframe, Sensor
 from kit.data.nuscenes import boxes as nuscenes_boxes
+from kit.data.nuscenes.records import SensorFile
 
 # Source of the mean and standard deviation: ScaLR's nuScenes loader (arXiv:2310.17504).
 HDL_32E = Sensor("nuScenes HDL-32E", 18.742355, 22.04632)
@@ -26,73 +27,70 @@ _COLUMNS = 5  # x, y, z, intensity, ring
 
 
 def version_folders(root: Path) -> list[str]:
-    """Names of the sub-folders that hold the tables of keyframes, v1.0-trainval and -mini first."""
+    """List the sub-folders with tables of keyframes, v1.0-trainval and v1.0-mini first."""
     order = {"v1.0-trainval": 0, "v1.0-mini": 1}
-    found = [folder.name for folder in root.iterdir() if _holds_tables(folder)]
+    found = [folder.name for folder in root.iterdir() if has_tables(folder)]
     return sorted(found, key=lambda name: (order.get(name, 2), name))
 
 
-def looks_like_nuscenes(root: Path) -> bool:
-    """Whether `root` is in the nuScenes schema, or is a version folder of such a root."""
-    return _holds_tables(root) or bool(version_folders(root))
-
-
-def _holds_tables(folder: Path) -> bool:
+def has_tables(folder: Path) -> bool:
+    """Return whether `folder` is a version folder: it has the tables of keyframes."""
     return (folder / "sample.json").is_file() and (folder / "sample_data.json").is_file()
 
 
 class NuScenesFolder:
-    """The keyframes of a root in the nuScenes schema, as the `Dataset` of `kit.data.keyframe`.
+    """The keyframes of a data set in the nuScenes schema; a `Dataset`.
 
-    Holds light records instead of the devkit's tables, so it is quick to hand to worker processes;
-    points, labels and images are read when asked for.
+    It keeps small records instead of the devkit's tables, so pickling it for worker processes is
+    fast. Points, labels and images are read when they are requested.
 
     Attributes:
-        name: the root's name and the version.
+        name: the name of the root folder and the version.
         version: the version folder in use.
-        classes: 16 classes of nuScenes lidarseg, by the category names of this root.
+        other_versions: the other version folders of this root.
+        classes: the 16 classes of nuScenes lidarseg, by this root's category names.
         tokens: the LIDAR_TOP sample_data token of every keyframe.
-        scenes: the scene name of every keyframe, scenes in the table's order.
-        has_labels: whether the lidarseg file of any keyframe is there.
-        num_missing: keyframes left out because their lidar file is missing.
-        num_missing_images, num_missing_labels: files that the remaining keyframes lack.
+        scenes: the scene name of every keyframe; scenes in the table's order.
+        has_labels: whether at least one keyframe has a lidarseg file.
+        num_missing: number of keyframes that were skipped because their lidar file is missing.
+        num_missing_images, num_missing_labels: numbers of files that the other keyframes lack.
 
-    Source: the nuScenes schema, https://www.nuscenes.org/nuscenes#data-format; 32 to 16 classes as
-        in the lidarseg challenge, by name.
+    Source: the nuScenes schema, https://www.nuscenes.org/nuscenes#data-format; 32 categories are
+        merged into 16 classes by name, as in the lidarseg challenge.
     """
 
     def __init__(self, root: str | Path, version: str | None = None, boxes: bool | None = None):
-        """Read the tables and look which files are there.
+        """Read the tables and check which files exist.
 
         Args:
-            root: folder that holds the version folder and `samples/`; its version folder is
+            root: folder that contains the version folder and `samples/`. A version folder is
                 accepted too.
-            version: e.g. "v1.0-mini". None takes v1.0-trainval, else v1.0-mini, else the first of
-                the others in alphabetical order.
-            boxes: read the annotated boxes too. None: where that takes no time, so not for the
-                whole of nuScenes, whose annotations are a gigabyte.
+            version: e.g. "v1.0-mini". None takes v1.0-trainval, else v1.0-mini, else the first
+                other one in alphabetical order.
+            boxes: read the annotated boxes. None reads them if the table is smaller than 100 MB,
+                so not for all of nuScenes (1 GB).
 
         Raises:
-            FileNotFoundError: no such version, a table is missing, or no lidar file is there.
-            ValueError: a table is broken or a calibration in it is unusable.
+            FileNotFoundError: the version, a table or every lidar file is missing.
+            ValueError: a table is broken or contains an invalid calibration.
         """
         from kit.data.nuscenes.tables import read_contents
 
         self.root, self.version, self.other_versions = _choose_version(Path(root), version)
         self.name = f"{self.root.resolve().name} {self.version}"
         contents = read_contents(self.root, self.version)
-        self._mounts, self._vehicles = contents.mounts, contents.vehicles
+        self._calibrations, self._vehicles = contents.calibrations, contents.vehicles
         self.classes = _label_classes(self.root / self.version, contents.categories)
-        present = _Present(self.root)
+        present = _FilesOnDisk(self.root)
         self._records = [record for record in contents.records if record.lidar.file in present]
         if not self._records:
             raise FileNotFoundError(
                 f"{self.root / contents.records[0].lidar.file}: missing, as are all "
-                f"{len(contents.records)} lidar files {self.version} names. Is the blob archive "
-                f"unpacked into {self.root}?"
+                f"{len(contents.records)} lidar files that {self.version} lists. Is the archive "
+                f"of sensor files unpacked into {self.root}?"
             )
         self.num_missing = len(contents.records) - len(self._records)
-        files = [shot.file for record in self._records for shot in record.cameras]
+        files = [image.file for record in self._records for image in record.cameras]
         labels = [record.labels for record in self._records if record.labels]
         self._absent = {file for file in (*files, *labels) if file not in present}
         self.num_missing_images = sum(file in self._absent for file in files)
@@ -105,21 +103,21 @@ class NuScenesFolder:
         self.scenes = [record.scene for record in self._records]
 
     def prepare(self, keyframes: Sequence[int] | None = None) -> None:
-        """Nothing: everything is on disk."""
+        """Do nothing: all files are on disk."""
 
     def content(self) -> str:
-        """Nothing: a token of nuScenes stands for one recording."""
+        """Return "": a token of nuScenes identifies one recording."""
         return ""
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __getitem__(self, index: SupportsIndex) -> Keyframe:
-        """Read one keyframe; its images are decoded when asked for.
+        """Read one keyframe; its images are decoded when they are requested.
 
         Raises:
-            IndexError: outside the data set.
-            ValueError: a file is broken or does not fit the others; names it.
+            IndexError: there is no such keyframe.
+            ValueError: a file is broken or contradicts another one; the message has its name.
         """
         position = operator.index(index)
         if not -len(self) <= position < len(self):
@@ -150,9 +148,9 @@ class NuScenesFolder:
 
     @cached_property
     def _annotations(self) -> dict[str, list[dict]]:
-        """By sample; read when first needed, and anew in a worker process."""
+        """Annotations by sample token; read on first use, again in every worker process."""
         folder, wanted = self.root / self.version, self._wants_boxes
-        if wanted is False or not (wanted or nuscenes_boxes.are_quick(folder)):
+        if wanted is False or not (wanted or nuscenes_boxes.are_quick_to_read(folder)):
             return {}
         return nuscenes_boxes.read_boxes(folder, [record.sample for record in self._records])
 
@@ -161,9 +159,10 @@ class NuScenesFolder:
 
     @cached_property
     def sensor(self) -> Sensor:
-        """The lidar: ScaLR's constants for the nuScenes cars, else measured on up to 8 keyframes.
+        """The lidar, with its intensity statistics.
 
-        The keyframes are evenly spaced; broken files among them are passed over.
+        The nuScenes cars have ScaLR's constants. For other cars the statistics are measured on up
+        to 8 evenly spaced keyframes; broken files among them are skipped.
         """
         if all(vehicle.startswith("n0") for vehicle in self._vehicles):
             return HDL_32E
@@ -178,34 +177,36 @@ class NuScenesFolder:
         values = torch.cat(measured).double()
         lidar = f"{' and '.join(self._vehicles)} LIDAR_TOP"
         keyframes = f"{len(measured)} keyframe{'s' * (len(measured) != 1)}"
-        std = float(values.std(correction=0)) or 1.0  # a lidar without intensities writes zeros
+        std = float(values.std(correction=0)) or 1.0  # 0 if the lidar has no intensities
         return Sensor(f"{lidar}, intensity measured on {keyframes}", float(values.mean()), std)
 
-    def _cameras(self, shots: Iterable, T_global_lidar: Tensor) -> dict[str, Camera]:
+    def _cameras(self, images: Iterable[SensorFile], T_global_lidar: Tensor) -> dict[str, Camera]:
+        """The cameras whose images are on disk, by channel."""
         cameras = {}
-        for shot in shots:
-            if shot.file in self._absent:
+        for image in images:
+            if image.file in self._absent:
                 continue
-            mount, file = self._mounts[shot.sensor], self.root / shot.file
-            cameras[mount.channel] = Camera(
-                name=mount.channel,
-                T_cam_lidar=geometry.invert_rigid(self._pose(shot)) @ T_global_lidar,
-                K=mount.K,
-                image_size=shot.image_size or _size_in_header(file),
+            calibration, file = self._calibrations[image.calibration], self.root / image.file
+            cameras[calibration.channel] = Camera(
+                name=calibration.channel,
+                T_cam_lidar=geometry.invert_rigid(self._pose(image)) @ T_global_lidar,
+                K=calibration.K,
+                image_size=image.image_size or _size_in_header(file),
                 source=file,
             )
         return cameras
 
-    def _pose(self, shot) -> Tensor:
-        """T_global_sensor at the moment of the shot: (4, 4) float64."""
+    def _pose(self, taken: SensorFile) -> Tensor:
+        """T_global_sensor when the file was recorded: (4, 4) float64."""
         try:
-            T_global_ego = geometry.rigid_transform(shot.rotation, shot.translation)
+            T_global_ego = geometry.rigid_transform(taken.rotation, taken.translation)
         except (ValueError, TypeError) as error:
             table = self.root / self.version / "ego_pose.json"
-            raise ValueError(f"{table}: pose of {shot.file}: {error}") from error
-        return T_global_ego @ self._mounts[shot.sensor].T_ego_sensor
+            raise ValueError(f"{table}: pose of {taken.file}: {error}") from error
+        return T_global_ego @ self._calibrations[taken.calibration].T_ego_sensor
 
     def _labels(self, file: str | None, row_in_file: Tensor, num_rows: int) -> Tensor | None:
+        """Class indices of the kept points; None without a label file."""
         if file is None or file in self._absent:
             return None
         raw = np.fromfile(self.root / file, dtype=np.uint8)
@@ -234,8 +235,8 @@ class NuScenesFolder:
         )
 
 
-class _Present:
-    """Whether files are on disk, with one listing per folder: stat is slow on network drives."""
+class _FilesOnDisk:
+    """The set of files on disk; lists each folder once, as stat is slow on network drives."""
 
     def __init__(self, root: Path):
         self.root, self.listed = root, {}
@@ -251,24 +252,24 @@ class _Present:
 
 
 def _choose_version(root: Path, version: str | None) -> tuple[Path, str, list[str]]:
-    """The root, the version to read, and the others that are there."""
+    """Return the root, the version to read, and the other versions of the root."""
     root = root.expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder; expected the root of a nuScenes data set")
-    if version is None and _holds_tables(root):
+    if version is None and has_tables(root):
         root, version = root.resolve().parent, root.resolve().name
     found = version_folders(root)
     version = version or (found[0] if found else "v1.0-mini")
     if not (root / version).is_dir():
         raise FileNotFoundError(
-            f"{root / version}: no such version folder; "
-            f"{', '.join(found) or 'no other version'} is there. Expected e.g. v1.0-mini with "
-            "sample.json in it"
+            f"{root / version}: no such version folder; found {', '.join(found) or 'none'}. "
+            "Expected e.g. v1.0-mini with sample.json in it"
         )
     return root, version, [name for name in found if name != version]
 
 
 def _label_classes(folder: Path, categories: dict[str, int] | None) -> classes.ClassMap:
+    """The class map for the label ids of this root."""
     if categories is None:
         return classes.NUSCENES
     try:
@@ -278,7 +279,7 @@ def _label_classes(folder: Path, categories: dict[str, int] | None) -> classes.C
 
 
 def _read_scan(file: Path) -> tuple[Tensor, Tensor, Tensor, int]:
-    """Points, intensity, their rows in the file (only finite ones are kept), and its row count."""
+    """Read a scan: points, intensity, rows of the finite points in the file, number of rows."""
     num_bytes = file.stat().st_size
     if num_bytes == 0 or num_bytes % (4 * _COLUMNS):
         raise ValueError(
@@ -294,7 +295,7 @@ def _read_scan(file: Path) -> tuple[Tensor, Tensor, Tensor, int]:
 
 
 def _size_in_header(file: Path) -> tuple[int, int]:
-    """(height, width) of an image file, without decoding it."""
+    """Read (height, width) of an image file from its header."""
     try:
         with Image.open(file) as image:
             return image.height, image.width

@@ -1,71 +1,20 @@
-"""The tables of a root in the nuScenes schema, read through the devkit into light records.
+"""Reader of the JSON tables of the nuScenes schema; returns the records of `records.py`.
 
-The devkit's own constructor refuses partial downloads: it wants every map image and exactly as many
-label files as table rows, and it holds millions of rows of sweeps and boxes in memory. So its class
-is given only the tables and rows that keyframes need, and is dropped once the records are made.
+The devkit's own constructor rejects partial downloads: it needs every map image and one label file
+for every table row. It also keeps millions of rows of sweeps and boxes in memory. Therefore only
+the tables and rows that keyframes need are given to its class, and the class is discarded as soon
+as the records are made.
 """
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from nuscenes.nuscenes import NuScenes
-from torch import Tensor
 
 from kit import geometry
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """One file of one sensor and where the car was: `rotation`, `translation` of T_global_ego."""
-
-    token: str
-    file: str
-    timestamp: int
-    image_size: tuple[int, int] | None
-    sensor: str
-    rotation: list
-    translation: list
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """How a sensor sits on the car; `K` for cameras only."""
-
-    channel: str
-    T_ego_sensor: Float[Tensor, "4 4"]
-    K: Float[Tensor, "3 3"] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What the tables say of one keyframe."""
-
-    scene: str
-    sample: str
-    lidar: Shot
-    cameras: tuple[Shot, ...]
-    labels: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What the tables say of a root.
-
-    Attributes:
-        records: keyframes, in order of time within a scene, scenes in the table's order.
-        mounts: by calibrated_sensor token, `Shot.sensor`.
-        categories: name -> raw label id; None where no keyframe has labels.
-        vehicles: names of the cars that drove.
-    """
-
-    records: list[Record]
-    mounts: dict[str, Mount]
-    categories: dict[str, int] | None
-    vehicles: tuple[str, ...]
+from kit.data.nuscenes.records import Calibration, Contents, Record, SensorFile
 
 
 def read_contents(root: Path, version: str, lidar: str = "LIDAR_TOP") -> Contents:
@@ -73,7 +22,7 @@ def read_contents(root: Path, version: str, lidar: str = "LIDAR_TOP") -> Content
 
     Raises:
         FileNotFoundError: a table is missing.
-        ValueError: a table is broken, misses a record or a field, or no keyframe has the `lidar`.
+        ValueError: a table is broken, lacks a record or a field, or no keyframe has the `lidar`.
     """
     try:
         tables = _Tables(root, version)
@@ -94,20 +43,20 @@ def read_contents(root: Path, version: str, lidar: str = "LIDAR_TOP") -> Content
     if not records:
         channels = sorted(record["channel"] for record in tables.sensor)
         raise ValueError(f"{root / version}: no keyframe with {lidar}; the sensors are {channels}")
-    used = {shot.sensor for record in records for shot in (record.lidar, *record.cameras)}
-    mounts = {token: _mount(tables, token) for token in used}
-    return Contents(records, mounts, tables.label_ids(), tuple(vehicles))
+    used = {file.calibration for record in records for file in (record.lidar, *record.cameras)}
+    calibrations = {token: _calibration(tables, token) for token in used}
+    return Contents(records, calibrations, tables.label_ids(), tuple(vehicles))
 
 
 class _Tables(NuScenes):
-    """The devkit's lookups over the tables and rows of keyframes."""
+    """The devkit's lookups, limited to the tables and rows of keyframes."""
 
     def __init__(self, root: Path, version: str):
         self.version, self.dataroot, self.verbose = version, str(root), False
         self.table_names = ["category", "log", "sensor", "calibrated_sensor", "scene", "sample"]
         for name in self.table_names:
             setattr(self, name, self.__load_table__(name))
-        lidars_and_cameras = self._shots_of_keyframes()
+        lidars_and_cameras = self._is_scan_or_image_of_keyframe()
         self.sample_data = self.__load_table__("sample_data", lidars_and_cameras)
         poses = {record["ego_pose_token"] for record in self.sample_data}
         self.ego_pose = self.__load_table__("ego_pose", lambda record: record["token"] in poses)
@@ -115,17 +64,18 @@ class _Tables(NuScenes):
         if (Path(self.table_root) / "lidarseg.json").is_file():
             self.lidarseg = self.__load_table__("lidarseg")
         self.table_names += ["sample_data", "ego_pose"]
-        # The devkit's reverse index wants boxes, which may be none, and a map for every log.
+        # The devkit's reverse index needs a table of boxes, which may be empty, and a map per log.
         self.sample_annotation = []
         self.map = [{"token": "", "log_tokens": [record["token"] for record in self.log]}]
         self.__make_reverse_index__(verbose=False)
-        self.labels_of_shot = {row["sample_data_token"]: row["filename"] for row in self.lidarseg}
+        self.labels_of_scan = {row["sample_data_token"]: row["filename"] for row in self.lidarseg}
         self.samples_of_scene = {scene["token"]: {} for scene in self.scene}
         for sample in self.sample:
             scene = self.get("scene", sample["scene_token"])
             self.samples_of_scene[scene["token"]][sample["token"]] = sample
 
-    def _shots_of_keyframes(self) -> Callable[[dict], bool]:
+    def _is_scan_or_image_of_keyframe(self) -> Callable[[dict], bool]:
+        """Make the filter for sample_data: rows of keyframes, without radar."""
         modality = {record["token"]: record["modality"] for record in self.sensor}
         other = {
             record["token"]
@@ -137,15 +87,15 @@ class _Tables(NuScenes):
         )
 
     def __load_table__(self, table_name: str, keep: Callable[[dict], bool] | None = None) -> list:
-        """Read a table; rows that are not kept are dropped while parsing, sweeps are most rows."""
+        """Read a table; other rows are dropped while parsing, because most rows are sweeps."""
         file = Path(self.table_root) / f"{table_name}.json"
         hook = None if keep is None else lambda record: record if keep(record) else None
         try:
             table = json.loads(file.read_bytes(), object_hook=hook)
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f"{file}: this table is missing. The metadata archive of nuScenes holds it; a root "
-                "in its schema needs it too"
+                f"{file}: this table is missing. It is in the metadata archive of nuScenes; a data "
+                "set in its schema needs it too"
             ) from error
         except KeyError as error:
             raise ValueError(f"{file}: a record lacks the field {error}") from error
@@ -165,24 +115,24 @@ class _Tables(NuScenes):
         if token not in self._token2ind[table_name]:
             raise ValueError(
                 f"{self.table_root}/{table_name}.json: no record {token!r}, but another table "
-                "refers to it. Are all tables of one download?"
+                "refers to it. Are all tables from the same download?"
             )
         return super().get(table_name, token)
 
     def label_ids(self) -> dict[str, int] | None:
-        """Raw label id by category name; None without a lidarseg table."""
+        """Return the raw label id by category name; None without a lidarseg table."""
         if not self.lidarseg:
             return None
         if not all(isinstance(record.get("index"), int) for record in self.category):
             raise ValueError(
-                f"{self.table_root}/category.json: no whole-number 'index' in some records. With "
-                "lidarseg labels it must be the category.json of the lidarseg archive"
+                f"{self.table_root}/category.json: some records have no integer 'index'. With "
+                "lidarseg labels, use the category.json of the lidarseg archive"
             )
         return {record["name"]: record["index"] for record in self.category}
 
 
 def _in_time_order(tables: _Tables, scene: dict) -> list[dict]:
-    """A scene's samples along `next`; by time stamp where that chain is broken."""
+    """Order the samples of a scene by `next`; by time stamp where that chain is broken."""
     samples = tables.samples_of_scene[scene["token"]]
     chain, token = [], scene["first_sample_token"]
     while token in samples and len(chain) < len(samples):
@@ -194,31 +144,34 @@ def _in_time_order(tables: _Tables, scene: dict) -> list[dict]:
 
 
 def _record(tables: _Tables, scene: str, sample: dict, lidar: str) -> Record:
+    """The scan, the images and the label file of a sample."""
     cameras = []
     for _, token in sorted(sample["data"].items()):
-        shot = tables.get("sample_data", token)
-        if shot["sensor_modality"] == "camera":
-            cameras.append(_shot(tables, shot))
+        row = tables.get("sample_data", token)
+        if row["sensor_modality"] == "camera":
+            cameras.append(_sensor_file(tables, row))
     scan = tables.get("sample_data", sample["data"][lidar])
-    labels = tables.labels_of_shot.get(scan["token"])
-    return Record(scene, sample["token"], _shot(tables, scan), tuple(cameras), labels)
+    labels = tables.labels_of_scan.get(scan["token"])
+    return Record(scene, sample["token"], _sensor_file(tables, scan), tuple(cameras), labels)
 
 
-def _shot(tables: _Tables, shot: dict) -> Shot:
-    pose = tables.get("ego_pose", shot["ego_pose_token"])
-    height, width = shot.get("height") or 0, shot.get("width") or 0
-    return Shot(
-        token=shot["token"],
-        file=shot["filename"],
-        timestamp=shot["timestamp"],
+def _sensor_file(tables: _Tables, row: dict) -> SensorFile:
+    """A row of sample_data with its ego pose."""
+    pose = tables.get("ego_pose", row["ego_pose_token"])
+    height, width = row.get("height") or 0, row.get("width") or 0
+    return SensorFile(
+        token=row["token"],
+        file=row["filename"],
+        timestamp=row["timestamp"],
         image_size=(height, width) if height > 0 and width > 0 else None,
-        sensor=shot["calibrated_sensor_token"],
+        calibration=row["calibrated_sensor_token"],
         rotation=pose["rotation"],
         translation=pose["translation"],
     )
 
 
-def _mount(tables: _Tables, token: str) -> Mount:
+def _calibration(tables: _Tables, token: str) -> Calibration:
+    """A row of calibrated_sensor, checked."""
     record = tables.get("calibrated_sensor", token)
     sensor = tables.get("sensor", record["sensor_token"])
     try:
@@ -234,4 +187,4 @@ def _mount(tables: _Tables, token: str) -> Mount:
             f"{tables.table_root}/calibrated_sensor.json: record {token} of {sensor['channel']}: "
             f"{error}"
         ) from error
-    return Mount(sensor["channel"], T_ego_sensor, K)
+    return Calibration(sensor["channel"], T_ego_sensor, K)

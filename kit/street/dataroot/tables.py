@@ -119,7 +119,7 @@ def annotations_of(street: Street, keyframe: Keyframe) -> list[Row]:
 
     Source: the nuScenes schema. Differs: its visibility is a share of pixels, as people judged it.
     """
-    objects, hidden = keyframe.truth.object_of_point, keyframe.truth.hidden.values()
+    objects, hidden = keyframe.annotations.object_of_point, keyframe.annotations.hidden.values()
     clear = ~torch.stack([torch.zeros(len(objects), dtype=torch.bool), *hidden]).any(0)  # (N,)
     rows = []
     for index in objects[objects >= 0].unique().tolist():

@@ -140,7 +140,7 @@ def raw_labels(keyframe: Keyframe) -> UInt8[np.ndarray, " N"]:
     """
     scenery = torch.tensor([NUSCENES.class_of_raw.index(label) for label in range(len(NUSCENES))])
     things = torch.tensor([CATEGORIES.index(box.category) for box in keyframe.boxes]).long()
-    raw, objects = scenery[keyframe.labels], keyframe.truth.object_of_point
+    raw, objects = scenery[keyframe.labels], keyframe.annotations.object_of_point
     raw[objects >= 0] = things[objects[objects >= 0]]
     return raw.numpy().astype(np.uint8)
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from kit.data.annotations import Box, PixelTruth
+from kit.data.annotations import Box, PixelAnnotations
 from kit.street.assets.shapes import Mesh, Thing, pose_matrix
 from kit.street.render import camera, lidar
 from kit.street.rigs import Mount, Rig
@@ -153,10 +153,10 @@ def decode(png: Tensor) -> np.ndarray:
         return np.array(image)
 
 
-def pixel_truth(tensors: dict[str, Tensor], name: str) -> PixelTruth:
+def pixel_annotations(tensors: dict[str, Tensor], name: str) -> PixelAnnotations:
     """The truth of one camera's pixels, from what `observe` returned."""
     objects = decode(tensors[f"objects {name}"]).astype(np.int32) - 1
-    return PixelTruth(decode(tensors[f"labels {name}"]), objects)
+    return PixelAnnotations(decode(tensors[f"labels {name}"]), objects)
 
 
 def _plain(thing: Thing) -> dict:

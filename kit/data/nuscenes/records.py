@@ -1,0 +1,72 @@
+"""Records of the keyframes of a data set in the nuScenes schema, small enough to pickle."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class SensorFile:
+    """One scan or image (a row of sample_data) and the pose of the car when it was recorded.
+
+    Attributes:
+        token: of the row.
+        file: path below the root.
+        timestamp: microseconds.
+        image_size: (height, width) in pixels; None for scans, and where the table lacks it.
+        calibration: calibrated_sensor token.
+        rotation, translation: of T_global_ego, a quaternion (w, x, y, z) and metres.
+    """
+
+    token: str
+    file: str
+    timestamp: int
+    image_size: tuple[int, int] | None
+    calibration: str
+    rotation: list
+    translation: list
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Pose of a sensor on the car and, for cameras only, the intrinsics `K`."""
+
+    channel: str
+    T_ego_sensor: Float[Tensor, "4 4"]
+    K: Float[Tensor, "3 3"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The files of one keyframe.
+
+    Attributes:
+        scene: name of the scene.
+        sample: sample token.
+        lidar, cameras: the scan and the images.
+        labels: path of the lidarseg file below the root; None without one.
+    """
+
+    scene: str
+    sample: str
+    lidar: SensorFile
+    cameras: tuple[SensorFile, ...]
+    labels: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The contents of one version of a data set.
+
+    Attributes:
+        records: keyframes, in order of time within a scene, scenes in the table's order.
+        calibrations: by calibrated_sensor token.
+        categories: raw label id by category name; None where no keyframe has labels.
+        vehicles: names of the recording cars.
+    """
+
+    records: list[Record]
+    calibrations: dict[str, Calibration]
+    categories: dict[str, int] | None
+    vehicles: tuple[str, ...]
