@@ -1,5 +1,6 @@
-"""Features of points, and the one way to get them.
+"""Features of points, and one way to get them.
 
-In: a teacher, a student or a baseline, and a keyframe. Out: `Features`: one row for each point that
-has one, with the feature space it belongs to. Read `extract.py` first, then `spaces.py`.
+In: a keyframe, and a teacher, a student or a baseline. Out: `Features`: one row for each point that
+has a feature, and the feature space of these rows. Read `extract.py` first, then `spaces.py`;
+`knn.py`, `linear.py` and `threshold.py` are small tools on features and scores.
 """

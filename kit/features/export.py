@@ -1,4 +1,4 @@
-"""A student's features of whole data sets, one file per keyframe."""
+"""Write a student's features of a whole data set, one file per keyframe."""
 
 from pathlib import Path
 
@@ -6,25 +6,28 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from kit import store
 from kit.data import open_dataset
 from kit.data.keyframe import Keyframe
 from kit.features.extract import extract_layers
-from kit.store import files as store
 from kit.student.checkpoints import load_student
-from kit.student.student import HEAD
+from kit.student.student import HEAD, Student
 
 
 def write_features(data: str | Path, checkpoint: str | Path, out: str | Path) -> list[Path]:
-    """Write `<token>.safetensors` for every keyframe; those already there are skipped.
+    """Write `<token>.safetensors` for every keyframe; existing files are kept.
 
-    Each file holds, for ALL rows of the lidar file in its order: `point_feat` (N, C) of the
-    backbone, `head_feat` (N, D) in the teacher's space, and `valid` (N,), which is false (and the
-    features zero) where the file has no finite point.
+    Each file holds all rows of the lidar file, in the file's order: `point_feat` (N, C) of the last
+    layer before the head, `head_feat` (N, D) in the teacher's feature space, and `valid` (N,).
+    Where the file has no finite point, `valid` is false and the features are zero.
 
     Args:
         data: "street" or the root of a data set.
         checkpoint: a student written by `save_student`.
         out: folder; the token is nuScenes' LIDAR_TOP sample_data token.
+
+    Returns:
+        The file of every keyframe.
 
     Raises:
         ValueError: `out` holds features of another checkpoint.
@@ -33,34 +36,37 @@ def write_features(data: str | Path, checkpoint: str | Path, out: str | Path) ->
     student.to("cuda" if torch.cuda.is_available() else "cpu")
     dataset.prepare()
     digest = store.sha256_of(checkpoint)
-    written = []
+    files = []
     for index, token in enumerate(tqdm(dataset.tokens, desc="features", unit="keyframe")):
-        path = out / f"{token}.safetensors"
-        if not _is_done(path, digest):
-            keyframe = dataset[index]
-            last = student.layers[-1]
-            found = extract_layers(student, keyframe, [last, HEAD])
-            point_feat, head_feat = found[last].feat, found[HEAD].feat
-            tensors = {
-                "point_feat": _in_file_order(point_feat, keyframe),
-                "head_feat": _in_file_order(head_feat, keyframe),
-                "valid": _in_file_order(torch.ones(len(point_feat), dtype=torch.bool), keyframe),
-            }
-            store.save_tensors(path, tensors, {"checkpoint_sha256": digest, "token": token})
-        written.append(path)
-    return written
+        file = out / f"{token}.safetensors"
+        if not _is_done(file, digest):
+            tensors = _file_content(student, dataset[index])
+            store.save_tensors(file, tensors, {"checkpoint_sha256": digest, "token": token})
+        files.append(file)
+    return files
 
 
-def _is_done(path: Path, digest: str) -> bool:
-    if not path.exists():
+def _file_content(student: Student, keyframe: Keyframe) -> dict[str, Tensor]:
+    last = student.layers[-1]
+    features = extract_layers(student, keyframe, [last, HEAD])
+    values = {
+        "point_feat": features[last].feat,
+        "head_feat": features[HEAD].feat,
+        "valid": torch.ones(len(keyframe.points), dtype=torch.bool),
+    }
+    return {name: _in_file_order(each, keyframe) for name, each in values.items()}
+
+
+def _is_done(file: Path, digest: str) -> bool:
+    if not file.exists():
         return False
-    _, meta = store.load_tensors(path)
+    _, meta = store.load_tensors(file)
     if meta.get("checkpoint_sha256") != digest:
-        raise ValueError(f"{path} holds features of another checkpoint; choose another folder")
+        raise ValueError(f"{file} holds features of another checkpoint; choose another folder")
     return True
 
 
 def _in_file_order(values: Tensor, keyframe: Keyframe) -> Tensor:
-    rows = values.new_zeros(keyframe.num_rows_in_file, *values.shape[1:])
-    rows[keyframe.row_in_file] = values
-    return rows
+    in_file = values.new_zeros(keyframe.num_rows_in_file, *values.shape[1:])
+    in_file[keyframe.row_in_file] = values
+    return in_file

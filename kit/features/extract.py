@@ -1,4 +1,4 @@
-"""From a model and a keyframe to features: the one way that everything in the kit uses.
+"""Extract features: the one way from a model and a keyframe to features, used by all of the kit.
 
 kit.extract(teacher, keyframe)                   # the points that a camera sees
 kit.extract(student, keyframe)                   # all points, in the teacher's feature space
@@ -11,14 +11,15 @@ from functools import partial
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from kit.data.keyframe import Keyframe
 from kit.features.knn import knn_mean
-from kit.features.spaces import Features, Space, layer_space, space_of
+from kit.features.spaces import Features, baseline_space, layer_space, space_of
 from kit.projection import Pairs, find_pairs
 from kit.store import FeatureCache
-from kit.student.scans import collate, nearest_kept, prepare_scan
+from kit.student.point_batch import collate
+from kit.student.scans import nearest_kept, prepare_scan
 from kit.student.student import HEAD, Student, device_of, eval_mode
 from kit.teacher.camera_maps import camera_maps
 from kit.teacher.feature_maps import merge_cameras
@@ -42,39 +43,46 @@ def extract(
     """Extract a model's features of a keyframe.
 
     Args:
-        model: a teacher: features of the points its cameras see, the mean over cameras; a student:
-            features of all points; or a baseline, a function that gives (N, D) for a keyframe.
+        model: a teacher gives features to the points that its cameras see, the mean over cameras.
+            A student gives features to all points. A baseline is a function that returns (N, D)
+            for a keyframe; its name identifies its feature space.
         layer: of a student, one of `student.layers`; None: its distillation head. Of a teacher, a
             block or stage, counted from 0; None: those it was built with.
-        hidden: of a teacher: how to treat a point that, as far as the scan tells, something nearer
-            hides from a camera. "kept": it gets the feature of what is in front. "left out": that
-            camera does not count, and a point hidden from all cameras has no feature.
-            "from neighbours": such a point gets the mean feature of its nearest points that have
-            one.
-        cache: keeps a teacher's feature maps, so that it computes each image once.
+        hidden: how a teacher treats a point that is in a camera's view but behind something
+            nearer, according to the scan. "kept": the point gets the feature of what is in front.
+            "left out": this camera does not count, and a point hidden from all cameras has no
+            feature. "from neighbours": such a point gets the mean feature of the nearest points
+            that have one.
+        cache: keeps a teacher's feature maps, so that each image is computed once.
 
     Raises:
-        ValueError: no such layer, an unknown `hidden`, or an option that the model does not have.
+        ValueError: no such layer, an unknown `hidden`, an option that the model does not have,
+            a network that is neither a teacher nor a student, or a baseline that does not return
+            one row for each point.
     """
     if hidden not in HIDDEN:
         raise ValueError(f"hidden must be one of {', '.join(map(repr, HIDDEN))}, got {hidden!r}")
     if isinstance(model, Teacher):
-        chosen = model if layer is None else model.at_layer(layer)
-        return _of_teacher(chosen, keyframe, hidden, cache)
+        return _of_teacher(_at_layer(model, layer), keyframe, hidden, cache)
     if hidden != "kept":
-        raise ValueError(f"hidden={hidden!r} is for teachers: students look at no camera")
+        raise ValueError(f"hidden={hidden!r} is for teachers; this model reads no camera image")
     if isinstance(model, Student):
-        name = HEAD if layer is None else layer
+        name = HEAD if layer is None else str(layer)
         return extract_layers(model, keyframe, [name])[name]
+    if isinstance(model, nn.Module):
+        raise ValueError(f"a {type(model).__name__} is neither a kit Teacher nor a kit Student")
     if layer is not None:
-        raise ValueError(f"{model.__name__} is a function of a keyframe and has no layer {layer!r}")
-    feat = model(keyframe)
-    space = Space(model.__name__, feat.shape[1], f"{model.__module__}.{model.__qualname__}")
-    return Features(space, feat, torch.arange(len(feat)), len(feat))
+        raise ValueError(f"a baseline has no layers, leave out layer={layer!r}")
+    return _of_baseline(model, keyframe)
 
 
 def source(model: Teacher | Student | Baseline, **options) -> Source:
-    """`extract` for many keyframes: a function that takes a keyframe and gives its features."""
+    """`extract` for many keyframes: a function that takes a keyframe and returns its features.
+
+    Args:
+        model: as for `extract`.
+        options: `layer`, `hidden` and `cache` of `extract`.
+    """
     return partial(extract, model, **options)
 
 
@@ -84,14 +92,15 @@ def extract_layers(
 ) -> dict[str, Features]:
     """Extract features of ALL points at several layers of a student, in one pass.
 
-    Voxels are deterministic. Points outside of the student's field of view, and points that share a
-    voxel, get the features of the nearest point kept.
+    The choice of one point for each voxel is deterministic here. Points outside of the student's
+    field of view, and points that share a voxel with another one, get the features of the nearest
+    point kept. The student's mode and its batch statistics do not change.
 
     Args:
-        layers: names out of `student.layers`, or "head".
+        layers: names from `student.layers`, or "head".
 
     Raises:
-        ValueError: no such layer; lists the student's.
+        ValueError: no such layer; lists the student's layers.
 
     Source: evaluation of ScaLR (arXiv:2310.17504).
     """
@@ -107,14 +116,29 @@ def extract_layers(
     count = len(keyframe.points)
     return {
         name: Features(
-            space_of(student) if name == HEAD else layer_space(student, name, feat.shape[1]),
-            feat.cpu()[row],
+            space_of(student) if name == HEAD else layer_space(student, name, found[name].shape[1]),
+            found[name].cpu()[row],
             torch.arange(count),
             count,
         )
-        for name, feat in found.items()
-        if name in layers
+        for name in layers
     }
+
+
+def _at_layer(teacher: Teacher, layer: str | int | None) -> Teacher:
+    if isinstance(layer, str):
+        raise ValueError(f"a teacher's layers are numbers, counted from 0; got layer={layer!r}")
+    return teacher if layer is None else teacher.at_layer(layer)
+
+
+def _of_baseline(baseline: Baseline, keyframe: Keyframe) -> Features:
+    feat, count = baseline(keyframe), len(keyframe.points)
+    if feat.ndim != 2 or len(feat) != count:
+        raise ValueError(
+            f"a baseline must return one row of features for each of the {count} points, got "
+            f"{tuple(feat.shape)}"
+        )
+    return Features(baseline_space(baseline, feat.shape[1]), feat, torch.arange(count), count)
 
 
 def _of_teacher(

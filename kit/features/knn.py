@@ -12,12 +12,12 @@ def knn_mean(
     at: Float[Tensor, "M 3"] | None = None,
     k: int = 16,
 ) -> Float[Tensor, "M Q"]:
-    """k-nearest-neighbour averaging: the mean value of the nearest points.
+    """k-nearest-neighbour averaging: the mean value of the k nearest points.
 
     Args:
         points: metres; at least one.
         values: one row for each point.
-        at: places to average for, metres. None: the points themselves, each its own nearest.
+        at: places to average for, metres. None: the points themselves, each being its own nearest.
         k: neighbours of each place; all points where there are fewer.
     """
     _, index = k_nearest(points, points if at is None else at, k)

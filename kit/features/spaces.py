@@ -1,11 +1,12 @@
 """Features with the feature space they belong to, so that only comparable features are compared.
 
-Two vectors of 432 numbers can be multiplied whatever they mean. A teacher and the students that were
-distilled from it share a feature space; another teacher, another layer or a student's own layers
-have another one.
+Any two vectors of the same length can be multiplied, whatever they mean. A teacher and the students
+that were distilled from it share a feature space. Another teacher, another layer of a teacher, and
+a layer of a student before its head each have another one.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -26,7 +27,7 @@ class Space:
     Attributes:
         name: for messages.
         dim: channels D.
-        key: a hash of the network that made the features.
+        key: identifies what made the features; of a network, a hash.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Features:
     Attributes:
         space: the feature space.
         feat: (S, D) float32, as the network gives them.
-        index: (S,) the points they belong to, ascending.
+        index: (S,) the point of each row, ascending.
         num_points: points N of the keyframe.
 
     Raises:
@@ -75,7 +76,7 @@ class Features:
 
     @cached_property
     def unit(self) -> Float[Tensor, "S D"]:
-        """The features at unit length; zero stays zero."""
+        """The features scaled to unit length; a zero feature stays zero."""
         return F.normalize(self.feat, dim=1)
 
     def __len__(self) -> int:
@@ -120,13 +121,14 @@ class Features:
 def space_of(model: Teacher | Student) -> Space:
     """The feature space of a teacher, or of a student's distillation head.
 
-    A distilled student's head has the space of its teacher; an untrained one has its own.
+    The head of a distilled student has the space of its teacher. The head of an untrained student
+    has a space of its own.
     """
     if isinstance(model, Teacher):
         return Space(model.name, model.dim, model.fingerprint)
-    taught, dim = model.distilled_from, model.config.head[-1]
-    if taught is not None:
-        return Space(taught.name, dim, taught.fingerprint)
+    teacher, dim = model.distilled_from, model.config.head[-1]
+    if teacher is not None:
+        return Space(teacher.name, dim, teacher.fingerprint)
     return Space("an untrained student's head", dim, _digest(model))
 
 
@@ -135,17 +137,27 @@ def layer_space(student: Student, layer: str, dim: int) -> Space:
     return Space(f"{layer} of a student", dim, f"{layer} {_digest(student)}")
 
 
-_DIGESTS: WeakKeyDictionary = WeakKeyDictionary()  # module -> (versions of its tensors, digest)
+def baseline_space(baseline: Callable, dim: int) -> Space:
+    """The feature space of a baseline; its module and its name identify it."""
+    name = getattr(baseline, "__name__", type(baseline).__name__)
+    path = getattr(baseline, "__qualname__", type(baseline).__qualname__)
+    return Space(name, dim, f"{baseline.__module__}.{path}")
+
+
+_DIGESTS: WeakKeyDictionary = WeakKeyDictionary()  # module -> (state of its tensors, digest)
 
 
 def _digest(module: nn.Module) -> str:
-    """A hash of a network's weights, computed again only after they changed."""
-    state = module.state_dict()
-    versions = tuple(tensor._version for tensor in state.values())
-    known = _DIGESTS.get(module)
-    if known is None or known[0] != versions:
+    """A hash of a network's weights; computed again only after the weights changed.
+
+    PyTorch counts changes of a tensor, except those through `tensor.data`.
+    """
+    weights = module.state_dict()
+    state = tuple((tensor.data_ptr(), tensor._version) for tensor in weights.values())
+    stored = _DIGESTS.get(module)
+    if stored is None or stored[0] != state:
         digest = hashlib.sha256()
-        for name, tensor in sorted(state.items()):
+        for name, tensor in sorted(weights.items()):
             digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-        known = _DIGESTS[module] = versions, digest.hexdigest()[:32]
-    return known[1]
+        stored = _DIGESTS[module] = state, digest.hexdigest()[:32]
+    return stored[1]

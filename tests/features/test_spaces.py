@@ -1,26 +1,12 @@
-"""Features know their space; nothing is compared across spaces."""
+"""Features know their space, and features of different spaces are never compared."""
 
 import pytest
 import torch
+from handmade import features
 
 import kit
-from kit.evaluate.baselines import position
-from kit.features.extract import backbone, look
-from kit.features.spaces import Features, Space, space_of
-from kit.street.dataset import Street
-
-SPACE = Space("a", 3, "key-of-a")
-
-
-def features(feat, rows=None, num_points=None, space=SPACE):
-    feat = torch.tensor(feat)
-    rows = torch.arange(len(feat)) if rows is None else torch.tensor(rows)
-    return Features(space, feat, rows, num_points or len(feat))
-
-
-@pytest.fixture(scope="module")
-def keyframe():
-    return Street(1, 1, image_size=(64, 128))[0]
+from kit.features.spaces import Space, baseline_space, layer_space, space_of
+from kit.student.student import DistilledFrom
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +14,28 @@ def teacher():
     return kit.build_teacher(image_size=(64, 128), weights="random")
 
 
-def test_features_become_unit_and_zero_stays_zero():
+def test_unit_features_have_unit_length_and_zero_stays_zero():
     f = features([[3.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
-    assert torch.allclose(f.feat, torch.tensor([[0.6, 0.0, 0.8], [0.0, 0.0, 0.0]]))
+    assert torch.allclose(f.unit, torch.tensor([[0.6, 0.0, 0.8], [0.0, 0.0, 0.0]]))
+    assert f.feat.tolist() == [[3.0, 0.0, 4.0], [0.0, 0.0, 0.0]]
 
 
 def test_points_are_found_by_their_number_in_the_keyframe():
-    f = features([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], rows=[2, 5], num_points=7)
+    f = features([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]], index=[2, 5], num_points=7)
     assert f.of_points(torch.tensor([5, 2])).tolist() == [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    assert f.row_of(torch.tensor([5, 0, 2])).tolist() == [1, -1, 0]
     with pytest.raises(ValueError, match=r"points \[3\] have no feature here, no camera sees them"):
         f.of_points(torch.tensor([2, 3]))
     with pytest.raises(ValueError, match="must be 0 to 6"):
         f.of_points(torch.tensor([7]))
+
+
+def test_features_are_restricted_to_points_and_points_without_a_feature_are_skipped():
+    f = features([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]], index=[2, 5], num_points=7)
+    some = f.restrict(torch.tensor([6, 5]))
+    assert some.index.tolist() == [5] and some.feat.tolist() == [[0.0, 1.0, 0.0]]
+    assert some.num_points == 7 and some.space == f.space
+    assert len(f.restrict(torch.tensor([0]))) == 0
 
 
 @pytest.mark.parametrize("feat", [[[1.0, 2.0]], [[float("nan"), 0.0, 0.0]]])
@@ -56,25 +52,37 @@ def test_spaces_of_one_width_are_told_apart(teacher):
     space_of(teacher).check(space_of(teacher), "the same")
 
 
-def test_a_teacher_looks_where_its_cameras_do_and_a_student_everywhere(keyframe, teacher):
-    student = kit.build_student("wi-6-64", teacher.dim).eval()
-    seen, everywhere = look(teacher, keyframe), look(student, keyframe, space_of(teacher))
-    pairs = kit.find_pairs(keyframe.points, keyframe.cameras)
-    assert torch.equal(seen.rows, pairs.seen_points())
-    assert len(everywhere) == len(keyframe.points) and everywhere.space == seen.space
-    feat = kit.keyframe_features(teacher, keyframe, pairs)[1]
-    assert torch.allclose(seen.feat, torch.nn.functional.normalize(feat, dim=1), atol=1e-6)
+def test_the_head_of_a_distilled_student_has_the_space_of_its_teacher(teacher):
+    student = kit.build_student("wi-6-64", teacher.dim, depth=2, width=8)
+    assert space_of(student) != space_of(teacher)
+    student.distilled_from = DistilledFrom(teacher.name, teacher.fingerprint)
+    assert space_of(student) == space_of(teacher)
+    assert layer_space(student, "layer 2", 8) != space_of(teacher)
 
 
-def test_an_untaught_student_and_its_backbone_have_spaces_of_their_own(keyframe, teacher):
-    student = kit.build_student("wi-6-64", teacher.dim).eval()
-    again = kit.build_student("wi-6-64", teacher.dim, seed=1).eval()
-    spaces = [look(student, keyframe).space, backbone(student, keyframe).space]
-    spaces += [space_of(again), space_of(teacher), position(keyframe).space]
-    assert len(set(spaces)) == 5
+def test_a_space_changes_with_the_weights():
+    student = kit.build_student("wi-6-64", 8, depth=2, width=8)
+    before = space_of(student)
+    assert space_of(student) == before
+    with torch.no_grad():
+        student.classif.bias.add_(1)
+    changed = space_of(student)
+    assert changed != before
+    weights = {name: value.clone() for name, value in student.state_dict().items()}
+    weights["classif.bias"] = torch.full_like(weights["classif.bias"], 7.0)
+    student.load_state_dict(weights, assign=True)  # replaces the tensors
+    assert space_of(student) not in (before, changed)
 
 
-def test_a_students_head_must_be_as_wide_as_the_space(keyframe, teacher):
-    student = kit.build_student("wi-6-64", 16).eval()
-    with pytest.raises(ValueError, match="one row a point"):
-        look(student, keyframe, space_of(teacher))
+def test_a_baseline_is_identified_by_its_module_and_name():
+    def position():
+        pass
+
+    class Callable:
+        def __call__(self):
+            pass
+
+    space = baseline_space(kit.position, 6)
+    assert space == Space("position", 6, "kit.evaluate.baselines.position")
+    assert baseline_space(position, 6) != space and baseline_space(position, 6).name == "position"
+    assert baseline_space(Callable(), 6).name == "Callable"
