@@ -35,7 +35,7 @@ _HOME = {
     "build_student": "kit.student.presets",
     "build_teacher": "kit.teacher.presets",
     "camera_maps": "kit.teacher.camera_maps",
-    "collate": "kit.student.scans",
+    "collate": "kit.student.point_batch",
     "example_point": "kit.data.examples",
     "extract": "kit.features.extract",
     "extract_layers": "kit.features.extract",

@@ -1,4 +1,4 @@
-"""Probing protocols: features judged keyframe by keyframe, on a whole data set."""
+"""Probing protocols: probe the features of a whole data set, keyframe by keyframe."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -20,7 +20,8 @@ from kit.evaluate.probe import (
 from kit.features.extract import Source, source
 from kit.projection import find_pairs
 from kit.student.augment import rotate_flip_scale
-from kit.student.scans import collate, prepare_scan
+from kit.student.point_batch import collate
+from kit.student.scans import prepare_scan
 from kit.student.student import Student, device_of
 
 
@@ -37,21 +38,23 @@ def probe_dataset(
     config: ProbeConfig = ProbeConfig(),  # noqa: B008
     points_of: Callable[[Keyframe], Tensor] | None = None,
 ) -> ProbeResult:
-    """Fit a linear probe to features of some keyframes and score it on others; the quick variant.
+    """Fit a linear probe to features of some keyframes and score it on others: the quick variant.
 
     One keyframe is in memory at a time.
 
     Args:
-        source: gives the features of a keyframe, see `kit.features.source`.
-        train, held_out: indices of keyframes; must not share any.
-        points_of: gives the points of a keyframe that count, so that all sources are judged on the
-            same points.
+        source: returns the features of a keyframe, see `kit.source`.
+        dataset: with labels.
+        train: indices of the keyframes to train on.
+        held_out: indices of the keyframes to score on; none of `train`.
+        config: settings of the training.
+        points_of: returns the points of a keyframe that count, so that several sources are
+            compared on the same points. None: all that have a feature.
 
     Raises:
         ValueError: a keyframe is in both, or one of them has no labels.
     """
-    if shared := set(train) & set(held_out):
-        raise ValueError(f"keyframes {sorted(shared)} are both learned from and held out")
+    _check_disjoint(train, held_out)
     learned = labelled_features(source, dataset, train, config, points_of)
     scored = (_features_of(source, dataset[i], points_of) for i in held_out)
     return linear_probe(learned, scored, dataset.classes, config)
@@ -67,8 +70,11 @@ def labelled_features(
     """Features and labels of `config.points_per_keyframe` labelled points drawn from each keyframe.
 
     Args:
-        source, points_of: as in `probe_dataset`.
-        keyframes: indices; their points lie one after the other, in the order drawn.
+        source: as in `probe_dataset`.
+        dataset: with labels.
+        keyframes: indices; the points of each follow those of the one before.
+        config: `points_per_keyframe` and `seed` are used.
+        points_of: as in `probe_dataset`.
 
     Raises:
         ValueError: a keyframe has no labels.
@@ -82,7 +88,15 @@ def labelled_features(
     return feat, labels
 
 
+def _check_disjoint(train: Sequence[int], held_out: Sequence[int]) -> None:
+    if shared := set(train) & set(held_out):
+        raise ValueError(
+            f"keyframes {sorted(shared)} are in both train and held_out; keep them in one"
+        )
+
+
 def _features_of(source: Source, keyframe: Keyframe, points_of) -> tuple[Tensor, Tensor]:
+    """Features and labels of a keyframe's labelled points."""
     if keyframe.labels is None:
         raise ValueError(f"keyframe {keyframe.token} has no labels, a probe needs them")
     features = source(keyframe)
@@ -92,8 +106,8 @@ def _features_of(source: Source, keyframe: Keyframe, points_of) -> tuple[Tensor,
 
 
 def _draw(feat: Tensor, labels: Tensor, count: int, generator: Generator):
-    rows = torch.randperm(len(feat), generator=generator)[:count]
-    return feat[rows], labels[rows]
+    drawn = torch.randperm(len(feat), generator=generator)[:count]
+    return feat[drawn], labels[drawn]
 
 
 def probe_student(
@@ -103,16 +117,25 @@ def probe_student(
     held_out: Sequence[int],
     config: ProbeConfig = PAPER,
 ) -> ProbeResult:
-    """The paper's linear probing: every epoch sees the scans anew, augmented; scored on ALL points.
+    """The paper's linear probing: augmented scans in every epoch, scored on ALL points.
 
-    The student is frozen and in eval mode, its distillation head unused.
+    The student is frozen and put in eval mode. Its distillation head is not used.
+
+    Args:
+        student: whose last layer before the head is probed.
+        dataset: with labels.
+        train: indices of the keyframes to train on.
+        held_out: indices of the keyframes to score on; none of `train`.
+        config: `epochs`, `batch_size`, learning rate and seed are used.
+
+    Raises:
+        ValueError: a keyframe is in both.
 
     Source: ScaLR (arXiv:2310.17504), linear probing: 20 epochs, batches of 8 scans of at most
         20,000 points, the last epoch is scored. Differs: points are augmented as in distillation,
-        where the published code turns coordinates and features by two independent angles.
+        where the published code rotates coordinates and features by two independent angles.
     """
-    if shared := set(train) & set(held_out):
-        raise ValueError(f"keyframes {sorted(shared)} are both learned from and held out")
+    _check_disjoint(train, held_out)
     steps = config.epochs * -(-len(train) // config.batch_size)
     student.eval()
     head = new_head(student.config.width, len(dataset.classes))

@@ -1,6 +1,7 @@
 """Students: 3-D networks on lidar points that learn to predict a teacher's features.
 
-In: the points and intensities of a keyframe. Out: a feature for every point, at any layer, and in the
-teacher's feature space after the distillation head. Read `student.py` first (the interface), then
-`presets.py` (students by name), `scans.py` (what a student is given) and `waffleiron/`.
+In: the points and intensities of a keyframe. Out: a feature for every point, at any layer, and in
+the teacher's feature space after the distillation head. Read `student.py` first (the interface),
+then `presets.py` (students by name), `scans.py` and `point_batch.py` (their inputs) and
+`waffleiron/`.
 """

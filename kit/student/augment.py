@@ -1,4 +1,4 @@
-"""Augmentations of a scan: applied to the points before any feature is computed from them."""
+"""Augmentations of a scan, applied to its points before any feature is computed from them."""
 
 import math
 
@@ -8,11 +8,11 @@ from torch import Generator, Tensor
 
 
 def rotate_flip_scale(points: Float[Tensor, "N 3"], generator: Generator) -> Float[Tensor, "N 3"]:
-    """Turn about z by any angle, flip x or y in two of three scans, scale by 0.9 to 1.1.
+    """Rotate about z by any angle, flip x or y in two of three scans, scale by 0.9 to 1.1.
 
     Args:
         points: lidar frame, metres.
-        generator: draws angle, flip and scale, always in this order.
+        generator: draws the angle, the flip and the scale.
 
     Source: ScaLR (arXiv:2310.17504), augmentations of the pretraining.
     """
@@ -20,7 +20,7 @@ def rotate_flip_scale(points: Float[Tensor, "N 3"], generator: Generator) -> Flo
     axis = int(torch.randint(2, (1,), generator=generator))
     angle = (2 * angle - 1) * math.pi
     c, s = math.cos(angle), math.sin(angle)
-    turned = points @ torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]).T
+    rotated = points @ torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]).T
     if flip < 2 / 3:
-        turned[:, axis] *= -1
-    return turned * (0.9 + 0.2 * scale)
+        rotated[:, axis] *= -1
+    return rotated * (0.9 + 0.2 * scale)

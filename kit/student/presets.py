@@ -1,7 +1,7 @@
-"""Students by name: the one table of presets, and how a student is built from it."""
+"""Students by name: the one table of presets, and `build_student`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from importlib import import_module
 from typing import Any
 
@@ -28,16 +28,16 @@ PRESETS: dict[str, StudentConfig] = {
 
 
 def preset(name: str) -> StudentConfig:
-    """Look up a preset; dashes may be left out.
+    """Look up a preset by its name; dashes may be left out.
 
     Raises:
         ValueError: no such preset; lists them.
     """
-    listed = {known.replace("-", ""): config for known, config in PRESETS.items()}
-    found = listed.get(name.replace("-", "").lower())
-    if found is None:
+    by_short_name = {known.replace("-", ""): config for known, config in PRESETS.items()}
+    config = by_short_name.get(name.replace("-", "").lower())
+    if config is None:
         raise ValueError(f"no student {name!r}; there are {', '.join(PRESETS)}")
-    return found
+    return config
 
 
 def build_student(
@@ -46,9 +46,9 @@ def build_student(
     """Build a student with random weights, ready to be distilled.
 
     Args:
-        student: a name of `PRESETS`, or the settings themselves.
-        teacher_dim: channels D of the teacher, the width of the distillation head's output.
-        seed: of the initial weights; the global random state stays as it is.
+        student: a name from `PRESETS`, or the settings themselves.
+        teacher_dim: channels D of the teacher, which the distillation head predicts.
+        seed: of the initial weights; the global random state does not change.
         changes: settings that differ from the preset's, e.g. width=256; None keeps the preset's.
 
     Raises:
@@ -56,10 +56,11 @@ def build_student(
     """
     config = preset(student) if isinstance(student, str) else student
     changes = {name: value for name, value in changes.items() if value is not None}
-    if unknown := [name for name in changes if name not in config.__dataclass_fields__]:
+    names = [field.name for field in fields(config)]
+    if unknown := [name for name in changes if name not in names]:
         raise ValueError(
             f"{type(config).__name__} has no setting {', '.join(unknown)}; it has "
-            f"{', '.join(config.__dataclass_fields__)}"
+            f"{', '.join(names)}"
         )
     config = replace(config, **changes)
     config = replace(config, head=(*config.head[:-1], teacher_dim))
@@ -75,23 +76,31 @@ def student_from_config(config: StudentConfig) -> Student:
 
 
 def config_to_plain(config: StudentConfig) -> dict[str, Any]:
-    """Settings as JSON holds them, the kind of student included; see `config_from_plain`."""
+    """Settings as plain values for JSON, with the kind of student under "type"."""
     return {**asdict(config), "type": _kind(type(config))}
 
 
-def config_from_plain(values: Mapping[str, Any]) -> StudentConfig:
-    """Settings from what a student's file holds.
+def config_from_plain(values: Mapping[str, Any], where: str = "student") -> StudentConfig:
+    """Settings from plain values, the inverse of `config_to_plain`.
+
+    Args:
+        values: as read from JSON. Without "type" they are a WaffleIron's.
+        where: names the values in messages, e.g. a file.
 
     Raises:
-        ValueError: no student of the kind named there, or settings it does not have.
+        ValueError: a kind of student that no preset has, or settings that it does not have.
     """
     values = dict(values)
     kind = values.pop("type", "WaffleIron")
     kinds = {_kind(type(config)): type(config) for config in PRESETS.values()}
     if kind not in kinds:
-        raise ValueError(f"no kind of student is called {kind!r}; there are {', '.join(kinds)}")
-    return from_plain(kinds[kind], values)
+        raise ValueError(
+            f"{where}: no preset is a student of the kind {kind!r}, there are {', '.join(kinds)}; "
+            "add your own to kit.student.presets.PRESETS"
+        )
+    return from_plain(kinds[kind], values, where)
 
 
 def _kind(config_class: type[StudentConfig]) -> str:
+    """The name of the network's class."""
     return config_class.network.rpartition(":")[2]

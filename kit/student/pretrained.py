@@ -1,4 +1,4 @@
-"""Students that come with the kit, so that looking and asking can start at once."""
+"""Students that come with the kit: distilled beforehand, ready to give features."""
 
 from pathlib import Path
 
@@ -10,27 +10,31 @@ FOLDER = Path(__file__).parent / "weights"
 
 
 def pretrained(name: str = "street") -> Student:
-    """A student distilled beforehand, in eval mode.
+    """Load a student that comes with the kit, in eval mode.
+
+    `pretrained_figures` returns how it was made and its linear probes.
 
     Args:
-        name: "street": from EfficientNet-Lite0, on the simulated street; its head is 432 wide.
+        name: "street": distilled from the teacher efficientnet_lite0 on the simulated street.
 
     Raises:
-        ValueError: no such student; lists those there are.
-
-    `pretrained_figures` tells how it was made and what it reaches.
+        ValueError: no such student; lists those that come with the kit.
     """
     return load_student(_file(name, ".safetensors"))
 
 
 def pretrained_figures(name: str = "street") -> dict:
-    """The command that made a student, its settings, and its linear probes."""
+    """Read the command that made a student, its settings, and its linear probes.
+
+    Raises:
+        ValueError: no such student; lists those that come with the kit.
+    """
     return store.read_json(_file(name, ".json"))
 
 
 def _file(name: str, ending: str) -> Path:
-    there = sorted(file.stem for file in FOLDER.glob("*.safetensors"))
-    if name not in there:
-        listed = ", ".join(there) or "none; python -m kit pretrain makes one"
+    names = sorted(file.stem for file in FOLDER.glob("*.safetensors"))
+    if name not in names:
+        listed = ", ".join(names) or "none; python -m kit pretrain makes one"
         raise ValueError(f"no student {name!r} comes with the kit; there are: {listed}")
     return FOLDER / f"{name}{ending}"

@@ -1,8 +1,8 @@
-"""Published checkpoints: what `python -m kit import-checkpoint FILE` reads.
+"""Import published WaffleIron checkpoints: `python -m kit import-checkpoint FILE`.
 
-ScaLR keeps the student under `model_point` (older files: `model_points`), WaffleIron under `net`,
-both with names that begin with `module.`. The kit's WaffleIron carries the published names and
-shapes, so what is left to do is to find them, to infer the size from them, and to say what matched.
+ScaLR keeps the student under `model_point` (older files: `model_points`), WaffleIron under `net`.
+The names of both begin with `module.`. The kit's WaffleIron has the published names and shapes, so
+the import finds the tensors, infers the size from them, and reports which matched.
 
 Source: the saved dictionaries of ScaLR (arXiv:2310.17504) and WaffleIron (arXiv:2301.10100).
 """
@@ -33,10 +33,10 @@ class Imported:
 
     Attributes:
         student: in eval mode.
-        key: where in the file it was found; "" if the file is nothing but the tensors.
-        matched: names of the tensors that were taken.
-        left_out: names in the file that the student has no place for.
-        missing: names of the student that the file lacks; they keep their initial values.
+        key: the key in the file under which it was found; "" if the file holds only the tensors.
+        matched: names of the tensors that were loaded.
+        left_out: names in the file that the student does not have.
+        missing: names of the student that are not in the file; they keep their random values.
     """
 
     student: WaffleIron
@@ -53,7 +53,7 @@ class Imported:
             f"inputs (not in the file): {config.inputs}",
             f"{len(self.matched)} tensors matched",
         ]
-        for names, words in ((self.left_out, "left out"), (self.missing, "missing, left random")):
+        for names, words in ((self.left_out, "left out"), (self.missing, "missing, still random")):
             if names:
                 more = ", ..." if len(names) > 6 else ""
                 lines.append(f"{len(names)} {words}: {', '.join(names[:6])}{more}")
@@ -67,14 +67,14 @@ def import_checkpoint(
     activation: str | None = None,
     inputs: InputConfig = InputConfig(),  # noqa: B008
 ) -> Imported:
-    """Read a published WaffleIron and, if asked, write it as the kit's own file.
+    """Read a published WaffleIron and, if `out` is given, write it as a file of the kit.
 
     Args:
         path: a .pth or .pt file, or a .tar.gz that holds one.
-        out: where to write the kit's safetensors, for `load_student`.
-        activation: "relu" or "gelu"; not in the file. By default GELU where the head has several
-            layers (ScaLR+), else ReLU.
-        inputs: how scans are prepared, not in the file either; ScaLR's by default.
+        out: the .safetensors file to write, for `load_student`.
+        activation: "relu" or "gelu", which the file does not say. None: GELU if the head has
+            several layers (ScaLR+), else ReLU.
+        inputs: how scans are prepared, which the file does not say either; the default is ScaLR's.
 
     Raises:
         ValueError: the file holds code, no student, or tensors whose shapes do not fit together.
@@ -94,9 +94,9 @@ def import_checkpoint(
         raise ValueError(f"{path}: {len(wrong)} tensors have the wrong shape:\n  " + _few(wrong))
     matched = {name: tensor for name, tensor in tensors.items() if name in expected}
     missing = [n for n in expected if n not in matched and not n.endswith("num_batches_tracked")]
-    lacking = [name for name in missing if not name.startswith("classif")]
-    if lacking:
-        raise ValueError(f"{path}: {len(lacking)} tensors are missing:\n  " + _few(lacking))
+    required = [name for name in missing if not name.startswith("classif")]
+    if required:
+        raise ValueError(f"{path}: {len(required)} tensors are missing:\n  " + _few(required))
     student.load_state_dict(matched, strict=False)
     left_out = [name for name in tensors if name not in expected]
     if out is not None:
@@ -153,8 +153,8 @@ def _find_student(content: object, path: str | Path) -> tuple[dict[str, Tensor],
     }
     if "embed.conv1.weight" not in tensors:
         raise ValueError(
-            f"{path}: no WaffleIron in it: expected embed.conv1.weight at the top or under one of "
-            f"{', '.join(KEYS)}; there is {', '.join(map(str, list(state)[:5]))}"
+            f"{path}: holds no WaffleIron: expected embed.conv1.weight, alone or under one of "
+            f"{', '.join(KEYS)}; found {', '.join(map(str, list(state)[:5]))}"
         )
     return tensors, key
 
@@ -166,7 +166,7 @@ def _without_prefix(name: str) -> str:
 
 
 def _infer(tensors: Mapping[str, Tensor], path: str | Path) -> WaffleIronConfig:
-    """Size and variant, from names and shapes."""
+    """Infer size and variant from names and shapes."""
     weight = tensors["embed.conv1.weight"]
     if weight.ndim != 3 or weight.shape[1] != 5:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Small parts the students share: 1x1 convolutions on rows of points, the distillation head."""
+"""Layers that all students share: 1x1 convolutions on rows of points, the distillation head."""
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -19,7 +19,12 @@ class RowConv2d(nn.Conv2d):
 
 
 def distillation_head(width: int, widths: tuple[int, ...]) -> nn.Module:
-    """One linear layer (ScaLR) or several with ReLU between (ScaLR+)."""
+    """One linear layer (ScaLR), or several with ReLU between them (ScaLR+).
+
+    Args:
+        width: channels C of the point features.
+        widths: channels after each layer; the last one is the teacher's D.
+    """
     layers: list[nn.Module] = []
     for narrow, wide in zip((width, *widths[:-1]), widths, strict=True):
         layers += [RowConv1d(narrow, wide, 1), nn.ReLU()]

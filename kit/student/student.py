@@ -1,6 +1,6 @@
-"""What every student offers: the interface between 3-D networks and the rest of the kit.
+"""The interface of every student, between 3-D networks and the rest of the kit.
 
-A new kind of student is one file with a `StudentConfig` and an `nn.Module` that follows `Student`,
+A new kind of student is one file, with a `StudentConfig` and an `nn.Module` that follows `Student`,
 and one line in `kit.student.presets.PRESETS`.
 """
 
@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kit.student.scans import InputConfig, PointBatch
+from kit.student.point_batch import PointBatch
+from kit.student.scans import InputConfig
 
-HEAD = "head"  # the distillation head, where a layer can be named
+HEAD = "head"  # names the distillation head in place of a layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +24,11 @@ class StudentConfig:
     """Settings that every student has.
 
     Attributes:
-        head: widths of the distillation head's layers; the last one is the teacher's D.
+        head: channels after each layer of the distillation head; the last is the teacher's D.
         inputs: how scans are prepared.
     """
 
-    network: ClassVar[str]  # "module:Class", imported when a student of this kind is built
+    network: ClassVar[str]  # "module:Class" of the network, imported when it is built
     head: tuple[int, ...] = (1024,)
     inputs: InputConfig = InputConfig()
 
@@ -38,7 +39,12 @@ class StudentConfig:
 
 @dataclass(frozen=True)
 class DistilledFrom:
-    """The teacher of a student: its name, and its fingerprint, which identifies its features."""
+    """The teacher that a student was distilled from.
+
+    Attributes:
+        name: the teacher's name.
+        fingerprint: a hash that identifies the teacher's features, `Teacher.fingerprint`.
+    """
 
     name: str
     fingerprint: str
@@ -46,12 +52,14 @@ class DistilledFrom:
 
 @runtime_checkable
 class Student(Protocol):
-    """A 3-D network on lidar points with a distillation head; it is an `nn.Module` too.
+    """A 3-D network on lidar points with a distillation head.
+
+    A student is an `nn.Module` too. Calling it gives `head(features(batch))`, (N, D).
 
     Attributes:
         config: its settings.
-        layers: names of the places where `features` can read, from input to output.
         distilled_from: the teacher whose features the head predicts; None before distillation.
+        layers: names of the layers that `features` can return, from input to output.
     """
 
     config: StudentConfig
@@ -69,7 +77,7 @@ class Student(Protocol):
         """Map point features to the teacher's feature space."""
 
     def stages(self) -> dict[str, list[nn.Module]]:
-        """The network's parts by name, as a profile groups them."""
+        """The parts of the network by name, for measuring the time of each."""
 
 
 def device_of(student: nn.Module) -> torch.device:
@@ -79,7 +87,7 @@ def device_of(student: nn.Module) -> torch.device:
 
 @contextmanager
 def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Put a network in eval mode, afterwards back into the mode it was in."""
+    """Put a network into eval mode, and afterwards back into the mode it was in."""
     was_training = network.training
     network.eval()
     try:
@@ -89,10 +97,10 @@ def eval_mode(network: nn.Module) -> Iterator[None]:
 
 
 def check_layers(student: Student, layers: Sequence[str]) -> Sequence[str]:
-    """Return the names, if the student has all of them.
+    """Return the names if the student has all of these layers.
 
     Raises:
-        ValueError: no name, or unknown ones; lists the student's.
+        ValueError: no name, or unknown names; lists the student's layers.
     """
     unknown = [name for name in layers if name not in student.layers]
     if unknown or not layers:

@@ -6,10 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kit.features.extract import embed
+from kit import store
+from kit.features.extract import extract
 from kit.street.dataset import Street
 from kit.student import scans as inputs
 from kit.student.checkpoints import load_student, save_student
+from kit.student.point_batch import collate
 from kit.student.presets import build_student
 from kit.student.scans import InputConfig
 
@@ -29,12 +31,12 @@ def surface_batch(count=400, scans=2, config=SMALL, seed=0):
         feat = torch.cat([torch.rand(count, 1, generator=generator), points, points[:, :1]], dim=1)
         empty = torch.empty(count, 0, dtype=torch.int64)
         made.append(inputs.Scan(feat, empty, empty.T, torch.arange(count)))
-    return inputs.collate(made, config)
+    return collate(made, config)
 
 
 def small_student(depth=18, **changes):
     torch.manual_seed(0)
-    config = minkunet.MinkUNetConfig(depth, WIDTHS, (7,), inputs=SMALL, **changes)
+    config = minkunet.MinkUNetConfig(depth, WIDTHS, head=(7,), inputs=SMALL, **changes)
     student = minkunet.MinkUNet(config)
     for module in student.modules():
         if isinstance(module, torch.nn.BatchNorm1d):  # as if trained
@@ -71,7 +73,7 @@ def dense_features(student, batch):
             x = normed(norm, F.conv3d(x, linear.weight[:, :, None, None, None]), mask)
         return (x + y).relu()
 
-    x = normed(student.entrance[1][0], same(student.entrance[0], image, masks[0]), masks[0]).relu()
+    x = normed(student.stem[1][0], same(student.stem[0], image, masks[0]), masks[0]).relu()
     skips = []
     for halve, down in zip(student.halve, student.down, strict=True):
         skips.append(x)
@@ -149,7 +151,7 @@ def test_scans_of_a_batch_do_not_see_each_other():
 def test_cylindrical_voxels_by_hand():
     feat = torch.tensor([[0.0, 1.0, 1.0, 0.05, 0.0], [0.0, -1.0, 0.001, -0.75, 0.0]])
     empty = torch.empty(2, 0, dtype=torch.int64)
-    batch = inputs.collate([inputs.Scan(feat, empty, empty.T, torch.arange(2))], SMALL)
+    batch = collate([inputs.Scan(feat, empty, empty.T, torch.arange(2))], SMALL)
     voxels = minkunet.voxelise(batch, 0.1, SMALL.fov, cylindrical=True)
     # range sqrt(2) -> 14, azimuth 45 + 180 = 225 degrees, height (0.05 + 0.8) / 0.1 = 8
     rows = voxels.index[voxels.voxel_of_point]
@@ -198,15 +200,28 @@ def test_one_point_is_enough():
 def test_a_keyframe_and_a_trip_to_disk(tmp_path):
     keyframe = Street(1, 1, (56, 112))[0]
     student = build_student("minkunet-18", 8, inputs=InputConfig(voxel_size=0.4)).eval()
-    before = embed(student, keyframe)
+    before = extract(student, keyframe, layer="block 8")
     save_student(student, tmp_path / "student.safetensors")
-    after = embed(load_student(tmp_path / "student.safetensors"), keyframe)
-    assert before[0].shape == (len(keyframe.points), 96)
-    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    after = extract(load_student(tmp_path / "student.safetensors"), keyframe, layer="block 8")
+    assert before.feat.shape == (len(keyframe.points), 96)
+    assert torch.equal(before.feat, after.feat) and before.space == after.space
+
+
+def test_a_file_from_when_the_stem_was_called_entrance_loads(tmp_path):
+    student, path = small_student(), tmp_path / "old.safetensors"
+    save_student(student, path)
+    tensors, meta = store.load_tensors(path)
+    old = {name.replace("stem.", "entrance.", 1): tensor for name, tensor in tensors.items()}
+    assert old.keys() != tensors.keys()
+    store.save_tensors(path, old, meta)
+    batch = surface_batch()
+    assert torch.equal(load_student(path)(batch), student(batch))
 
 
 def test_wrong_sizes_are_named():
     with pytest.raises(ValueError, match="depth must be one of"):
         minkunet.MinkUNetConfig(depth=50)
-    with pytest.raises(ValueError, match="fixed depth and width"):
+    with pytest.raises(ValueError, match=r"depth must be one of \[18, 34\], got 12"):
         build_student("minkunet-18", 8, depth=12)
+    with pytest.raises(ValueError, match="MinkUNetConfig has no setting width; it has head,"):
+        build_student("minkunet-18", 8, width=12)

@@ -1,4 +1,4 @@
-"""Inputs of a student against the published preparation of a real scan, and by hand."""
+"""Preparation of a scan, against the published preparation of a real scan and by hand."""
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ SMALL = InputConfig(fov=(4.0, 4.0, 2.0), cell_size=1.0, num_neighbours=3)
 @pytest.fixture(scope="module")
 def nuscenes_scan(shared_data):
     file = next((shared_data / "nuscenes/samples/LIDAR_TOP").glob("*.pcd.bin"))
-    rows = torch.from_numpy(np.fromfile(file, np.float32).reshape(-1, 5).copy())
-    return rows[:, :3], rows[:, 3]
+    columns = torch.from_numpy(np.fromfile(file, np.float32).reshape(-1, 5).copy())
+    return columns[:, :3], columns[:, 3]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def test_a_real_scan_is_prepared_as_published(nuscenes_scan, oracle):
 def test_every_point_finds_its_nearest_kept_one_as_published(nuscenes_scan, oracle):
     points, intensity = nuscenes_scan
     scan = inputs.prepare_scan(points, intensity, SENSOR, InputConfig())
-    rows = inputs.nearest_kept(points, points[scan.kept])
-    assert torch.equal(rows, oracle["upsample"].long())
+    row = inputs.nearest_kept(points, points[scan.kept])
+    assert torch.equal(row, oracle["upsample"].long())
 
 
 def test_one_point_per_voxel_whatever_the_draw():
@@ -63,10 +63,10 @@ def test_the_random_draw_reaches_every_point_of_a_voxel():
 
 def test_the_limit_keeps_the_nearest_to_one_point():
     points = random_points(300)
-    rows = inputs.limit_points(points, 50, torch.Generator().manual_seed(0))
+    index = inputs.limit_points(points, 50, torch.Generator().manual_seed(0))
     distances = (points[:, None] - points[None]).norm(dim=2)
     expected = [set(row.topk(50, largest=False).indices.tolist()) for row in distances]
-    assert set(rows.tolist()) in expected
+    assert set(index.tolist()) in expected
 
 
 def test_features_and_cells_by_hand():
@@ -78,8 +78,8 @@ def test_features_and_cells_by_hand():
 
 
 def test_a_scan_with_fewer_points_than_neighbours_fills_up_with_the_point_itself():
-    rows = inputs.nearest_neighbours(torch.tensor([[0.0, 0, 0], [1.0, 0, 0]]), 3)
-    assert rows.tolist() == [[1, 0, 0], [0, 1, 1]]
+    index = inputs.nearest_neighbours(torch.tensor([[0.0, 0, 0], [1.0, 0, 0]]), 3)
+    assert index.tolist() == [[1, 0, 0], [0, 1, 1]]
 
 
 def test_neighbours_agree_with_all_distances():
@@ -98,11 +98,11 @@ def test_only_visible_points_are_kept():
 
 def test_augmentation_comes_before_the_features():
     points = random_points()
-    turned = inputs.prepare_scan(
+    scan = inputs.prepare_scan(
         points, torch.zeros(200), SENSOR, SMALL, augment=lambda xyz, _: xyz * 0.5
     )
-    assert torch.allclose(turned.feat[:, 1:4], points[turned.kept] * 0.5)
-    assert turned.cells[0].unique().tolist() == sorted(
+    assert torch.allclose(scan.feat[:, 1:4], points[scan.kept] * 0.5)
+    assert scan.cells[0].unique().tolist() == sorted(
         inputs.plane_cells(points * 0.5, SMALL)[0].unique().tolist()
     )
 
@@ -116,41 +116,6 @@ def test_no_point_in_view_says_what_to_check():
 def test_sizes_must_be_positive(wrong):
     with pytest.raises(ValueError, match="positive"):
         InputConfig(**wrong)
-
-
-def test_plane_tables_agree_with_a_dense_search():
-    scans = [
-        inputs.prepare_scan(random_points(30, seed), torch.zeros(30), SENSOR, SMALL)
-        for seed in (0, 1)
-    ]
-    batch = inputs.collate(scans, SMALL)
-    for axis, (rows, columns) in enumerate(SMALL.grids):
-        cells = torch.cat([scan.cells[axis] + b * rows * columns for b, scan in enumerate(scans)])
-        occupied = sorted(set(cells.tolist()))
-        around = {cell: neighbours_in_grid(cell, rows, columns) for cell in occupied}
-        halo = sorted({n for found in around.values() for n in found if n is not None})
-        plane = batch.planes[axis]
-        assert [occupied[c] for c in plane.cell_of_point] == cells.tolist()
-        for column, cell in enumerate(occupied):
-            expected = [len(halo) if n is None else halo.index(n) for n in around[cell]]
-            assert plane.halo_near_occupied[:, column].tolist() == expected
-        for column, cell in enumerate(halo):
-            found = neighbours_in_grid(cell, rows, columns)
-            expected = [occupied.index(n) if n in around else len(occupied) for n in found]
-            assert plane.occupied_near_halo[:, column].tolist() == expected
-        counts = [cells.tolist().count(cell) for cell in occupied]
-        assert torch.allclose(plane.share[:, 0], 1 / torch.tensor(counts))
-
-
-def neighbours_in_grid(cell, rows, columns):
-    """The 3x3 cells around one, row by row; None outside of its own scan's grid."""
-    scan, rest = divmod(cell, rows * columns)
-    row, column = divmod(rest, columns)
-    return [
-        scan * rows * columns + r * columns + c if 0 <= r < rows and 0 <= c < columns else None
-        for r in (row - 1, row, row + 1)
-        for c in (column - 1, column, column + 1)
-    ]
 
 
 def test_packed_keys_find_what_unique_finds_however_far_points_are_apart():

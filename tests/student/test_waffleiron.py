@@ -1,4 +1,4 @@
-"""WaffleIron against the published network, a dense one written here, and its symmetries."""
+"""WaffleIron against the published network, against the reference, and its symmetries."""
 
 import shutil
 from dataclasses import replace
@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file
 
 from kit.student import scans as inputs
-from kit.student.presets import build_student
+from kit.student.point_batch import collate
 from kit.student.scans import InputConfig, Scan
 from kit.student.waffleiron import planes
 from kit.student.waffleiron.config import WaffleIronConfig
 from kit.student.waffleiron.model import WaffleIron
 from kit.student.waffleiron.planes import CellConv
-from kit.student.waffleiron.reference import DenseWaffleIron, dense_batch
+from kit.student.waffleiron.reference import ReferenceWaffleIron, pad_scans
 
 ORACLES = {
     "waffleiron_scalr_layernorm": WaffleIronConfig(6, 32, head=(48,)),
@@ -22,6 +22,7 @@ ORACLES = {
     "waffleiron_scalrplus_gelu_mlp": WaffleIronConfig(6, 32, head=(64, 48), activation="gelu"),
 }
 SMALL = InputConfig(fov=(4.0, 4.0, 2.0), cell_size=0.5, num_neighbours=4)
+SMALL_CONFIG = WaffleIronConfig(4, 8, head=(6,), inputs=SMALL)
 
 
 def random_scan(count=120, seed=0):
@@ -39,7 +40,24 @@ def random_scan(count=120, seed=0):
 
 def small_student(**changes):
     torch.manual_seed(0)
-    return WaffleIron(WaffleIronConfig(4, 8, head=(6,), inputs=SMALL, **changes))
+    return WaffleIron(
+        WaffleIronConfig(**{"depth": 4, "width": 8, "head": (6,), "inputs": SMALL, **changes})
+    )
+
+
+def published_scan(oracles):
+    """The real scan that the published code prepared."""
+    data = load_file(oracles / "preprocess_nuscenes_keyframe.safetensors")
+    return Scan(
+        data["feat"][0].T.contiguous(),
+        data["neighbors"][0, 1:].T.long().contiguous(),
+        data["cell_ind"][0].long(),
+        torch.arange(data["feat"].shape[2]),
+    )
+
+
+def published_weights(oracle):
+    return {k[len("weight.") :]: v for k, v in oracle.items() if k.startswith("weight.")}
 
 
 MODES = [
@@ -53,23 +71,15 @@ MODES = [
 def test_outputs_and_gradients_equal_the_published_network(mode, name, oracles):
     if mode == "compiled" and not shutil.which("g++"):
         pytest.skip("torch.compile needs g++")
-    data = load_file(oracles / "preprocess_nuscenes_keyframe.safetensors")
-    scan = Scan(
-        data["feat"][0].T.contiguous(),
-        data["neighbors"][0, 1:].T.long().contiguous(),
-        data["cell_ind"][0].long(),
-        torch.arange(data["feat"].shape[2]),
-    )
-    oracle = load_file(oracles / f"{name}.safetensors")
+    scan, oracle = published_scan(oracles), load_file(oracles / f"{name}.safetensors")
     student = WaffleIron(replace(ORACLES[name], checkpointing=mode == "checkpointed"))
     student.compile_mixes(mode == "compiled")
-    published = {k[len("weight.") :]: v for k, v in oracle.items() if k.startswith("weight.")}
-    student.load_state_dict(published)
+    student.load_state_dict(published_weights(oracle))
     student.eval()
     if mode == "checkpointed":  # it is for training; without BatchNorm and drop path that is equal
         student.waffleiron.train()
         student.training = True
-    output = student(inputs.collate([scan], InputConfig()))
+    output = student(collate([scan], InputConfig()))
     assert torch.allclose(output[oracle["index"].long()], oracle["output_at_index"], atol=1e-4)
     assert torch.allclose(output.mean(), oracle["output_mean"], atol=1e-5)
     assert torch.allclose(output.std(), oracle["output_std"], atol=1e-4)
@@ -84,39 +94,62 @@ def test_outputs_and_gradients_equal_the_published_network(mode, name, oracles):
         assert torch.allclose(parameters[parameter].grad, expected, atol=1e-4), parameter
 
 
+@pytest.mark.parametrize("name", ORACLES)
+def test_the_reference_equals_the_published_network(name, oracles):
+    scan, oracle = published_scan(oracles), load_file(oracles / f"{name}.safetensors")
+    reference = ReferenceWaffleIron(ORACLES[name]).eval()
+    reference.load_state_dict(published_weights(oracle))
+    output = reference(pad_scans([scan], InputConfig()))[0].T
+    assert torch.allclose(output[oracle["index"].long()], oracle["output_at_index"], atol=1e-4)
+    assert torch.allclose(output.mean(), oracle["output_mean"], atol=1e-5)
+
+
+def reference_of(student):
+    """The reference with the student's weights and mode."""
+    reference = ReferenceWaffleIron(student.config).to(next(student.parameters()).dtype)
+    reference.load_state_dict(student.state_dict())
+    return reference.train(student.training)
+
+
+def gradients_of(network):
+    return {name: p.grad.clone() for name, p in network.named_parameters()}
+
+
+@pytest.mark.parametrize("activation, head", [("relu", (6,)), ("gelu", (10, 6))])
 @pytest.mark.parametrize("norm", ["layer", "batch"])
 @pytest.mark.parametrize("training", [True, False])
-def test_sparse_planes_equal_dense_ones_with_gradients(norm, training):
-    student = small_student(norm=norm).double().train(training)
+def test_outputs_and_gradients_equal_the_reference(norm, training, activation, head):
+    student = small_student(norm=norm, activation=activation, head=head).double().train(training)
+    reference = reference_of(student)
     scans = [as_double(random_scan(120, 0)), as_double(random_scan(120, 1))]
-    results = []
-    for forward in (
-        lambda: student(inputs.collate(scans, SMALL)),
-        lambda: DenseWaffleIron(student)(dense_batch(scans, SMALL)).transpose(1, 2).flatten(0, 1),
-    ):
-        student.zero_grad()
-        output = forward()
-        output.square().mean().backward()
-        results.append([output.detach(), *(p.grad.clone() for p in student.parameters())])
-    for ours, dense in zip(*results, strict=True):
-        assert torch.allclose(ours, dense, atol=1e-6, rtol=1e-5)
+    ours = student(collate(scans, SMALL))
+    expected = reference(pad_scans(scans, SMALL)).transpose(1, 2).flatten(0, 1)
+    ours.square().mean().backward()
+    expected.square().mean().backward()
+    assert torch.allclose(ours, expected, atol=1e-6, rtol=1e-5)
+    found, wanted = gradients_of(student), gradients_of(reference)
+    assert found.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        assert torch.allclose(found[name], gradient, atol=1e-6, rtol=1e-5), name
+    for name, buffer in reference.named_buffers():  # running statistics
+        assert torch.allclose(student.get_buffer(name), buffer), name
 
 
 def as_double(scan):
     return replace(scan, feat=scan.feat.double())
 
 
-def test_padded_points_of_the_dense_network_touch_nothing():
+def test_padded_points_of_the_reference_change_nothing():
     student = small_student().eval()
     scans = [random_scan(90, 0), random_scan(40, 1)]
-    dense = DenseWaffleIron(student)(dense_batch(scans, SMALL))
-    ours = student(inputs.collate(scans, SMALL))
-    assert torch.allclose(ours, torch.cat([dense[0].T, dense[1, :, :40].T]), atol=1e-5)
+    padded = reference_of(student)(pad_scans(scans, SMALL))
+    ours = student(collate(scans, SMALL))
+    assert torch.allclose(ours, torch.cat([padded[0].T, padded[1, :, :40].T]), atol=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["layer", "batch"])
 def test_compressed_students_give_the_same(norm):
-    student, batch = small_student(norm=norm), inputs.collate([random_scan()], SMALL)
+    student, batch = small_student(norm=norm), collate([random_scan()], SMALL)
     for _ in range(20):  # running statistics and affine parts that matter
         student(batch)
     with torch.no_grad():
@@ -129,7 +162,7 @@ def test_compressed_students_give_the_same(norm):
 
 
 def test_checkpointing_changes_no_gradient_and_keeps_less():
-    batch = inputs.collate([random_scan()], SMALL)
+    batch = collate([random_scan()], SMALL)
     gradients, kept = [], []
     for checkpointing in (False, True):
         student = small_student(checkpointing=checkpointing, drop_path=0.3).train()
@@ -152,7 +185,7 @@ def test_checkpointing_changes_no_gradient_and_keeps_less():
 
 
 def test_features_of_any_layer_by_name():
-    student, batch = small_student().eval(), inputs.collate([random_scan()], SMALL)
+    student, batch = small_student().eval(), collate([random_scan()], SMALL)
     assert student.layers == ("embedding", "layer 1", "layer 2", "layer 3", "layer 4")
     found = student.features(batch, ["layer 4", "embedding", "layer 2"])
     assert list(found) == ["layer 4", "embedding", "layer 2"]
@@ -168,7 +201,7 @@ def test_features_of_any_layer_by_name():
 
 
 def test_mixed_precision_stays_near_full_precision():
-    student, batch = small_student().train(), inputs.collate([random_scan()], SMALL)
+    student, batch = small_student().train(), collate([random_scan()], SMALL)
     student(batch).square().mean().backward()
     plain = [p.grad.clone() for p in student.parameters()]
     student.zero_grad()
@@ -179,13 +212,13 @@ def test_mixed_precision_stays_near_full_precision():
         assert (full - mixed.grad).norm() <= 0.1 * full.norm() + 1e-3
 
 
-@pytest.mark.parametrize("few", [planes.FEW, 0])  # both ways to spread
+@pytest.mark.parametrize("limit", [planes.TABLE_LIMIT, 0])  # both ways to spread
 @pytest.mark.parametrize("spreads", [True, False])
-def test_cell_convolutions_pass_gradcheck(spreads, few, monkeypatch):
-    monkeypatch.setattr(planes, "FEW", few)
-    plane = inputs.collate([random_scan(12)], SMALL).planes[0]
+def test_cell_convolutions_pass_gradcheck(spreads, limit, monkeypatch):
+    monkeypatch.setattr(planes, "TABLE_LIMIT", limit)
+    plane = collate([random_scan(12)], SMALL).planes[0]
     conv = CellConv(3, spreads).double()
-    count = len(plane.share) if spreads else plane.occupied_near_halo.shape[1]
+    count = len(plane.inverse_count) if spreads else plane.occupied_near_halo.shape[1]
     source = torch.randn(count, 3, dtype=torch.float64, requires_grad=True)
     weight, bias = conv.weight.flatten(1).T, conv.bias
     assert torch.autograd.gradcheck(
@@ -200,26 +233,26 @@ def test_points_in_another_order_give_the_same_features_in_that_order():
     shuffled = Scan(
         scan.feat[order], place[scan.neighbours[order]], scan.cells[:, order], scan.kept
     )
-    plain, other = (student(inputs.collate([s], SMALL)) for s in (scan, shuffled))
+    plain, other = (student(collate([s], SMALL)) for s in (scan, shuffled))
     assert torch.allclose(plain[order], other, atol=1e-5)
 
 
 def test_scans_of_a_batch_do_not_see_each_other():
     student = small_student().eval()
     scans = [random_scan(120, 0), random_scan(77, 1), random_scan(5, 2)]
-    together = student(inputs.collate(scans, SMALL))
-    alone = torch.cat([student(inputs.collate([scan], SMALL)) for scan in scans])
+    together = student(collate(scans, SMALL))
+    alone = torch.cat([student(collate([scan], SMALL)) for scan in scans])
     assert torch.allclose(together, alone, atol=1e-5)
 
 
 def test_one_point_has_a_defined_result():
-    output = small_student().eval()(inputs.collate([random_scan(1)], SMALL))
+    output = small_student().eval()(collate([random_scan(1)], SMALL))
     assert output.shape == (1, 6) and output.isfinite().all()
 
 
 def test_drop_path_skips_whole_scans_in_training_only():
     student = small_student(drop_path=0.9)
-    batch = inputs.collate([random_scan(40, seed) for seed in range(3)], SMALL)
+    batch = collate([random_scan(40, seed) for seed in range(3)], SMALL)
     rows = torch.randn(120, 8)
     mix = student.waffleiron.channel_mix[0].train()
     torch.manual_seed(0)
@@ -249,26 +282,6 @@ def test_published_size_of_the_largest_student():
     with torch.device("meta"):
         student = WaffleIron(WaffleIronConfig(48, 768, head=(1024,)))
     assert sum(p.numel() for p in student.parameters()) == pytest.approx(60.2e6, rel=2e-3)
-
-
-def test_students_by_name_are_seeded_and_leave_the_random_state_alone():
-    torch.manual_seed(5)
-    before = torch.random.get_rng_state()
-    first, second, other = (build_student("wi-6-64", 32, seed=seed) for seed in (0, 0, 1))
-    assert torch.equal(torch.random.get_rng_state(), before)
-    assert torch.equal(first.embed.conv1.weight, second.embed.conv1.weight)
-    assert not torch.equal(first.embed.conv1.weight, other.embed.conv1.weight)
-
-
-def test_an_unknown_student_lists_those_there_are():
-    with pytest.raises(ValueError, match="wi-6-64"):
-        build_student("wi-7", 32)
-
-
-def test_a_students_name_may_lack_its_dashes():
-    pytest.importorskip("kit.student.minkunet.model")
-    assert type(build_student("minkunet18", 32)).__name__ == "MinkUNet"
-    assert build_student("WI664", 32).config == build_student("wi-6-64", 32).config
 
 
 def test_folded_norms_keep_the_running_statistics_of_plain_ones():

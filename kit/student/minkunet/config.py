@@ -14,11 +14,12 @@ class MinkUNetConfig(StudentConfig):
     """Size and variant of a MinkUNet.
 
     Attributes:
-        depth: 18 or 34, how many residual blocks there are (`BLOCKS`).
-        widths: channels of the stem and of the eight groups of blocks, four down, four up.
-        cylindrical: voxels are slices of rings (SLidR on nuScenes) instead of cubes.
+        depth: 18 or 34, which sets the numbers of residual blocks (`BLOCKS`).
+        widths: channels of the stem and of the eight groups of blocks, four down and four up.
+        cylindrical: use cylindrical voxels (SLidR on nuScenes) instead of cubes.
 
-    The voxels of the convolutions are those of `inputs`; planes and neighbours are switched off there.
+    The convolutions work on voxels of size `inputs.voxel_size`. Planes and neighbours are not used:
+    they are switched off in `inputs`.
     """
 
     network: ClassVar[str] = "kit.student.minkunet.model:MinkUNet"
@@ -37,5 +38,5 @@ class MinkUNetConfig(StudentConfig):
 
     @property
     def width(self) -> int:
-        """Channels of the point features."""
+        """Channels C of the point features before the head."""
         return self.widths[-1]

@@ -1,11 +1,11 @@
 """MinkUNet: the sparse-convolution U-Net that earlier distillation methods train, on spconv.
 
-Four times down, four times up, residual blocks in between, skip connections at every level; the
-features of voxels return to the points in them.
+The grid is halved four times and restored four times, with residual blocks in between and a skip
+connection at every level. Every point gets the feature of its voxel.
 
 Source: MinkowskiNet (Choy et al., CVPR 2019, arXiv:1904.08755), Res16UNet-18 and -34C, with the
-    stem kernel of 3 that SLidR (arXiv:2203.16258) uses. Differs: voxels average their
-    points instead of keeping one, and convolutions are spconv's.
+    stem kernel of 3 that SLidR (arXiv:2203.16258) uses. Differs: a voxel is the mean of its points
+    instead of one of them, and the convolutions are spconv's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from kit.student.minkunet import spconv as sparse
 from kit.student.minkunet.config import BLOCKS, LEVELS, MinkUNetConfig
 from kit.student.minkunet.voxels import Voxels, voxelise
+from kit.student.point_batch import PointBatch
 from kit.student.row_layers import distillation_head
-from kit.student.scans import PointBatch
 from kit.student.student import DistilledFrom, check_layers
 
 
 class ResidualBlock(nn.Module):
-    """relu(x + norm(conv(relu(norm(conv(x))))))."""
+    """Two sparse convolutions: relu(x + norm(conv(relu(norm(conv(x))))))."""
 
     def __init__(self, in_channels: int, channels: int, key: str):
         super().__init__()
@@ -52,7 +52,7 @@ def _normed(conv: nn.Module, channels: int) -> nn.Sequential:
 
 
 class MinkUNet(nn.Module):
-    """Point features (N, C) by sparse convolutions, and a head into the teacher's space (N, D)."""
+    """Point features (N, C) by sparse convolutions, and a head to the teacher's space (N, D)."""
 
     distilled_from: DistilledFrom | None = None
 
@@ -77,7 +77,7 @@ class MinkUNet(nn.Module):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the places where `features` can look."""
+        """Names of the layers that `features` can return."""
         return ("stem", *(f"block {i + 1}" for i in range(2 * LEVELS)))
 
     def features(
@@ -86,13 +86,16 @@ class MinkUNet(nn.Module):
         """Point features of the last layer, before the distillation head; or of several layers.
 
         Args:
-            batch: scans made ready by `collate`.
-            layers: names out of `self.layers`; the answer is then a dictionary with these keys.
+            batch: scans put together by `collate`.
+            layers: names from `self.layers`. The result is then a dictionary with these keys.
+
+        Raises:
+            ValueError: no such layer, or a point outside of the field of view.
         """
         wanted = self.layers[-1:] if layers is None else check_layers(self, layers)
         config = self.config
         voxels = voxelise(batch, config.inputs.voxel_size, config.inputs.fov, config.cylindrical)
-        feat = voxels.mean(batch.feat[:, :1])  # intensity; the voxels themselves tell where
+        feat = voxels.mean(batch.feat[:, :1])  # intensity; the position is in the voxels' index
         found = {}
         with torch.autocast(feat.device.type, enabled=feat.is_cuda and torch.is_autocast_enabled()):
             grid = tuple(-(-cells // 2**LEVELS) * 2**LEVELS for cells in voxels.grid)
@@ -103,7 +106,7 @@ class MinkUNet(nn.Module):
         return found[self.layers[-1]] if layers is None else {name: found[name] for name in wanted}
 
     def _by_layer(self, tensor) -> Iterator[tuple[str, int, object]]:
-        """(name, how often the grid was halved, sparse tensor) from the stem to the end."""
+        """Yield (name, number of halvings of the grid, sparse tensor) from the stem to the end."""
         names = iter(self.layers)
         x = self.stem(tensor)
         yield next(names), 0, x
@@ -119,7 +122,7 @@ class MinkUNet(nn.Module):
             yield next(names), LEVELS - 1 - step, x
 
     def stages(self) -> dict[str, list[nn.Module]]:
-        """The network's parts by name, as a profile groups them."""
+        """The parts of the network by name, for measuring the time of each."""
         return {
             "stem": [self.stem],
             "down": [*self.halve, *self.down],
@@ -127,7 +130,7 @@ class MinkUNet(nn.Module):
         }
 
     def head(self, point_feat: Float[Tensor, "N C"]) -> Float[Tensor, "N D"]:
-        """Take point features into the teacher's space."""
+        """Map point features to the teacher's feature space."""
         return self.classif(point_feat)
 
     def forward(self, batch: PointBatch) -> Float[Tensor, "N D"]:
@@ -135,13 +138,13 @@ class MinkUNet(nn.Module):
 
 
 def _rename_stem(network: nn.Module, state: dict[str, Tensor], prefix: str, *_) -> None:
-    """Accept files from when the stem was called entrance."""
+    """Accept older files, in which the stem is called entrance."""
     for name in [name for name in state if name.startswith(f"{prefix}entrance.")]:
         state[name.replace("entrance.", "stem.", 1)] = state.pop(name)
 
 
 def _at_points(tensor, level: int, voxels: Voxels) -> Float[Tensor, "N C"]:
-    """Give every point the feature of the voxel that holds it, at a grid halved `level` times."""
+    """Copy the features of voxels to their points, from a grid that was halved `level` times."""
     if level == 0:
         return tensor.features[voxels.voxel_of_point]
 
@@ -153,6 +156,6 @@ def _at_points(tensor, level: int, voxels: Voxels) -> Float[Tensor, "N C"]:
 
     coarse = voxels.index.clone()
     coarse[:, 1:] >>= level
-    there, order = key(tensor.indices).sort()
-    row = order[torch.searchsorted(there, key(coarse))]
+    known, order = key(tensor.indices).sort()
+    row = order[torch.searchsorted(known, key(coarse))]
     return tensor.features[row][voxels.voxel_of_point]

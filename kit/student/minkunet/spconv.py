@@ -1,8 +1,9 @@
-"""spconv made safe: the algorithm that is right where the features are, and checks spconv lacks.
+"""Layers and tensors of spconv, with a correct algorithm on each device and checked inputs.
 
-On a CPU spconv-cu120 computes correctly only with its native algorithm on every layer, and without
-a GPU its backward pass asks for a CUDA stream that is not there; indices out of range, repeated
-ones and NaN pass through it unnoticed. Everything of the kit that uses spconv goes through here.
+On a CPU, spconv-cu120 computes correctly only if every layer uses its native algorithm. Without a
+GPU its backward pass asks for a CUDA stream, which does not exist. It does not notice indices that
+are out of range or repeated, nor NaN. Everything in the kit that uses spconv goes through this
+file.
 """
 
 import warnings
@@ -12,15 +13,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 try:
-    with warnings.catch_warnings():  # of deprecated names that spconv uses
+    with warnings.catch_warnings():  # spconv uses deprecated names
         warnings.simplefilter("ignore", FutureWarning)
         import spconv.pytorch as spconv
     from spconv.core import ConvAlgo
     from spconv.pytorch import ops
 except ImportError as error:  # there are no wheels for macOS and Windows
     raise ImportError(
-        f"MinkUNet needs spconv, which does not load here ({error}). Linux with Python 3.11: pip "
-        "install spconv-cu120, with 3.12: spconv-cu126. WaffleIron students need neither."
+        f"MinkUNet needs spconv, which cannot be imported ({error}). On Linux with Python 3.11: "
+        "pip install spconv-cu120; with Python 3.12: pip install spconv-cu126. WaffleIron "
+        "students do not need it."
     ) from error
 
 if not torch.cuda.is_available():
@@ -28,7 +30,7 @@ if not torch.cuda.is_available():
 
 
 def _native_on_cpu(layer: nn.Module, inputs: tuple) -> None:
-    """Before a layer runs: its own algorithm on a GPU, the native one on a CPU."""
+    """Set a layer's algorithm before it runs: spconv's choice on a GPU, the native one on a CPU."""
     layer.algo = layer.algo_on_gpu if inputs[0].features.is_cuda else ConvAlgo.Native
 
 
@@ -39,21 +41,24 @@ def _on_any_device(layer: nn.Module) -> nn.Module:
 
 
 def same_place(in_channels: int, out_channels: int, kernel: int, key: str) -> nn.Module:
-    """Convolution whose output lies where its input lies; `key` names the shared index table."""
+    """Submanifold convolution: the output has the voxels of the input.
+
+    Layers with the same `key` share their index table.
+    """
     return _on_any_device(
         spconv.SubMConv3d(in_channels, out_channels, kernel, bias=False, indice_key=key)
     )
 
 
 def halve(channels: int, key: str) -> nn.Module:
-    """Convolution with kernel and stride 2: every voxel covers eight of the level before."""
+    """Convolution with kernel and stride 2: a voxel of the output covers eight of the input."""
     return _on_any_device(
         spconv.SparseConv3d(channels, channels, 2, stride=2, bias=False, indice_key=key)
     )
 
 
 def undo_halving(in_channels: int, out_channels: int, key: str) -> nn.Module:
-    """Transposed convolution back to the voxels that `halve` with this `key` came from."""
+    """Transposed convolution back to the input voxels of the `halve` with the same `key`."""
     return _on_any_device(
         spconv.SparseInverseConv3d(in_channels, out_channels, 2, indice_key=key, bias=False)
     )
@@ -62,16 +67,17 @@ def undo_halving(in_channels: int, out_channels: int, key: str) -> nn.Module:
 def sparse_tensor(
     feat: Float[Tensor, "V C"], index: Int[Tensor, "V 4"], grid: tuple[int, int, int], scans: int
 ) -> "spconv.SparseConvTensor":
-    """A checked spconv tensor.
+    """Make a checked spconv tensor.
 
     Args:
         feat: features of the occupied voxels.
         index: int32 (scan, three grid coordinates), no row twice.
         grid: cells along the three axes.
-        scans: how many scans the batch has.
+        scans: number of scans in the batch.
 
     Raises:
-        ValueError: wrong type, out of range, a voxel twice, or a feature that is not finite.
+        ValueError: an index of another dtype or out of range, a voxel listed twice, or a feature
+            that is not finite.
     """
     if index.dtype != torch.int32:
         raise ValueError(f"voxel indices must be int32, got {index.dtype}")
@@ -86,9 +92,9 @@ def sparse_tensor(
     for axis, cells in enumerate(grid, start=1):
         key = key * cells + index[:, axis]
     if len(key.unique()) < len(key):
-        raise ValueError("a voxel is listed twice: its points must be averaged first")
+        raise ValueError("a voxel is listed twice: average the points of each voxel first")
     if not bool(feat.isfinite().all()):
-        raise ValueError("features of voxels must be finite; NaN would spread silently")
+        raise ValueError("features of voxels must be finite, some are NaN or infinite")
     return spconv.SparseConvTensor(feat.contiguous(), index, list(grid), scans)
 
 

@@ -1,4 +1,4 @@
-"""Voxels of a batch for sparse convolutions: cubes, or slices of rings around the sensor.
+"""Voxels of a batch for sparse convolutions: cubes, or cylindrical voxels around the sensor.
 
 Source: cylindrical voxels as in Cylinder3D (arXiv:2011.10033) and SLidR (arXiv:2203.16258).
 """
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kit.student.scans import PointBatch
+from kit.student.point_batch import PointBatch
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,11 @@ class Voxels:
     """The occupied voxels of a batch.
 
     Attributes:
-        index: (V, 4) int32: scan, and the three coordinates in the grid, sorted.
-        voxel_of_point: (N,) rows of `index`; `voxel_feat[voxel_of_point]` returns to points.
-        points_in_voxel: (V,) how many points each holds.
-        grid: cells of the grid along its three axes.
+        index: (V, 4) int32: scan and three grid coordinates of each voxel, sorted.
+        voxel_of_point: (N,) row of `index` for each point; `voxel_feat[voxel_of_point]` are
+            features of points.
+        points_in_voxel: (V,) number of points in each voxel.
+        grid: number of cells along the three axes.
     """
 
     index: Int[Tensor, "V 4"]
@@ -30,7 +31,7 @@ class Voxels:
     grid: tuple[int, int, int]
 
     def mean(self, point_feat: Float[Tensor, "N C"]) -> Float[Tensor, "V C"]:
-        """Average the points of each voxel."""
+        """The mean over the points of each voxel."""
         total = point_feat.new_zeros(len(self.index), point_feat.shape[1])
         total.index_add_(0, self.voxel_of_point, point_feat)
         return total / self.points_in_voxel[:, None]
@@ -43,9 +44,10 @@ def voxelise(
 
     Args:
         batch: scans inside the field of view.
-        size: edge of a cube, metres; for rings their width and height, metres.
+        size: edge of a cube, metres; of a cylindrical voxel its extent in range and in z, metres.
         fov: half extents of the field of view along x, y and z, metres.
-        cylindrical: (range, azimuth, z) with slices of one degree instead of (x, y, z).
+        cylindrical: grid coordinates are (range, azimuth in steps of one degree, z) instead of
+            (x, y, z).
 
     Raises:
         ValueError: a coordinate is not finite or lies outside the field of view.
@@ -66,7 +68,7 @@ def voxelise(
         place = (points + extent) / size
         grid = tuple(math.ceil(2 * half / size) for half in fov)
     limit = torch.tensor(grid, device=points.device) - 1
-    index = torch.minimum(place.floor().long(), limit)  # a point on the very border
+    index = torch.minimum(place.floor().long(), limit)  # for a point exactly on the border
     key = batch.batch_of_point
     for axis, cells in enumerate(grid):
         key = key * cells + index[:, axis]

@@ -16,11 +16,12 @@ class WaffleIronConfig(StudentConfig):
     Attributes:
         depth: number of layers; layer i works on plane i modulo 3.
         width: channels C of a point.
-        norm: "layer" (ScaLR) or "batch" (the original); the embedding always has BatchNorm.
-        activation: "relu" (ScaLR) or "gelu" (ScaLR+) in the mixes.
-        drop_path: chance that a scan skips a mix in training.
-        checkpointing: keep only the mixes' inputs for the backward pass and compute them again
-            (ScaLR+): less memory, a third more time.
+        norm: normalisation in the mixes: "layer" (ScaLR) or "batch" (the original WaffleIron). The
+            embedding always has BatchNorm.
+        activation: non-linearity in the mixes: "relu" (ScaLR) or "gelu" (ScaLR+).
+        drop_path: probability that a mix is skipped for a scan, in training.
+        checkpointing: activation checkpointing: keep only the input of each mix for the backward
+            pass and compute the rest again (ScaLR+). It needs less memory and a third more time.
     """
 
     network: ClassVar[str] = "kit.student.waffleiron.model:WaffleIron"
@@ -44,6 +45,6 @@ class WaffleIronConfig(StudentConfig):
             raise ValueError(f"drop_path must be in [0, 1), got {self.drop_path}")
         if self.checkpointing and self.norm == "batch":
             raise ValueError(
-                'checkpointing needs norm="layer": computed twice, BatchNorm would count every '
-                "batch twice in its running statistics"
+                'checkpointing needs norm="layer": with norm="batch" every batch would enter the '
+                "running statistics twice"
             )

@@ -1,14 +1,14 @@
-"""WaffleIron: points mixed along three planes in turn, computed only where points are.
+"""WaffleIron, computed only at occupied cells; `reference.py` is the same network, as published.
 
-Each layer averages the points of every cell of one plane, runs two depthwise 3x3 convolutions over
-the plane and gives the result back to the points (spatial mix), then mixes channels point by point.
-The second convolution is read only at occupied cells and the first only at those and their
-neighbours, so no dense plane is ever made; the result is the same.
+Each layer averages the points of every cell of one plane, applies two depthwise 3x3 convolutions to
+the plane, and copies the result back to the points (spatial mix). Then it mixes the channels of
+each point (channel mix). The second convolution is needed only at occupied cells, and the first
+only at those and their neighbours. So no dense plane is made, and the result is the same.
 
-Parameters carry the published names and shapes: published weights load with `load_state_dict`.
+Parameters have the published names and shapes: published weights load with `load_state_dict`.
 
 Source: WaffleIron (Puy et al., ICCV 2023, arXiv:2301.10100); LayerNorm variant: ScaLR
-    (arXiv:2310.17504). Differs: point rows instead of zero-padded (B, C, N), sparse planes.
+    (arXiv:2310.17504). Differs: rows of points instead of zero-padded (B, C, N), sparse planes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,19 +21,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from kit.student.point_batch import Plane, PointBatch
 from kit.student.row_layers import RowConv1d, distillation_head
-from kit.student.scans import Plane, PointBatch
 from kit.student.student import DistilledFrom, check_layers
 from kit.student.waffleiron.config import WaffleIronConfig
 from kit.student.waffleiron.planes import CellConv, CellMean, CellToPoints
-from kit.student.waffleiron.point_embedding import Embedding, batchnorm_affine
+from kit.student.waffleiron.point_embedding import PointEmbedding, batchnorm_affine
 
 NORM_LAYERS = {"layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
 ACTIVATION_LAYERS = {"relu": partial(nn.ReLU, inplace=True), "gelu": nn.GELU}
 
 
 class _Mix(nn.Module):
-    """x + drop_path(scale * f(norm(x)))."""
+    """A residual block: x + drop_path(scale * f(norm(x)))."""
 
     def __init__(self, config: WaffleIronConfig):
         super().__init__()
@@ -42,7 +42,7 @@ class _Mix(nn.Module):
         self.drop_path = config.drop_path
 
     def _scaled(self, value: Float[Tensor, "*rows C"]) -> Float[Tensor, "*rows C"]:
-        if self.scale is None:
+        if self.scale is None:  # after `compress`
             return value
         return value * self.scale.weight.flatten().to(value.dtype)
 
@@ -52,10 +52,10 @@ class _Mix(nn.Module):
             update = update * (keep / (1 - self.drop_path))[batch.batch_of_point]
         if update.dtype != rows.dtype:  # mixed precision
             return rows + update
-        return update.add_(rows)  # no new memory: nobody else needs the update
+        return update.add_(rows)  # in place: the update is used nowhere else
 
     def _fold_scale(self, last: nn.Module) -> None:
-        """Let the last layer do what the scale does."""
+        """Multiply the scale into the last layer's weights."""
         scale = self.scale.weight.flatten()
         last.weight *= scale.view(-1, *[1] * (last.weight.ndim - 1))
         last.bias *= scale
@@ -63,7 +63,7 @@ class _Mix(nn.Module):
 
 
 def _as_autocast(rows: Tensor) -> Tensor:
-    """In mixed precision, rows as matrix products would take them: half the bytes to move."""
+    """In mixed precision, convert rows to the dtype of matrix products: half the bytes to move."""
     device = rows.device.type
     if torch.is_autocast_enabled(device):
         return rows.to(torch.get_autocast_dtype(device))
@@ -85,11 +85,11 @@ class SpatialMix(_Mix):
     def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch, plane: Plane) -> Tensor:
         spread, activation, collect = self.ffn
         if isinstance(self.norm, nn.BatchNorm1d) and not self.training:
-            cells = self.norm(CellMean.apply(rows, plane))  # (O, C): the same, on fewer rows
+            cells = self.norm(CellMean.apply(rows, plane))  # (O, C): equal, and fewer rows to norm
         else:
             cells = CellMean.apply(_as_autocast(self.norm(rows)), plane)  # (O, C)
         halo = activation(spread(cells, plane))  # (H, C)
-        cells = self._scaled(collect(halo, plane))  # (O, C): cells are fewer than points
+        cells = self._scaled(collect(halo, plane))  # (O, C): fewer rows to scale than points
         return self._residual(rows, CellToPoints.apply(cells, plane), batch)
 
     def compress_(self) -> None:
@@ -97,7 +97,7 @@ class SpatialMix(_Mix):
 
 
 class ChannelMix(_Mix):
-    """Two layers on each point's channels, without expansion."""
+    """Two linear layers on the channels of each point, without expansion."""
 
     def __init__(self, config: WaffleIronConfig):
         super().__init__(config)
@@ -108,7 +108,7 @@ class ChannelMix(_Mix):
     def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch) -> Tensor:
         first, activation, last = self.mlp
         hidden = activation(first(self.norm(rows)))
-        # The scale joins the last layer's weights: (C, C) instead of (N, C) to multiply and keep.
+        # The scale is multiplied into the weights (C, C), which is cheaper than into (N, C).
         weight, bias = self._scaled(last.weight.flatten(1).T).T, self._scaled(last.bias)
         return self._residual(rows, F.linear(hidden, weight, bias), batch)
 
@@ -134,21 +134,21 @@ def _run_mix(mix: _Mix, *inputs) -> Tensor:
 
 
 class WaffleIron(nn.Module):
-    """The paper's student: point features (N, C), and a head into the teacher's space (N, D)."""
+    """The paper's student: point features (N, C), and a head to the teacher's space (N, D)."""
 
     distilled_from: DistilledFrom | None = None
 
     def __init__(self, config: WaffleIronConfig):
         super().__init__()
         self.config = config
-        self.embed = Embedding(5, config.width)
+        self.embed = PointEmbedding(5, config.width)
         self.waffleiron = _Mixes(config)
         self.classif = distillation_head(config.width, config.head)
         self._run_mix = _run_mix
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the places where `features` can look."""
+        """Names of the layers that `features` can return."""
         return ("embedding", *(f"layer {i + 1}" for i in range(self.config.depth)))
 
     def features(
@@ -157,9 +157,12 @@ class WaffleIron(nn.Module):
         """Point features of the last layer, before the distillation head; or of several layers.
 
         Args:
-            batch: scans made ready by `collate`.
-            layers: names out of `self.layers`; the answer is then a dictionary with these keys, and
-                layers after the last one asked for are not computed.
+            batch: scans put together by `collate`.
+            layers: names from `self.layers`. The result is then a dictionary with these keys, and
+                layers after the last one named are not computed.
+
+        Raises:
+            ValueError: no such layer; lists the student's layers.
         """
         wanted = self.layers[-1:] if layers is None else check_layers(self, layers)
         found = {}
@@ -185,7 +188,7 @@ class WaffleIron(nn.Module):
         return self._run_mix(mix, *inputs)
 
     def stages(self) -> dict[str, list[nn.Module]]:
-        """The network's parts by name, as a profile groups them."""
+        """The parts of the network by name, for measuring the time of each."""
         return {
             "embedding": [self.embed],
             "spatial mixes": list(self.waffleiron.spatial_mix),
@@ -193,16 +196,18 @@ class WaffleIron(nn.Module):
         }
 
     def compile_mixes(self, on: bool = True) -> None:
-        """Run the mixes through torch.compile from now on, or no more; the results are the same.
+        """Switch torch.compile of the mixes on or off; the results are the same.
 
-        All layers share what is compiled, and so do batches of any size: four graphs in all.
+        All layers and batches of any size share the compiled code: four graphs in all.
         """
         self._run_mix = torch.compile(_run_mix, dynamic=True) if on else _run_mix
 
     @torch.no_grad()
     def compress(self) -> "WaffleIron":
-        """A copy for inference: scales, and BatchNorm where there is one, become part of the
-        layers beside them. Its features are the same and a little cheaper; it cannot be trained.
+        """Make a copy for inference, which cannot be trained.
+
+        Scales, and BatchNorm where there is one, become part of the layers next to them. The
+        features are the same and take a little less time.
 
         Source: WaffleIron (arXiv:2301.10100), `compress`.
         """
@@ -212,7 +217,7 @@ class WaffleIron(nn.Module):
         return compressed.requires_grad_(False)
 
     def head(self, point_feat: Float[Tensor, "N C"]) -> Float[Tensor, "N D"]:
-        """Take point features into the teacher's space."""
+        """Map point features to the teacher's feature space."""
         return self.classif(point_feat)
 
     def forward(self, batch: PointBatch) -> Float[Tensor, "N D"]:

@@ -1,11 +1,12 @@
-"""How a point differs from its neighbours: the first thing WaffleIron computes.
+"""The point embedding of WaffleIron: a point's inputs, and the differences to its neighbours.
 
-    around[n] = max over k of  w2 relu(w1 (feat[neighbour k of n] - feat[n]) + b1)
+    local[n] = max over k of  w2 relu(w1 (feat[neighbour k of n] - feat[n]) + b1)
+    out[n] = w3 concat(w0 feat[n] + b0, local[n]) + b3
 
-Backward only one of the K neighbours counts for each channel, so on a CPU its sums run over N C
-rows and not over N K C: sixteen times less work than a matrix product over all of them. The
-(N, K, C) arrays in between are made a few points at a time, forward and again backward, and never
-leave the cache.
+The arrays of shape (N, K, C) are made for a few points at a time, forward and again backward, so
+that they never leave the cache. In the backward pass only one of the K neighbours counts for each
+channel: on a CPU its sums run over N C rows instead of N K C rows, sixteen times less work than a
+matrix product over all of them.
 
 Source: WaffleIron (arXiv:2301.10100), point embedding. The way it is computed is our own.
 """
@@ -19,65 +20,66 @@ from torch import Tensor, nn
 
 from kit.student.row_layers import RowConv1d, RowConv2d
 
-# Numbers per (n, K, C) array, measured on 1 MB of cache a core; on a GPU only the memory counts.
+# Numbers in an array (n, K, C) of a chunk of n points. On a CPU measured with 1 MB of cache a core,
+# on a GPU a limit of memory.
 FORWARD, BACKWARD, ON_GPU = 2**19, 2**20, 2**25
-MOMENTS = 2**14  # points at a time
+MOMENTS = 2**14  # points in a chunk for the batch statistics
 
 
-class Neighbourhood(torch.autograd.Function):
+class LocalEmbedding(torch.autograd.Function):
     """max over K of w2 @ relu(w1 @ (feat[neighbours] - feat) + b1): (N, in), (N, K) -> (N, C).
 
     Args:
         feat: (N, in), constant: it gets no gradient.
-        neighbours: (N, K) rows of `feat`.
+        neighbours: (N, K) indices into `feat`.
         first: (C, in + 1), w1 and as last column b1.
-        second: (C, C), w2; its type is the one computed in.
-        backward_follows: whether to remember which neighbour won.
+        second: (C, C), w2; everything is computed in its dtype.
+        backward_follows: whether to keep which neighbour was the maximum.
     """
 
     @staticmethod
     def forward(ctx, feat, neighbours, first, second, backward_follows: bool):
         best = second.new_empty(len(feat), len(second))
-        size = _part_size(neighbours, second, FORWARD)
-        # Every part is written over the one before: that memory stays in the cache.
+        size = _chunk_size(neighbours, second, FORWARD)
+        # Every chunk overwrites the one before: this memory stays in the cache.
         memory = second.new_empty(2, size * neighbours.shape[1], len(second))
-        winner = []
-        for part, best_of_part in zip(
+        argmax = []
+        for chunk, best_of_chunk in zip(
             _differences(feat, neighbours, size), best.split(size), strict=True
         ):
-            hidden, out = memory[:, : part.shape[:2].numel()]
-            torch.mm(part.flatten(0, 1).to(second.dtype), first.T, out=hidden).relu_()
-            out = torch.mm(hidden, second.T, out=out).view(*part.shape[:2], -1)  # (n, K, C)
-            torch.amax(out, 1, out=best_of_part)
+            hidden, out = memory[:, : chunk.shape[:2].numel()]
+            torch.mm(chunk.flatten(0, 1).to(second.dtype), first.T, out=hidden).relu_()
+            out = torch.mm(hidden, second.T, out=out).view(*chunk.shape[:2], -1)  # (n, K, C)
+            torch.amax(out, 1, out=best_of_chunk)
             if backward_follows:
-                winner.append(_first_equal(out, best_of_part))
+                argmax.append(_first_equal(out, best_of_chunk))
         if backward_follows:
-            ctx.save_for_backward(feat, neighbours, first, second, torch.cat(winner))
+            ctx.save_for_backward(feat, neighbours, first, second, torch.cat(argmax))
         return best
 
     @staticmethod
     def backward(ctx, grad):
-        feat, neighbours, first, second, winner = ctx.saved_tensors
-        sums = torch.promote_types(grad.dtype, torch.float32)
-        grad_first, grad_second = (torch.zeros_like(w, dtype=sums) for w in (first, second))
-        size = _part_size(neighbours, second, BACKWARD)
-        parts = _differences(feat, neighbours, size)
-        for part, chosen, grad_best in zip(
-            parts, winner.split(size), grad.split(size), strict=True
+        feat, neighbours, first, second, argmax = ctx.saved_tensors
+        dtype = torch.promote_types(grad.dtype, torch.float32)
+        grad_first, grad_second = (torch.zeros_like(w, dtype=dtype) for w in (first, second))
+        size = _chunk_size(neighbours, second, BACKWARD)
+        chunks = _differences(feat, neighbours, size)
+        for chunk, argmax_of_chunk, grad_best in zip(
+            chunks, argmax.split(size), grad.split(size), strict=True
         ):
-            rows = part.flatten(0, 1).to(second.dtype)  # (n K, in + 1)
-            hidden = (rows @ first.T).relu_()  # (n K, C)
-            begin = torch.arange(len(part), dtype=torch.int32, device=part.device) * part.shape[1]
-            places = chosen + begin[:, None]  # (n, C) rows of hidden
-            of_second, grad_hidden = _through_winners(hidden, second, places, grad_best)
+            difference = chunk.flatten(0, 1).to(second.dtype)  # (n K, in + 1)
+            hidden = (difference @ first.T).relu_()  # (n K, C)
+            begin = torch.arange(len(chunk), dtype=torch.int32, device=chunk.device)
+            index = argmax_of_chunk + begin[:, None] * chunk.shape[1]  # (n, C) rows of hidden
+            of_second, grad_hidden = _backward_of_max(hidden, second, index, grad_best)
             grad_second += of_second
             grad_hidden = torch.ops.aten.threshold_backward(grad_hidden, hidden, 0)
-            # In this order, five times faster than grad_hidden.T @ rows.
-            grad_first += (rows.T @ grad_hidden).T
+            # In this order, five times faster than grad_hidden.T @ difference.
+            grad_first += (difference.T @ grad_hidden).T
         return None, None, grad_first.to(first.dtype), grad_second.to(second.dtype), None
 
 
-def _part_size(neighbours: Tensor, second: Tensor, on_cpu: int) -> int:
+def _chunk_size(neighbours: Tensor, second: Tensor, on_cpu: int) -> int:
     numbers = on_cpu if second.device.type == "cpu" else ON_GPU
     return max(1, min(len(neighbours), numbers // (neighbours.shape[1] * len(second))))
 
@@ -85,41 +87,45 @@ def _part_size(neighbours: Tensor, second: Tensor, on_cpu: int) -> int:
 def _differences(
     feat: Float[Tensor, "N in_"], neighbours: Int[Tensor, "N K"], size: int
 ) -> Iterator[Float[Tensor, "n K columns"]]:
-    """Neighbours minus the point, and a one as last column; `size` points at a time."""
+    """Neighbours minus the point, and a one as last column, for `size` points at a time."""
     with_one, with_zero = F.pad(feat, (0, 1), value=1.0), F.pad(feat, (0, 1))
-    for rows, own in zip(neighbours.split(size), with_zero.split(size), strict=True):
-        near = with_one.index_select(0, rows.flatten()).view(*rows.shape, -1)
+    for index, own in zip(neighbours.split(size), with_zero.split(size), strict=True):
+        near = with_one.index_select(0, index.flatten()).view(*index.shape, -1)
         yield near.sub_(own[:, None])
 
 
 def _first_equal(out: Float[Tensor, "n K C"], best: Float[Tensor, "n C"]) -> Int[Tensor, "n C"]:
-    """The first k whose value is the best: `max` with indices, but vectorised."""
+    """The first k at which the maximum is reached: `max` with indices, but vectorised."""
     num = out.shape[1]
     countdown = torch.arange(num, 0, -1, dtype=out.dtype, device=out.device)[:, None]
-    equal = torch.eq(out, best[:, None], out=torch.empty_like(out))  # ones: no type to change
+    equal = torch.eq(out, best[:, None], out=torch.empty_like(out))  # ones: no dtype to convert
     return num - equal.mul_(countdown).amax(1).int()
 
 
-def _through_winners(
-    hidden: Float[Tensor, "nK C"], second: Tensor, rows: Int[Tensor, "n C"], grad: Tensor
+def _backward_of_max(
+    hidden: Float[Tensor, "nK C"], second: Tensor, index: Int[Tensor, "n C"], grad: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of w2 (C, C) and of hidden (nK, C), given those of the winners (n, C)."""
+    """Gradients of w2 (C, C) and of hidden (nK, C), given that of the maximum (n, C).
+
+    `index` (n, C) is the row of hidden at which each maximum was reached.
+    """
     if not hidden.is_cuda:
-        of_second = _weighted_sum(hidden, rows.T, grad.T)
-        return of_second, _scatter(second, rows, grad, len(hidden))
-    everywhere = torch.zeros_like(hidden).scatter_(0, rows.long(), grad)  # a GPU has the operations
+        of_second = _weighted_sum(hidden, index.T, grad.T)
+        return of_second, _scatter(second, index, grad, len(hidden))
+    # A GPU has the operations to spare: two dense matrix products.
+    everywhere = torch.zeros_like(hidden).scatter_(0, index.long(), grad)
     return everywhere.T @ hidden, everywhere @ second
 
 
-def _weighted_sum(table: Tensor, rows: Int[Tensor, "T n"], weights: Tensor) -> Tensor:
-    """sum_n weights[t, n] * table[rows[t, n]]: (S, C), (T, n), (T, n) -> (T, C)."""
+def _weighted_sum(table: Tensor, index: Int[Tensor, "T n"], weights: Tensor) -> Tensor:
+    """sum_n weights[t, n] * table[index[t, n]]: (S, C), (T, n), (T, n) -> (T, C)."""
     weights = weights.contiguous()
-    return F.embedding_bag(rows.contiguous(), table, mode="sum", per_sample_weights=weights)
+    return F.embedding_bag(index.contiguous(), table, mode="sum", per_sample_weights=weights)
 
 
-def _scatter(table: Tensor, rows: Int[Tensor, "n T"], weights: Tensor, count: int) -> Tensor:
-    """out[rows[n, t]] += weights[n, t] * table[t]: (T, C), (n, T), (n, T) -> (count, C)."""
-    flat, weights = rows.flatten(), weights.flatten()
+def _scatter(table: Tensor, index: Int[Tensor, "n T"], weights: Tensor, count: int) -> Tensor:
+    """out[index[n, t]] += weights[n, t] * table[t]: (T, C), (n, T), (n, T) -> (count, C)."""
+    flat, weights = index.flatten(), weights.flatten()
     order = flat.argsort(stable=True)
     first = torch.searchsorted(
         flat[order], torch.arange(count, dtype=torch.int32, device=flat.device)
@@ -129,8 +135,8 @@ def _scatter(table: Tensor, rows: Int[Tensor, "n T"], weights: Tensor, count: in
     )
 
 
-class Embedding(nn.Module):
-    """A point's own five inputs and how it differs from its neighbours -> (N, C)."""
+class PointEmbedding(nn.Module):
+    """A point's own inputs and the differences to its neighbours: (N, in), (N, K) -> (N, C)."""
 
     def __init__(self, in_channels: int, width: int):
         super().__init__()
@@ -149,27 +155,27 @@ class Embedding(nn.Module):
         if isinstance(self.norm, nn.SyncBatchNorm):  # statistics of several processes
             feat = self.norm(feat)
             difference = feat[neighbours] - feat[:, None]  # (N, K, in)
-            rows = self.conv2(difference.flatten(0, 1))
-            around = rows.view(*neighbours.shape, -1).max(1).values
+            hidden = self.conv2(difference.flatten(0, 1))
+            local = hidden.view(*neighbours.shape, -1).max(1).values
         else:
             scale, shift = self._input_affine(feat)
-            around = self._around(feat, neighbours, scale)
+            local = self._local(feat, neighbours, scale)
             feat = feat * scale + shift
-        # final(concat(conv1(feat), around)), without the arrays in between
-        of_feat, of_around = self.final.weight.flatten(1).chunk(2, dim=1)
+        # final(concat(conv1(feat), local)), without the arrays in between
+        of_feat, of_local = self.final.weight.flatten(1).chunk(2, dim=1)
         own = of_feat @ _with_bias(self.conv1.weight.flatten(1), self.conv1.bias)
         own = own + F.pad(self.final.bias[:, None], (feat.shape[1], 0))  # (C, in + 1)
-        return torch.addmm(_with_one(feat) @ own.T, around, of_around.T)
+        return torch.addmm(_with_one(feat) @ own.T, local, of_local.T)
 
-    def _around(self, feat: Tensor, neighbours: Tensor, scale: Tensor) -> Float[Tensor, "N C"]:
-        """conv2 and maximum, all but the last layer folded into one map of the raw differences."""
+    def _local(self, feat: Tensor, neighbours: Tensor, scale: Tensor) -> Float[Tensor, "N C"]:
+        """conv2 and maximum; the layers before ReLU are folded into one map of raw differences."""
         device = feat.device.type
         mixed = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if mixed else feat.dtype
         with torch.autocast(device, enabled=False):
             first = self._one_affine_map(feat, neighbours, scale)
             weights = first.to(dtype), self.conv2[4].weight.flatten(1).to(dtype)
-            return Neighbourhood.apply(feat, neighbours, *weights, torch.is_grad_enabled())
+            return LocalEmbedding.apply(feat, neighbours, *weights, torch.is_grad_enabled())
 
     def _input_affine(self, feat: Float[Tensor, "N in_"]) -> tuple[Tensor, Tensor]:
         if not self.training:
@@ -178,10 +184,10 @@ class Embedding(nn.Module):
         return _batch_affine(self.norm, mean, variance, len(feat))
 
     def _one_affine_map(self, feat: Tensor, neighbours: Tensor, own: Tensor) -> Tensor:
-        """Fold scale, norm, convolution, norm into one map (C, in + 1), also in training.
+        """Fold scale, norm, convolution and norm into one map (C, in + 1), also in training.
 
-        The second norm's batch statistics follow from the first's: a linear map W turns a mean m
-        and a covariance S into W m and W S W^T.
+        The batch statistics of the second norm follow from those of the first: a linear map W turns
+        a mean m and a covariance S into W m and W S W^T.
         """
         first, conv, second = self.conv2[:3]
         matrix = conv.weight.flatten(1)
@@ -201,11 +207,11 @@ class Embedding(nn.Module):
 
 
 def _moments(feat: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (in,) and covariance (in, in) of all differences, divided by their number."""
+    """Mean (in,) and biased covariance (in, in) of all differences."""
     moments = feat.new_zeros(feat.shape[1] + 1, feat.shape[1] + 1, dtype=torch.float64)
-    for part in _differences(feat, neighbours, MOMENTS):
-        rows = part.flatten(0, 1).double()  # float32 would lose four digits
-        moments += rows.T @ rows  # the last column is one: their sums, and how many there are
+    for chunk in _differences(feat, neighbours, MOMENTS):
+        rows = chunk.flatten(0, 1).double()  # float32 would lose four digits
+        moments += rows.T @ rows  # the last column is one: it gives the sums and the count
     moments /= neighbours.numel()
     mean, square = moments[-1, :-1], moments[:-1, :-1]
     return mean.to(feat.dtype), (square - torch.outer(mean, mean)).to(feat.dtype)
@@ -220,18 +226,20 @@ def _with_bias(weight: Tensor, bias: Tensor) -> Float[Tensor, "C columns"]:
 
 
 def batchnorm_affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """Scale and shift a BatchNorm applies in eval mode."""
+    """The scale and shift that a BatchNorm applies in eval mode."""
     return _affine(norm, norm.running_mean, norm.running_var)
 
 
 def _affine(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and shift a BatchNorm applies, given the statistics."""
+    """The scale and shift that a BatchNorm applies, given the statistics."""
     scale = norm.weight / (variance + norm.eps).sqrt()
     return scale, norm.bias - mean * scale
 
 
-def _batch_affine(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int):
-    """`_affine` with a batch's statistics, which also enter the running ones as in BatchNorm."""
+def _batch_affine(
+    norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int
+) -> tuple[Tensor, Tensor]:
+    """`_affine` with a batch's statistics; updates the running ones as BatchNorm does."""
     with torch.no_grad():
         norm.num_batches_tracked += 1
         norm.running_mean.lerp_(mean, norm.momentum)
