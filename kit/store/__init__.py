@@ -1,13 +1,64 @@
 """Files: atomic, checksummed writes; nothing is unpickled.
 
-In: tensors, settings, rows of a table. Out: files that are whole or absent, and found damaged if a
-byte has changed. Read `files.py` first (the only place that writes), then `serialisation.py`,
-`runs.py` and `cache.py`.
+In: tensors, settings, rows of a table. Out: files that are complete or absent, in which a changed
+byte is found. Read `files.py` first (the only place that writes), then `cache.py` (features by key)
+and `runs.py` (run folders and checkpoints).
 """
 
-from kit.store.files import *  # noqa: F403
-from kit.store.files import (  # noqa: F401
-    CHECKPOINT,
+from kit.store.cache import FeatureCache, default_cache_folder
+from kit.store.files import (
     LOCK,
     PART,
+    append_jsonl,
+    load_tensors,
+    read_json,
+    read_jsonl,
+    save_tensors,
+    sha256_of,
+    truncate_jsonl,
+    write_bytes,
+    write_json,
+    write_text,
 )
+from kit.store.machine import fast, keep_freed_memory, num_cores, peak_memory, versions
+from kit.store.plain import from_plain
+from kit.store.runs import (
+    CHECKPOINT,
+    Checkpoint,
+    describe_run,
+    load_checkpoint,
+    save_checkpoint,
+    start_run,
+)
+from kit.store.serialisation import to_json, to_plain
+
+__all__ = [
+    "CHECKPOINT",
+    "LOCK",
+    "PART",
+    "Checkpoint",
+    "FeatureCache",
+    "append_jsonl",
+    "default_cache_folder",
+    "describe_run",
+    "fast",
+    "from_plain",
+    "keep_freed_memory",
+    "load_checkpoint",
+    "load_tensors",
+    "num_cores",
+    "peak_memory",
+    "read_json",
+    "read_jsonl",
+    "save_checkpoint",
+    "save_tensors",
+    "sha256_of",
+    "start_run",
+    "to_json",
+    "to_plain",
+    "truncate_jsonl",
+    "versions",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]

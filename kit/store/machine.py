@@ -1,4 +1,4 @@
-"""How a run is made: package versions, the kit's own commit, processor, cores and memory."""
+"""The machine and the software of a run: processor, memory, package versions, the kit's commit."""
 
 import ctypes
 import importlib.metadata
@@ -7,13 +7,11 @@ import platform
 import resource
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+import psutil
 import torch
-
-from kit.store.serialisation import to_plain
 
 T = TypeVar("T")
 
@@ -24,7 +22,7 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of those packages that figures depend on, as far as installed."""
+    """Versions of Python and of the installed packages that figures depend on."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -35,11 +33,15 @@ def versions() -> dict[str, str]:
 
 
 def commit(root: Path | None = None) -> tuple[str | None, bool | None]:
-    """Git commit of the kit's checkout and whether `kit/` differs from it; None without one.
+    """The git commit of the kit's checkout, and whether `kit/` differs from it.
 
-    A repository further up (a project whose virtual environment holds the kit) is not the kit's.
+    Both are None without a checkout. A repository that only contains the virtual environment in
+    which the kit is installed does not count.
+
+    Args:
+        root: the folder that holds `kit/`; by default that of this installation.
     """
-    root = (root or Path(__file__).parents[1]).resolve()
+    root = (root or Path(__file__).parents[2]).resolve()
     top, head = _git(root, "rev-parse", "--show-toplevel"), _git(root, "rev-parse", "HEAD")
     if not top or not head or Path(top).resolve() != root:
         return None, None
@@ -48,7 +50,7 @@ def commit(root: Path | None = None) -> tuple[str | None, bool | None]:
 
 
 def _git(root: Path, *words: str) -> str | None:
-    # Inside a git hook GIT_DIR and its kin point at whatever repository the hook is for.
+    # Inside a git hook, variables such as GIT_DIR name the repository of the hook.
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     env["GIT_OPTIONAL_LOCKS"] = "0"
     try:
@@ -60,57 +62,41 @@ def _git(root: Path, *words: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def describe_run(config: Any, seed: int | None) -> dict:
-    """How a run is made: configuration, seed, versions, the kit's commit, machine, start (UTC).
-
-    Args:
-        config: a dataclass or dictionary of what `formats.to_plain` takes.
-        seed: the one seed of the run.
-    """
-    head, dirty = commit()
-    return {
-        "config": to_plain(config, "config"),
-        "seed": seed,
-        "versions": versions(),
-        "commit": head,
-        "dirty": dirty,
-        "machine": machine(),
-        "num_threads": torch.get_num_threads(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def machine() -> dict:
-    """Processor, cores this process may use, memory in GB, GPU or None, platform; no host name."""
+def describe_machine() -> dict:
+    """Processor, cores, memory in GB, GPU or None, and platform; without the name of the host."""
     return {
         "cpu": _cpu_model(),
         "cores": num_cores(),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "platform": platform.platform(),
     }
 
 
 def num_cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The number of cores that this process may use."""
+    process = psutil.Process()
+    if hasattr(process, "cpu_affinity"):  # not on macOS
+        return len(process.cpu_affinity())
+    return psutil.cpu_count() or 1
 
 
 def peak_memory() -> float:
-    """Most memory this process held at once so far, in MB (1e6 bytes)."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 1e6 if sys.platform == "darwin" else most * 1024 / 1e6
+    """The largest resident memory of this process so far, in MB (1e6 bytes).
+
+    psutil tells the present size only.
+    """
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / 1e6 if sys.platform == "darwin" else largest * 1024 / 1e6
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep freed memory for the next array, from now on; whether it will.
+    """Make the C library keep freed memory for later arrays; returns whether it will.
 
-    By default glibc returns large blocks to the system at once and asks for fresh ones, page by
-    page, for the next array: a tenth of a training's time on a virtual machine.
+    By default glibc returns large blocks to the system at once, and for the next array it requests
+    new ones page by page. On a virtual machine that is a tenth of the time of a training.
 
-    Source: mallopt(3), M_MMAP_THRESHOLD (32 MB is the most it takes) and M_TRIM_THRESHOLD.
+    Source: mallopt(3), M_MMAP_THRESHOLD (32 MB is its maximum) and M_TRIM_THRESHOLD.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -130,12 +116,14 @@ def _cpu_model() -> str:
 
 
 def fast(normal: T, small: T) -> T:
-    """Choose a setting: `normal` for a reader, `small` where `KIT_FAST` is set, as tests do.
+    """Choose between two values of a setting by the environment variable `KIT_FAST`.
 
-    Notebooks name both values where a setting is chosen, so that one file serves both:
+    Tests run the notebooks in small settings this way:
 
         STEPS = kit.fast(300, 20)
 
-    An empty `KIT_FAST` and `KIT_FAST=0` count as not set.
+    Args:
+        normal: the value for a reader.
+        small: the value if `KIT_FAST` is set; empty or "0" counts as not set.
     """
     return small if os.environ.get("KIT_FAST", "") not in ("", "0") else normal

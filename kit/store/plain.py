@@ -1,4 +1,4 @@
-"""Frozen dataclasses of settings from plain JSON values: every name and type is checked."""
+"""Dataclasses of settings from JSON values, with every name and type checked."""
 
 import dataclasses
 import difflib
@@ -15,16 +15,18 @@ Readers = Mapping[type, Callable[[Any, str], Any]]
 def from_plain(
     kind: type[T], values: Any, where: str = "settings", readers: Readers | None = None
 ) -> T:
-    """Make a dataclass from the values that `to_plain` wrote; missing names keep their default.
+    """Make a dataclass from JSON values; the inverse of `to_plain`.
 
     Args:
         kind: the dataclass.
-        values: an object of JSON.
-        where: names the place in messages, e.g. "student.inputs".
-        readers: how to read values of other types, by type: functions of (value, where).
+        values: its values by name, nested dataclasses as nested objects. A name that is left out
+            gets its default.
+        where: names the values in messages, e.g. "student.inputs".
+        readers: functions of (value, where) that read the values of other types, by type.
 
     Raises:
-        ValueError: an unknown name (suggests the nearest one), or a value of another type.
+        ValueError: an unknown name (suggests the most similar one), a missing name without a
+            default, or a value of another type.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{where}: expected names and values, got {type(values).__name__}")
@@ -32,14 +34,21 @@ def from_plain(
     names = [field.name for field in dataclasses.fields(kind)]
     for name in values:
         if name not in names:
-            near = difflib.get_close_matches(str(name), names, 1)
-            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+            similar = difflib.get_close_matches(str(name), names, 1)
+            advice = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(names)}"
             raise ValueError(f"{where}: unknown setting {name!r}; {advice}")
+    missing = [f.name for f in dataclasses.fields(kind) if f.name not in values and _required(f)]
+    if missing:
+        raise ValueError(f"{where}: {', '.join(missing)} must be given")
     read = {
         name: _convert(hints[name], value, f"{where}.{name}", readers or {})
         for name, value in values.items()
     }
     return kind(**read)
+
+
+def _required(field: dataclasses.Field) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 def _convert(hint: Any, value: Any, where: str, readers: Readers) -> Any:
@@ -62,12 +71,14 @@ def _convert(hint: Any, value: Any, where: str, readers: Readers) -> Any:
 
 
 def _first_that_fits(kinds: tuple, value: Any, where: str, readers: Readers) -> Any:
+    reasons = []
     for kind in kinds:
         try:
             return _convert(kind, value, where, readers)
         except ValueError as error:
-            reason = error
-    raise reason
+            if kind is not type(None):
+                reasons.append(str(error))
+    raise ValueError("; or ".join(reasons))
 
 
 def _convert_tuple(kinds: tuple, value: Any, where: str, readers: Readers) -> tuple:

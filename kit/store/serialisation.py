@@ -1,7 +1,7 @@
-"""What goes into files and comes out of them, as bytes and plain values; no file is touched here.
+"""Serialisation; opens no file.
 
-JSON from configurations and tensors, safetensors with a JSON header, checksum lines as `sha256sum`
-writes them, and model plus optimizer as one flat set of tensors. `kit.store` puts them on disk.
+Values to JSON, rows to lines of JSON, tensors to safetensors with a JSON header, and digests to the
+checksum lines of `sha256sum`; and back. `kit.store.files` writes and reads the files.
 """
 
 import dataclasses
@@ -11,7 +11,6 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,17 @@ from torch import Tensor
 
 
 def to_plain(value: Any, where: str = "value") -> Any:
-    """The same value in JSON's types.
+    """Convert a value to the types of JSON.
 
-    Dataclasses become objects, paths, devices and dtypes text, tensors and arrays numbers or lists;
-    NaN and the infinities, which JSON does not have, become None.
+    Dataclasses become objects. Paths, devices and dtypes become text. Tensors and arrays become
+    numbers or lists. NaN and the infinities become None, because JSON does not have them.
+
+    Args:
+        value: what to convert.
+        where: names the value in messages, e.g. "config".
 
     Raises:
-        TypeError: something in it has no such form; `where` names the place.
+        TypeError: a part of the value cannot be converted; names its place.
     """
     if value is None or isinstance(value, bool | int | str):
         return value
@@ -44,19 +47,19 @@ def to_plain(value: Any, where: str = "value") -> Any:
         return to_plain(value.tolist(), where)
     if isinstance(value, os.PathLike | torch.device | torch.dtype):
         return str(value)
-    raise TypeError(f"{where} is a {type(value).__name__}, which has no form in JSON")
+    raise TypeError(f"{where} is a {type(value).__name__}, which JSON cannot hold")
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """`to_plain(value)` as JSON text with sorted keys: equal values give equal text."""
+    """Convert a value to JSON text with sorted keys; equal values give equal text."""
     return json.dumps(to_plain(value), indent=indent, sort_keys=True, allow_nan=False)
 
 
 def parse_json_lines(data: bytes) -> list[dict]:
-    """One row per line; a half-written last line is left out.
+    """Parse one row of JSON per line; an incomplete last line is left out.
 
     Raises:
-        ValueError: a line before it is not JSON; says which.
+        ValueError: a line before the last is not JSON; gives its number.
     """
     rows = []
     for number, line in enumerate(b"".join(split_tail(data)).splitlines(), start=1):
@@ -68,7 +71,12 @@ def parse_json_lines(data: bytes) -> list[dict]:
 
 
 def split_tail(data: bytes) -> tuple[bytes, bytes]:
-    """Whole lines, and what follows the last line break if it is a whole row, else nothing."""
+    """Split lines of JSON after the last line break.
+
+    Returns:
+        lines: the complete lines.
+        tail: the bytes after them if they are a complete row, otherwise none.
+    """
     end = data.rfind(b"\n") + 1
     try:
         json.loads(data[end:])
@@ -78,9 +86,11 @@ def split_tail(data: bytes) -> tuple[bytes, bytes]:
 
 
 def pack_tensors(tensors: Mapping[str, Tensor], meta: Mapping | None = None) -> bytes:
-    """Tensors by name (views, shared and non-contiguous ones too) as one safetensors file.
+    """Convert tensors to the bytes of a safetensors file; equal input gives equal bytes.
 
-    `meta` stands as JSON in the header. Equal input gives equal bytes.
+    Args:
+        tensors: by name; views, shared and non-contiguous tensors are allowed.
+        meta: stored as JSON in the header.
     """
     plain, storages = {}, set()
     for name, tensor in tensors.items():
@@ -88,23 +98,27 @@ def pack_tensors(tensors: Mapping[str, Tensor], meta: Mapping | None = None) -> 
         storage = tensor.untyped_storage().data_ptr()
         plain[name] = tensor.clone() if storage in storages else tensor
         storages.add(storage)
-    # One entry only: safetensors writes several in random order.
+    # A single entry, because safetensors writes several in random order.
     return safetensors.torch.save(plain, {"meta": to_json(meta or {})})
 
 
 def unpack_tensors(data: bytes) -> tuple[dict[str, Tensor], dict]:
-    """Tensors and meta of `pack_tensors`; of another safetensors file, its header texts as meta.
+    """Convert the bytes of a safetensors file to tensors; the inverse of `pack_tensors`.
+
+    Returns:
+        tensors: by name, on the CPU.
+        meta: the value given to `pack_tensors`; of another safetensors file, its header's texts.
 
     Raises:
-        ValueError: not safetensors (a pickle, half a download); says what it looks like. Nothing
-            in it is executed.
+        ValueError: not safetensors (a pickle, an incomplete download); says what it looks like.
+            Nothing in it is executed.
     """
     try:
         tensors = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:
         raise ValueError(
-            f"expected a whole safetensors file: {_looks_like(data)} ({error}). Nothing in it was "
-            "executed. Download again, or convert weights you trust: "
+            f"expected a complete safetensors file: {describe_bytes(data)} ({error}). Nothing in "
+            "it was executed. Download again, or convert weights you trust: "
             "save_tensors(new, torch.load(old, weights_only=True))"
         ) from error
     length = int.from_bytes(data[:8], "little")
@@ -112,7 +126,8 @@ def unpack_tensors(data: bytes) -> tuple[dict[str, Tensor], dict]:
     return tensors, json.loads(texts["meta"]) if set(texts) == {"meta"} else texts
 
 
-def _looks_like(data: bytes) -> str:
+def describe_bytes(data: bytes) -> str:
+    """Say what the first bytes of a file look like, for the message that it cannot be read."""
     known = {
         b"PK": "it begins like a zip, which torch.save writes around a pickle",
         b"\x80": "it begins like a pickle",
@@ -122,24 +137,24 @@ def _looks_like(data: bytes) -> str:
     for start, words in known.items():
         if data.startswith(start):
             return words
-    return f"these {len(data):,} bytes stop early or never were one"
+    return f"these {len(data):,} bytes are incomplete or of another format"
 
 
 def sha256(data: bytes) -> str:
-    """64 hexadecimal digits."""
+    """The sha256 digest of bytes, 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def checksum_lines(digests: Sequence[str], name: str) -> bytes:
-    """One line per digest for the file `name`, as `sha256sum` writes them."""
+    """Write one line per digest for the file `name`, in the format of `sha256sum`."""
     return b"".join(digest.encode() + b"  " + os.fsencode(name) + b"\n" for digest in digests)
 
 
 def parse_checksum_lines(lines: bytes, name: str) -> list[str]:
-    """The digests listed for the file `name`; strict, so that damage does not pass.
+    """Read the digests of the file `name`; the inverse of `checksum_lines`.
 
     Raises:
-        ValueError: anything but the output of `checksum_lines`.
+        ValueError: the lines differ in any way from those of `checksum_lines`.
     """
     digests = [found.decode() for found in re.findall(rb"^[0-9a-f]{64}", lines, re.MULTILINE)]
     if not digests or lines != checksum_lines(digests, name):
@@ -148,113 +163,3 @@ def parse_checksum_lines(lines: bytes, name: str) -> list[str]:
             f"If you trust the file: sha256sum {name} > {name}.sha256"
         )
     return digests
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A training run at one moment.
-
-    Attributes:
-        step: optimizer steps done.
-        model: the model's state, for `model.load_state_dict`.
-        optimizer: per parameter name, its tensors (AdamW: exp_avg, exp_avg_sq, step).
-        groups: the optimizer's parameter groups: settings, and under "names" whose they are.
-        meta: what the caller added.
-    """
-
-    step: int
-    model: dict[str, Tensor]
-    optimizer: dict[str, dict[str, Any]]
-    groups: list[dict]
-    meta: dict
-
-    def restore_optimizer(self, optimizer: torch.optim.Optimizer, names: Sequence[str]) -> None:
-        """Put the optimizer's state and settings into a fresh one.
-
-        Args:
-            optimizer: with the same parameters in the same groups, in any order within a group.
-            names: its parameters' names, in its order.
-
-        Raises:
-            ValueError: the parameters are not those of the checkpoint; names them.
-        """
-        fresh = optimizer.state_dict()
-        here = [sorted(group) for group in _names_of_groups(fresh, names)]
-        there = [sorted(group["names"]) for group in self.groups]
-        if here != there:
-            odd = set(sum(here, [])) ^ set(sum(there, []))
-            raise ValueError(
-                f"the optimizer's parameters are not the checkpoint's: {sorted(odd)[:6] or there} "
-                "differ. Was it made with another model or other parameter groups?"
-            )
-        groups = [
-            {**_settings(saved), "params": group["params"]}
-            for saved, group in zip(self.groups, fresh["param_groups"], strict=True)
-        ]
-        state = {i: self.optimizer[name] for i, name in enumerate(names) if name in self.optimizer}
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def pack_checkpoint(
-    step: int,
-    model_state: Mapping[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    names: Sequence[str],
-    meta: Mapping | None = None,
-) -> tuple[dict[str, Tensor], dict]:
-    """One flat set of tensors and a header for `pack_tensors`: "model.<name>" and
-    "optimizer.<parameter>.<what>"; `names` are those of the optimizer's parameters, in its order.
-    """
-    state = optimizer.state_dict()
-    groups = [
-        {**{key: value for key, value in group.items() if key != "params"}, "names": members}
-        for group, members in zip(
-            state["param_groups"], _names_of_groups(state, names), strict=True
-        )
-    ]
-    tensors = {f"model.{name}": tensor for name, tensor in model_state.items()}
-    numbers = {}
-    for i, values in state["state"].items():
-        for what, value in values.items():
-            place = tensors if isinstance(value, Tensor) else numbers
-            place[f"optimizer.{names[i]}.{what}"] = value
-    header = {"step": step, "groups": groups, "numbers": numbers, "meta": dict(meta or {})}
-    return tensors, to_plain(header, "checkpoint")
-
-
-def unpack_checkpoint(tensors: Mapping[str, Tensor], header: Mapping) -> Checkpoint:
-    """The inverse of `pack_checkpoint`.
-
-    Raises:
-        ValueError: the file holds tensors, but not a checkpoint.
-    """
-    if not {"step", "groups", "numbers", "meta"} <= set(header):
-        raise ValueError(f"expected a checkpoint, its header holds only {sorted(header)}")
-    model, optimizer = {}, {}
-    for key, value in [*tensors.items(), *header["numbers"].items()]:
-        kind, _, name = key.partition(".")
-        if kind == "model":
-            model[name] = value
-        else:
-            parameter, _, what = name.rpartition(".")
-            optimizer.setdefault(parameter, {})[what] = value
-    return Checkpoint(header["step"], model, optimizer, header["groups"], header["meta"])
-
-
-def _names_of_groups(state: Mapping, names: Sequence[str]) -> list[list[str]]:
-    count = sum(len(group["params"]) for group in state["param_groups"])
-    if count != len(names) or len(set(names)) != count:
-        raise ValueError(
-            f"expected one name for each of the optimizer's {count} parameters, "
-            f"got {len(set(names))} different ones in {len(names)}"
-        )
-    return [[names[i] for i in group["params"]] for group in state["param_groups"]]
-
-
-def _settings(saved: Mapping) -> dict:
-    """A group's settings as the optimizer had them: JSON made lists of its tuples (betas)."""
-    return {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in saved.items()
-        if key != "names"
-    }

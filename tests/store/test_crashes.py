@@ -11,7 +11,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from kit.store import files as store
+from kit import store
+from kit.store import files
 
 # One process that has torch loaded, and forks for every piece of code it is sent.
 FORK_SERVER = """
@@ -67,10 +68,10 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def states_while(folder: Path, write) -> list[dict[str, bytes]]:
-    """What a kill would leave in `folder` at each line of store.py (and of pathlib, which may
-    write for it) that a write runs through.
+    """The content of `folder` after a kill at each line of kit/store/files.py that a write runs.
 
-    A killed process loses what is in its own buffers, and nothing that is in a file already.
+    Lines of pathlib count too, because it may write. A killed process loses its own buffers, but
+    nothing that is already in a file.
     """
     states = []
 
@@ -83,7 +84,7 @@ def states_while(folder: Path, write) -> list[dict[str, bytes]]:
         return look
 
     def watch(frame, event, arg):
-        return look if frame.f_code.co_filename in (store.__file__, pathlib.__file__) else None
+        return look if frame.f_code.co_filename in (files.__file__, pathlib.__file__) else None
 
     before = sys.gettrace()
     sys.settrace(watch)
@@ -181,7 +182,7 @@ def main(folder):
     resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
     big, long, errors = {"x": torch.ones(100_000)}, {"step": "s" * 5000}, {}
     model = torch.nn.Linear(200, 200)
-    checkpoint = (1, model.state_dict(), torch.optim.SGD(model.parameters()), ["weight", "bias"])
+    checkpoint = (1, model, torch.optim.SGD(model.parameters()))
     attempts = {
         "file.bin": lambda path: store.write_bytes(path, bytes(100_000)),
         "file.json": lambda path: store.write_json(path, list(range(100_000))),

@@ -1,3 +1,5 @@
+"""Files: complete or absent, checked, and never executed."""
+
 import ast
 import hashlib
 import json
@@ -5,20 +7,18 @@ import os
 import pickle
 import random
 import shutil
-import socket
 import stat
 import subprocess
-import sys
 import warnings
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
-from torch import nn
 
-from kit.store import files as store
+import kit
+from kit import store
+from kit.store import files
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -89,7 +89,7 @@ def test_broken_json_is_named(tmp_path, content):
         store.read_json(tmp_path / "run.json")
 
 
-def test_a_history_cut_at_any_byte_is_read_and_healed(tmp_path):
+def test_a_history_cut_at_any_byte_is_read_and_repaired(tmp_path):
     path = tmp_path / "history.jsonl"
     rows = [{"step": 1, "loss": 0.25}, {"step": 2, "name": "über"}, {"step": 3, "loss": 1e-5}]
     for row in rows:
@@ -169,7 +169,7 @@ def test_a_truncated_file_is_found(tmp_path):
     (tmp_path / "a.safetensors.sha256").unlink()
     for length in range(len(data)):
         path.write_bytes(data[:length])
-        with pytest.raises(ValueError, match="a.safetensors: expected a whole safetensors file"):
+        with pytest.raises(ValueError, match="a.safetensors: expected a complete safetensors file"):
             store.load_tensors(path)
 
 
@@ -211,7 +211,9 @@ def test_a_pickle_is_named_and_never_run(tmp_path, monkeypatch, protocol):
         (pickle, "Unpickler"),
     ]:
         monkeypatch.setattr(module, name, never)
-    with pytest.raises(ValueError, match="a.safetensors: expected a whole safetensors.*executed"):
+    with pytest.raises(
+        ValueError, match="a.safetensors: expected a complete safetensors.*executed"
+    ):
         store.load_tensors(path)
     path.rename(tmp_path / store.CHECKPOINT)
     with pytest.raises((ValueError, FileNotFoundError)):
@@ -221,129 +223,21 @@ def test_a_pickle_is_named_and_never_run(tmp_path, monkeypatch, protocol):
     assert not trace.exists()
 
 
-def test_the_first_writer_of_a_key_wins(tmp_path):
-    cache = store.FeatureCache(tmp_path)
-    assert cache.get("a") is None and cache.size() == 0
-    cache.put("a", {"x": torch.ones(2)})
-    cache.put("a", {"x": torch.zeros(2)})
-    assert cache.get("a")["x"].tolist() == [1, 1]
-    result = cache.get_or_compute("a", lambda: pytest.fail("computed again"))
-    assert result["x"].tolist() == [1, 1]
-    assert cache.size() == sum(p.stat().st_size for p in tmp_path.rglob("*.safetensors")) > 0
-
-
-def test_any_text_is_a_key(tmp_path):
-    cache = store.FeatureCache(tmp_path / "cache")
-    keys = ["", "..", "/etc/passwd", "a/b\x00c", "é" * 300, "\udcff", "A", "a", "a "]
-    for number, key in enumerate(keys):
-        cache.put(key, {"x": torch.tensor(number)})
-    assert [cache.get(key)["x"].item() for key in keys] == list(range(len(keys)))
-    files = list(tmp_path.rglob("*.safetensors"))
-    assert len(files) == len(keys) and all(len(f.relative_to(tmp_path).parts) == 3 for f in files)
-
-
-@pytest.mark.parametrize("damage", ["flip", "cut", "no checksum", "other entry"])
-def test_a_broken_entry_counts_as_missing_and_is_made_again(tmp_path, damage):
-    cache = store.FeatureCache(tmp_path)
-    cache.put("a", {"x": torch.ones(2)})
-    (path,) = tmp_path.rglob("*.safetensors")
-    data = path.read_bytes()
-    if damage == "flip":
-        path.write_bytes(data[:-1] + b"\x01")
-    if damage == "cut":
-        path.write_bytes(data[:-3])
-    if damage == "no checksum":
-        path.with_name(path.name + ".sha256").unlink()
-    if damage == "other entry":
-        store.save_tensors(path, {"x": torch.zeros(2)}, {"key": "b"})
-    with pytest.warns(UserWarning, match=path.name) as warned:
-        result = cache.get_or_compute("a", lambda: {"x": torch.full((2,), 5.0)})
-    assert len(warned) == 1
-    assert result["x"].tolist() == cache.get("a")["x"].tolist() == [5, 5]
-
-
-def test_the_cache_folder_follows_the_environment(monkeypatch):
-    monkeypatch.setenv("KIT_CACHE", "~/features")
-    assert store.FeatureCache().folder == Path.home() / "features"
-    monkeypatch.delenv("KIT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/scratch")
-    assert store.default_cache_folder() == Path("/scratch/lidar-distillation-kit")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(sys, "platform", "linux")
-    assert store.default_cache_folder() == Path.home() / ".cache" / "lidar-distillation-kit"
-
-
-@dataclass(frozen=True)
-class Settings:
-    width: int = 8
-    out: Path = Path("runs/x")
-    betas: tuple[float, float] = (0.9, 0.99)
-
-
-def test_a_run_says_how_it_was_made(tmp_path):
-    run = store.start_run(tmp_path / "run", Settings(), seed=5)
-    on_disk = store.read_json(tmp_path / "run" / "run.json")
-    assert on_disk == run
-    assert run["config"] == {"width": 8, "out": "runs/x", "betas": [0.9, 0.99]}
-    assert run["seed"] == 5 and run["versions"]["torch"] == torch.__version__
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
-    )
-    assert head.returncode != 0 or run["commit"] == head.stdout.strip()
-    assert socket.gethostname() not in run["machine"].values()
-
-
-def test_a_resumed_run_keeps_what_was_said_before(tmp_path):
-    for width in (1, 2, 3):
-        store.start_run(tmp_path, replace(Settings(), width=width), seed=5, resumed=width > 1)
-    run = store.read_json(tmp_path / "run.json")
-    assert [run["config"]["width"], *(r["config"]["width"] for r in run["earlier"])] == [3, 1, 2]
-    assert "earlier" not in store.start_run(tmp_path, Settings(), seed=5)
-
-
-def train_a_little():
-    """A model, its optimizer after one step, and the names of the parameters."""
-    model = nn.Linear(3, 2)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    model(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
-    return model, optimizer, [name for name, _ in model.named_parameters()]
-
-
-def test_a_checkpoint_is_one_checked_file(tmp_path):
-    model, optimizer, names = train_a_little()
-    assert store.load_checkpoint(tmp_path) is None
-    store.save_checkpoint(tmp_path, 1, model.state_dict(), optimizer, names, {"epoch": 2})
-    files = {path.name for path in tmp_path.iterdir()} - {store.LOCK}
-    assert files == {"checkpoint.safetensors", "checkpoint.safetensors.sha256"}
-    checkpoint = store.load_checkpoint(tmp_path)
-    assert (checkpoint.step, checkpoint.meta) == (1, {"epoch": 2})
-    assert torch.equal(checkpoint.model["weight"], model.weight)
-    store.save_tensors(tmp_path / "checkpoint.safetensors", {}, {"name": "student"})
-    with pytest.raises(ValueError, match="checkpoint.safetensors: expected a checkpoint"):
-        store.load_checkpoint(tmp_path)
-
-
-def test_old_leftovers_go_and_files_being_written_stay(tmp_path):
-    model, optimizer, names = train_a_little()
+def test_old_temporary_files_are_removed_and_new_ones_stay(tmp_path):
     old, young = tmp_path / f".1{store.PART}", tmp_path / f".2{store.PART}"
     old.touch(), young.touch()
     os.utime(old, (0, 0))
-    store.save_checkpoint(tmp_path, 0, model.state_dict(), optimizer, names)
+    files.remove_leftovers(tmp_path)
     assert leftovers(tmp_path) == [young]
 
 
-def test_nothing_needs_a_network(tmp_path, monkeypatch):
-    def unreachable(*_, **__):
-        raise OSError("no network")
-
-    monkeypatch.setattr(socket, "socket", unreachable)
-    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
-    model, optimizer, names = train_a_little()
-    store.start_run(tmp_path, Settings(), seed=1)
-    store.save_checkpoint(tmp_path, 0, model.state_dict(), optimizer, names)
-    store.load_checkpoint(tmp_path)
-    store.FeatureCache(tmp_path / "c").get_or_compute("k", lambda: {"x": torch.ones(1)})
+def test_nothing_is_written_if_the_condition_is_true_under_the_lock(tmp_path):
+    path = tmp_path / "a.safetensors"
+    store.save_tensors(path, {"x": torch.ones(2)}, unless=lambda: True)
+    assert not path.exists()
+    store.save_tensors(path, {"x": torch.ones(2)}, unless=lambda: False)
+    store.save_tensors(path, {"x": torch.zeros(2)}, unless=path.exists)
+    assert store.load_tensors(path)[0]["x"].tolist() == [1, 1]
 
 
 def writing_calls(path: Path):
@@ -358,10 +252,14 @@ def writing_calls(path: Path):
         opens = verb == "open" and any(str(mode).strip("bt+") in ("w", "a", "x") for mode in modes)
         puts = verb in ("write_text", "write_bytes", "save_file", "tofile") and owner != "store"
         if opens or puts or name in ("torch.save", "np.save", "np.savez", "os.replace"):
-            yield f"{path.name}:{node.lineno} {name}"
+            yield f"line {node.lineno}: {name}"
 
 
 def test_no_other_module_of_the_kit_writes():
-    kit = Path(store.__file__).parent
-    guilty = [call for path in kit.rglob("*.py") for call in writing_calls(path)]
-    assert {call.split(":")[0] for call in guilty} == {"store.py"}, guilty
+    room = Path(kit.__file__).parent
+    writers = {
+        str(path.relative_to(room)): calls
+        for path in room.rglob("*.py")
+        if (calls := list(writing_calls(path)))
+    }
+    assert set(writers) == {"store/files.py"}, writers

@@ -1,3 +1,5 @@
+"""The machine: commit, versions, cores and memory, against git and psutil."""
+
 import importlib.metadata
 import os
 import platform
@@ -68,7 +70,7 @@ def test_versions_are_those_of_what_is_imported():
 
 
 def test_the_machine_is_described_without_its_name():
-    found = machine.machine()
+    found = machine.describe_machine()
     assert found["memory_gb"] == pytest.approx(psutil.virtual_memory().total / 1e9, abs=0.1)
     assert 1 <= found["cores"] <= os.cpu_count() and found["cpu"]
     assert socket.gethostname() not in str(found)
@@ -83,17 +85,11 @@ def test_peak_memory_counts_megabytes():
     assert held.sum() > 0
 
 
-def test_a_run_is_described_in_json_types():
-    run = machine.describe_run({"width": torch.tensor(3), "rate": float("nan")}, seed=4)
-    assert run["config"] == {"width": 3, "rate": None} and run["seed"] == 4
-    assert run["started"].endswith("+00:00") and run["num_threads"] == torch.get_num_threads()
-
-
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="how glibc hands memory back")
 def test_kept_memory_is_not_fetched_page_by_page_again():
     """In a process of its own: a test must not change how the others get memory."""
     script = (
-        "import resource, torch; from kit.machine import keep_freed_memory\n"
+        "import resource, torch; from kit.store.machine import keep_freed_memory\n"
         "assert keep_freed_memory()\n"
         "for _ in range(6):\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"

@@ -1,3 +1,5 @@
+"""Serialisation: values, tensors and checksum lines, there and back."""
+
 import hashlib
 import json
 import random
@@ -10,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from kit.store import files as store
+from kit import store
 from kit.store import serialisation as formats
 
 
@@ -54,97 +56,6 @@ def test_tensors_come_back_with_their_types_values_and_meta(tmp_path):
     assert torch.equal(other["transposed"], base.T)
 
 
-def make_training(seed: int, flavour: str = "adamw"):
-    torch.manual_seed(seed)
-    model = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
-    named = dict(reversed(list(model.named_parameters())))  # not the model's order
-    decayed = [name for name in named if named[name].ndim > 1]
-    rest = [name for name in named if named[name].ndim == 1]
-    groups = [
-        {"params": [named[n] for n in decayed], "weight_decay": 0.1},
-        {"params": [named[n] for n in rest], "weight_decay": 0.0, "lr": 3e-3},
-    ]
-    makers = {
-        "adamw": lambda: torch.optim.AdamW(groups, lr=1e-2, betas=(0.8, 0.95)),
-        "amsgrad": lambda: torch.optim.AdamW(groups, lr=1e-2, amsgrad=True, foreach=True),
-        "sgd": lambda: torch.optim.SGD(groups, lr=1e-2, momentum=0.9),
-    }
-    return model, makers[flavour](), decayed + rest
-
-
-def train(model, optimizer, steps):
-    for step in steps:
-        generator = torch.Generator().manual_seed(step)
-        x = torch.randn(32, 6, generator=generator)
-        loss = (model(x) - x[:, :3].sin()).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        for group in optimizer.param_groups:
-            group["lr"] *= 0.97
-
-
-@pytest.mark.parametrize("flavour", ["adamw", "amsgrad", "sgd"])
-def test_resuming_equals_not_stopping_bit_for_bit(tmp_path, flavour):
-    model, optimizer, names = make_training(1, flavour)
-    train(model, optimizer, range(7))
-    store.save_checkpoint(tmp_path, 7, model.state_dict(), optimizer, names, {"epoch": 2})
-    train(model, optimizer, range(7, 14))
-
-    fresh, fresh_optimizer, names = make_training(99, flavour)
-    checkpoint = store.load_checkpoint(tmp_path)
-    fresh.load_state_dict(checkpoint.model)
-    checkpoint.restore_optimizer(fresh_optimizer, names)
-    train(fresh, fresh_optimizer, range(7, 14))
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, fresh.state_dict()[name]), name
-    assert fresh.state_dict()["1.num_batches_tracked"] == 14
-
-
-def test_a_checkpoint_names_its_tensors(tmp_path):
-    model, optimizer, names = make_training(1)
-    train(model, optimizer, range(2))
-    store.save_checkpoint(tmp_path, 2, model.state_dict(), optimizer, names)
-    tensors, _ = store.load_tensors(tmp_path / "checkpoint.safetensors")
-    assert torch.equal(tensors["model.3.weight"], model[3].weight)
-    moment = optimizer.state[model[3].weight]["exp_avg"]
-    assert torch.equal(tensors["optimizer.3.weight.exp_avg"], moment)
-    assert tensors["optimizer.0.bias.step"] == 2
-
-
-def test_another_models_checkpoint_is_refused(tmp_path):
-    model, optimizer, names = make_training(1)
-    train(model, optimizer, range(2))
-    store.save_checkpoint(tmp_path, 2, model.state_dict(), optimizer, names)
-    checkpoint = store.load_checkpoint(tmp_path)
-    with pytest.raises(ValueError, match="head.weight"):
-        checkpoint.restore_optimizer(optimizer, [n.replace("3.", "head.") for n in names])
-    with pytest.raises(ValueError, match="6 parameters"):
-        store.save_checkpoint(tmp_path, 2, model.state_dict(), optimizer, names[:-1])
-
-
-def test_names_find_their_parameters_in_another_order():
-    model, optimizer, names = make_training(1)
-    train(model, optimizer, range(3))
-    packed = formats.pack_checkpoint(3, model.state_dict(), optimizer, names)
-    checkpoint = formats.unpack_checkpoint(*packed)
-
-    named = dict(model.named_parameters())
-    turned = names[1::-1] + names[:1:-1]  # the two matrices, then the rest, each backwards
-    groups = [
-        {"params": [named[n] for n in turned[:2]]},
-        {"params": [named[n] for n in turned[2:]]},
-    ]
-    other = torch.optim.AdamW(groups)
-    checkpoint.restore_optimizer(other, turned)
-    assert names[0] != turned[0] and names[-1] != turned[-1]
-    for parameter, state in optimizer.state.items():
-        for what, value in state.items():
-            assert torch.equal(other.state[parameter][what], value)
-    settings = [{**g, "params": None} for g in optimizer.param_groups]
-    assert [{**g, "params": None} for g in other.param_groups] == settings
-
-
 def test_equal_input_gives_equal_bytes():
     tensors = {"b": torch.ones(3), "a": torch.zeros(2, 2)}
     meta = {"seed": 1, "name": "x", "sizes": [1, 2]}
@@ -174,7 +85,7 @@ def test_damaged_headers_without_a_checksum_fail_cleanly_or_load():
         (bytes(4), "4 bytes"),
     ],
 )
-def test_what_is_no_safetensors_file_is_recognised(data, words):
+def test_files_of_other_formats_are_recognised(data, words):
     with pytest.raises(ValueError, match=words):
         formats.unpack_tensors(data)
 
@@ -210,7 +121,7 @@ def test_floats_come_back_exactly():
     assert json.loads(formats.to_json(values)) == values
 
 
-def test_what_has_no_form_in_json_is_named_with_its_place():
+def test_a_value_that_json_cannot_hold_is_named_with_its_place():
     with pytest.raises(TypeError, match=r"config.loss\[1\] is a function"):
         formats.to_plain({"loss": ["l2", len and (lambda: 0)]}, "config")
 
