@@ -1,31 +1,32 @@
-"""Rigid transforms between the frames a driving data set names.
+"""Coordinate frames, rigid transforms, checks of calibrations, and nearest neighbours.
 
 `T_target_source` takes source-frame points to the target frame:
-`p_target = T_target_source @ p_source`, so neighbours match in a product:
-`T_cam_lidar = T_cam_ego @ T_ego_lidar`. Chains are computed in float64, because global coordinates
-are kilometres from their origin and float32 would lose millimetres.
+`p_target = T_target_source @ p_source`. In a product, adjacent frame names are equal:
+`T_cam_lidar = T_cam_ego @ T_ego_lidar`. Products are computed in float64, because global
+coordinates are kilometres from the origin, where float32 is less precise than a millimetre.
 
 Frames (all right-handed, metres):
     lidar   nuScenes: x right, y forward, z up; KITTI: x forward, y left, z up
     ego     x forward, y left, z up, origin on the ground below the rear axle (nuScenes)
     camera  x right, y down, z forward
-    global  the map
+    global  the frame of the map
 """
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from pykdtree.kdtree import KDTree
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 
 def rigid_transform(
     rotation: Float[Tensor, "4"] | list, translation: Float[Tensor, "3"] | list
 ) -> Float[Tensor, "4 4"]:
-    """Build a transform from a quaternion and a translation, as nuScenes tables store them.
+    """Build a rigid transform from a quaternion and a translation, as in the tables of nuScenes.
 
     Args:
-        rotation: quaternion (w, x, y, z); normalised here.
+        rotation: quaternion (w, x, y, z); need not be normalised.
         translation: metres.
 
     Returns:
@@ -33,9 +34,6 @@ def rigid_transform(
 
     Raises:
         ValueError: the quaternion or the translation is not finite, or the quaternion is zero.
-
-    Source: the unit quaternion's rotation matrix, e.g. Hartley & Zisserman, Multiple View Geometry
-        (2nd ed.), A4.3.
     """
     q = torch.as_tensor(rotation, dtype=torch.float64)
     t = torch.as_tensor(translation, dtype=torch.float64)
@@ -46,31 +44,28 @@ def rigid_transform(
         )
     if q.norm() < 1e-6:
         raise ValueError(f"a rotation quaternion must not be zero, got {rotation}")
-    w, x, y, z = (q / q.norm()).tolist()
     T = torch.eye(4, dtype=torch.float64)
-    T[:3, :3] = torch.tensor(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ],
-        dtype=torch.float64,
-    )
+    T[:3, :3] = torch.from_numpy(Rotation.from_quat(q.numpy(), scalar_first=True).as_matrix())
     T[:3, 3] = t
     return T
 
 
 def check_rigid(T: Float[Tensor, "4 4"], name: str = "T") -> None:
-    """Raise ValueError, with what to try, unless `T` is a rotation and a translation.
+    """Check that `T` is a rotation and a translation.
 
-    Rotations are accepted to 1e-3, the precision of calibration files with six digits.
+    Args:
+        T: a transform; its rotation may be inexact by 1e-3, as in files with few digits.
+        name: used in the error.
+
+    Raises:
+        ValueError: it is transposed, scaled, singular, mirrored or not finite.
     """
     last_row = T[3].tolist()
     if last_row != [0.0, 0.0, 0.0, 1.0]:
         raise ValueError(
             f"{name} must end in the row [0, 0, 0, 1], got {last_row}. Was it transposed?"
         )
-    R = T[:3, :3].double().numpy()  # NumPy checks a hundred boxes before torch has begun
+    R = T[:3, :3].double().numpy()  # NumPy is faster than torch on 3x3 matrices
     if not np.isfinite(T.numpy()).all() or np.abs(R @ R.T - np.eye(3)).max() > 1e-3:
         raise ValueError(
             f"{name} is not a rigid transform: its upper left 3x3 block must be a rotation "
@@ -81,7 +76,15 @@ def check_rigid(T: Float[Tensor, "4 4"], name: str = "T") -> None:
 
 
 def check_intrinsics(K: Float[Tensor, "3 3"], name: str = "K") -> None:
-    """Raise ValueError, with what to try, unless `K` is a pinhole camera's matrix in pixels."""
+    """Check that `K` is the matrix of a pinhole camera in pixels.
+
+    Args:
+        K: intrinsics.
+        name: used in the error.
+
+    Raises:
+        ValueError: it is transposed, not finite, or a focal length is not positive.
+    """
     last_row = K[2].tolist()
     if last_row != [0.0, 0.0, 1.0]:
         raise ValueError(
@@ -96,7 +99,7 @@ def check_intrinsics(K: Float[Tensor, "3 3"], name: str = "K") -> None:
 
 
 def check_image_size(image_size: tuple[int, int], name: str = "image_size") -> None:
-    """Raise ValueError unless `image_size` is a positive (height, width)."""
+    """Check that `image_size` is a positive (height, width); raises ValueError otherwise."""
     if min(image_size) < 1:
         raise ValueError(
             f"{name} must be (height, width) in pixels, both positive, got {image_size}"
@@ -104,7 +107,7 @@ def check_image_size(image_size: tuple[int, int], name: str = "image_size") -> N
 
 
 def invert_rigid(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
-    """Turn T_b_a into T_a_b: rotation transposed, translation -R^T t."""
+    """Invert a rigid transform, T_b_a to T_a_b: rotation R^T, translation -R^T t."""
     inverse = torch.eye(4, dtype=T.dtype)
     inverse[:3, :3] = T[:3, :3].T
     inverse[:3, 3] = -T[:3, :3].T @ T[:3, 3]
@@ -114,7 +117,7 @@ def invert_rigid(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
 def transform_points(
     T_target_source: Float[Tensor, "4 4"], points: Float[Tensor, "N 3"]
 ) -> Float[Tensor, "N 3"]:
-    """Take source-frame points (metres) to the target frame; computed and returned in float64."""
+    """Transform points (metres) from the source to the target frame, in float64."""
     T = T_target_source.double()
     return points.double() @ T[:3, :3].T + T[:3, 3]
 
@@ -122,16 +125,16 @@ def transform_points(
 def k_nearest(
     points: Float[Tensor, "N 3"], at: Float[Tensor, "M 3"], k: int
 ) -> tuple[Float[Tensor, "M k"], Int[Tensor, "M k"]]:
-    """Find the nearest points of places, nearest first.
+    """Find the k nearest points of each query position, in order of distance.
 
     Args:
         points: metres; at least one.
-        at: places, metres.
-        k: neighbours of each place; fewer where there are fewer points.
+        at: query positions, metres, in the dtype of `points`.
+        k: number of neighbours. If there are fewer points, all of them are returned.
 
     Returns:
         distance: metres.
-        index: rows of `points`.
+        index: into `points`.
     """
     k = min(k, len(points))
     tree = KDTree(np.ascontiguousarray(points.numpy()))

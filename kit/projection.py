@@ -1,6 +1,6 @@
-"""From lidar points to pixels: where each lands, whether it is visible, and the pairs that follow.
+"""Projection of lidar points into camera images: pixels, visibility, and point-pixel pairs.
 
-Takes points and matrices and knows no data set. All of it is computed in float64.
+Takes points and matrices, and depends on no data set format. Coordinates are computed in float64.
 """
 
 from collections.abc import Mapping
@@ -22,30 +22,30 @@ def project_points(
     image_size: tuple[int, int],
     min_depth: float = 1.0,
 ) -> tuple[Float[Tensor, "N 2"], Float[Tensor, " N"], Bool[Tensor, " N"]]:
-    """Find the pixel each lidar point lands on (pinhole camera, no distortion).
+    """Project lidar points into an image (pinhole camera, no distortion).
 
     Args:
         points: positions in the lidar frame, metres.
         T_cam_lidar: extrinsics; takes lidar-frame points to the camera frame
             (x right, y down, z forward).
-        K: intrinsics in pixels, for this image_size: resize the image, rescale K.
+        K: intrinsics in pixels, for this image_size. If the image is resized, K must be scaled.
         image_size: (height, width) in pixels.
-        min_depth: nearer points count as hidden, metres.
+        min_depth: nearer points count as not visible, metres.
 
     Returns:
         uv: float32 column u and row v in pixels; `uv.floor()` indexes the image where visible. NaN
-            when hidden by depth.
+            where the depth is not above min_depth.
         depth: float32 z in the camera frame, metres; negative behind the camera.
         visible: depth > min_depth, 0 < u < width - 1 and 0 < v < height - 1. Occlusion is not
-            tested here, see `hidden_points`.
+            tested here; see `hidden_points`.
 
     Raises:
-        ValueError: T_cam_lidar is not a rigid transform or K is not a camera's matrix (a transposed
-            one, usually), image_size is not positive, or min_depth is negative.
+        ValueError: T_cam_lidar is not a rigid transform or K is not a camera matrix (often because
+            it is transposed), image_size is not positive, or min_depth is negative.
 
     Source: the pinhole camera, Hartley & Zisserman, Multiple View Geometry (2nd ed.), ch. 6; the
         visibility rule is ScaLR's (arXiv:2310.17504). The 1 m default is the nuScenes devkit's
-        (`map_pointcloud_to_image`), whose borders are one pixel further in on the upper left.
+        (`map_pointcloud_to_image`), which also excludes the first row and column of pixels.
     """
     geometry.check_rigid(T_cam_lidar, "T_cam_lidar")
     geometry.check_intrinsics(K, "K")
@@ -65,15 +65,15 @@ def project_points(
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Pairs:
-    """Which point is seen at which pixel of which camera; a point may be seen by several.
+    """Point-pixel pairs of one scan and its images; a point may be visible in several cameras.
 
     Attributes:
         point: (M,) index of the point in the scan.
         camera: (M,) index into `camera_names`; pairs are sorted by camera, then by point.
         uv: (M, 2) float32 column and row in pixels of that camera's image.
         depth: (M,) float32 z in that camera's frame, metres.
-        camera_names: the cameras that were asked, also those that see nothing.
-        image_sizes: their (height, width) in pixels, which `uv` belongs to.
+        camera_names: all cameras, including those in which no point is visible.
+        image_sizes: (height, width) of each camera's image in pixels; `uv` refers to it.
     """
 
     point: Int[Tensor, " M"]
@@ -93,24 +93,24 @@ class Pairs:
         return f"{len(self):,} pairs of {len(self.seen_points()):,} points: {listed or 'no camera'}"
 
     def of_camera(self, name: str) -> "Pairs":
-        """The pairs of one camera; `camera` keeps its meaning.
+        """Select the pairs of one camera; `camera_names` stays complete.
 
         Raises:
-            KeyError: no such camera was asked; lists those that were.
+            KeyError: there is no camera of that name.
         """
         if name not in self.camera_names:
             raise KeyError(f"no camera {name!r} in these pairs, there are {self.camera_names}")
         return self.select(self.camera == self.camera_names.index(name))
 
-    def select(self, rows: Int[Tensor, " L"] | Bool[Tensor, " M"]) -> "Pairs":
-        """The pairs of the given rows, or of a mask over the rows."""
+    def select(self, index: Int[Tensor, " L"] | Bool[Tensor, " M"]) -> "Pairs":
+        """Select pairs by index, or by a mask over the pairs."""
         chosen = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("point", "camera", "uv", "depth"):
-            chosen[name] = chosen[name][rows]
+            chosen[name] = chosen[name][index]
         return Pairs(**chosen)
 
     def seen_points(self) -> Int[Tensor, " S"]:
-        """The points any camera sees, each once, ascending."""
+        """Indices of the points visible in at least one camera, each once, ascending."""
         return self.point.unique()
 
 
@@ -120,14 +120,14 @@ def find_pairs(
     min_depth: float = 1.0,
     occlusion: bool = False,
 ) -> Pairs:
-    """Pair every point with the pixels it lands on.
+    """Find all point-pixel pairs of a scan and its cameras.
 
     Args:
         points: positions in the lidar frame, metres.
         cameras: by name, as in a keyframe.
         min_depth: as in `project_points`, metres.
-        occlusion: also drop points that something nearer seems to hide from the camera
-            (`hidden_points`). Off as in the published method, which does not test it.
+        occlusion: also drop points that are probably occluded in the image (`hidden_points`). Off
+            by default, because the published method does not test occlusion.
     """
     found = []
     for index, camera in enumerate(cameras.values()):
@@ -153,24 +153,28 @@ def hidden_points(
     margin: float = 1.0,
     relative_margin: float = 0.05,
 ) -> Bool[Tensor, " M"]:
-    """Guess which visible points something nearer hides from this camera.
+    """Estimate which points inside an image are occluded there.
 
-    The lidar sits above the cameras and sees over things. A point that only the lidar sees lands
-    amid points of the thing in front of it: clearly nearer ones above it, and also below it or on
-    both its sides. Nearer points below and beside it alone mean nothing: on a road, every next row
-    is nearer. The nearest depth per cell of a coarse grid (1/800 of the image width) is compared,
-    over 16 cells in each direction, half the gap between two rows of an HDL-32E.
+    The lidar is mounted above the cameras and sees over objects. A point that is visible to the
+    lidar and occluded in the image has points of the occluding object around it in the image:
+    clearly nearer points above it, and also below it or on both sides of it. Nearer points only
+    below and beside it are no sign of occlusion, because on a road every lower row is nearer. The
+    nearest depth in each cell of a coarse grid (1/800 of the image width) is compared, over 16
+    cells in each direction. This is half the gap between two rows of an HDL-32E.
 
-    A guess: on the street of boxes in `tests/test_projection.py`, with 64 rows, it finds 79 % of
-    the hidden points and drops 0.2 % of the visible ones. Sparser lidars show fewer of the things
-    in front, so less is found.
+    The estimate has errors. For the street of boxes in `tests/test_projection.py`, with 64 lidar
+    rows, it finds 79 % of the occluded points and drops 0.2 % of the visible ones. With fewer rows
+    fewer points of the occluding objects are known, and less is found.
 
     Args:
-        uv: pixels of visible points.
+        uv: pixels of points inside the image.
         depth: z in the camera frame, metres.
         image_size: (height, width) in pixels.
-        margin: "clearly nearer" is by more than this many metres
-        relative_margin: and by more than this share of the point's own depth.
+        margin: a point is clearly nearer if its depth is less by more than this, metres,
+        relative_margin: and by more than this ratio of the depth of the other point.
+
+    Returns:
+        True for points that are probably occluded.
 
     Source: our own; ScaLR and SLidR do not test occlusion.
     """
@@ -190,7 +194,7 @@ def hidden_points(
 
 
 def _nearest_to_the_right(nearest: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
-    """Least depth in the next 16 cells to the right, two rows up and down included."""
+    """Smallest depth in the next 16 cells to the right, in 5 rows around each cell's row."""
     rows = len(nearest)
     padded = pad(nearest, (0, 16, 2, 2), value=torch.inf)
     window = torch.stack([padded[shift : shift + rows] for shift in range(5)]).amin(0)

@@ -30,7 +30,7 @@ def test_rotation_agrees_with_pyquaternion(seed):
     assert (T - expected).abs().max() < 1e-12
 
 
-def test_there_and_back():
+def test_inverse_transform_returns_the_points():
     T, _, _ = random_rigid(7)
     points = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
     back = geometry.transform_points(
@@ -40,14 +40,14 @@ def test_there_and_back():
     assert (geometry.invert_rigid(T) - torch.linalg.inv(T)).abs().max() < 1e-10
 
 
-def test_neighbours_of_a_chain_match():
+def test_a_product_equals_two_transforms():
     T_b_a, T_c_b = random_rigid(1)[0], random_rigid(2)[0]
     points = torch.randn(10, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     two_steps = geometry.transform_points(T_c_b, geometry.transform_points(T_b_a, points))
     assert (geometry.transform_points(T_c_b @ T_b_a, points) - two_steps).abs().max() < 1e-10
 
 
-def test_float32_points_are_moved_in_float64():
+def test_float32_points_are_transformed_in_float64():
     # a million metres away float32 steps by 6 cm; the shift of 1 mm must survive
     T = torch.eye(4, dtype=torch.float64)
     T[0, 3] = 1e6 + 0.001
@@ -65,7 +65,7 @@ def test_float32_points_are_moved_in_float64():
         ([1.0, 0.0, 0.0, 0.0], [0.0, float("inf"), 0.0]),
     ],
 )
-def test_impossible_poses_are_refused(rotation, translation):
+def test_invalid_poses_raise(rotation, translation):
     with pytest.raises(ValueError, match="rotation"):
         geometry.rigid_transform(rotation, translation)
 
@@ -76,7 +76,7 @@ def test_rigid_transforms_pass_the_check():
         geometry.check_rigid(random_rigid(seed)[0].float())
 
 
-def test_what_is_wrong_with_a_transform_is_said():
+def test_errors_tell_what_is_wrong_with_a_transform():
     T, _, _ = random_rigid(3)
     with pytest.raises(ValueError, match="T_cam_lidar.*transposed"):
         geometry.check_rigid(T.T, "T_cam_lidar")
@@ -115,3 +115,53 @@ def test_image_sizes_are_positive():
     geometry.check_image_size((900, 1600))
     with pytest.raises(ValueError, match="height, width"):
         geometry.check_image_size((900, 0))
+
+
+def brute_force(points, at, k):
+    """All distances in float64, sorted."""
+    distance = torch.cdist(
+        at.double(), points.double(), compute_mode="donot_use_mm_for_euclid_dist"
+    )
+    return distance.sort(dim=1, stable=True).values[:, :k]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("k", [1, 7])
+def test_k_nearest_agrees_with_brute_force(dtype, k):
+    generator = torch.Generator().manual_seed(0)
+    points = 20 * torch.randn(500, 3, generator=generator, dtype=dtype)
+    at = 20 * torch.randn(40, 3, generator=generator, dtype=dtype)
+    distance, index = geometry.k_nearest(points, at, k)
+    assert distance.dtype == dtype and index.dtype == torch.int64
+    assert distance.shape == index.shape == (40, k)
+    assert torch.allclose(distance.double(), brute_force(points, at, k), atol=1e-5)
+    measured = (points[index] - at[:, None]).norm(dim=2)
+    assert torch.allclose(measured, distance, atol=1e-5)
+
+
+def test_a_point_is_its_own_nearest_neighbour():
+    points = torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
+    distance, index = geometry.k_nearest(points, points, 3)
+    assert torch.equal(index[:, 0], torch.arange(50)) and (distance[:, 0] == 0).all()
+    assert (distance.diff(dim=1) >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_k_nearest_returns_all_points_if_there_are_fewer_than_k(dtype):
+    points = torch.tensor([[0.0, 0, 0], [0, 3, 4]], dtype=dtype)
+    distance, index = geometry.k_nearest(points, points[:1], 16)
+    assert index.tolist() == [[0, 1]] and distance.tolist() == [[0.0, 5.0]]
+    distance, index = geometry.k_nearest(points[1:], points, 16)
+    assert index.tolist() == [[0], [0]] and distance.tolist() == [[5.0], [0.0]]
+
+
+def test_k_nearest_without_queries_is_empty():
+    distance, index = geometry.k_nearest(torch.randn(9, 3), torch.zeros(0, 3), 4)
+    assert distance.shape == index.shape == (0, 4)
+
+
+def test_k_nearest_accepts_strided_points():
+    wide = torch.randn(30, 5, generator=torch.Generator().manual_seed(2))
+    distance, index = geometry.k_nearest(wide[:, :3], wide[::3, :3], 2)
+    copy = wide[:, :3].contiguous()
+    assert torch.equal(index, geometry.k_nearest(copy, copy[::3], 2)[1])

@@ -46,14 +46,14 @@ def test_lidar_axes_turn_into_camera_axes():
     assert uv.tolist() == [[115.0, 40.0]] and depth.item() == 10
 
 
-def test_a_translation_moves_the_camera_and_not_the_point():
+def test_a_translation_of_the_camera_by_hand():
     T = FORWARD.clone()
     T[:3, 3] = torch.tensor([0.0, 0.5, -2.0])  # the camera sits 0.5 m higher and 2 m ahead
     uv, depth, _ = project_points(torch.tensor([[0.0, 12.0, 0.0]]), T, K, SIZE)
     assert depth.item() == 10 and uv.tolist() == [[100.0, 52.5]]
 
 
-def test_points_behind_and_too_near_have_no_pixel():
+def test_points_behind_the_camera_and_too_near_have_no_pixel():
     for z in (-10.0, 0.0, 0.5, 1.0):
         uv, depth, visible = project(0.0, 0.0, z)
         assert uv.isnan().all() and depth.item() == z and not visible.item()
@@ -77,7 +77,7 @@ def test_points_behind_and_too_near_have_no_pixel():
         (100.0, 120.0, False),
     ],
 )
-def test_all_four_borders_are_strict(u, v, inside):
+def test_pixels_on_the_four_borders_are_not_visible(u, v, inside):
     uv, _, visible = project(u - 100, v - 50, 50.0)
     assert uv.tolist() == [[u, v]]
     assert visible.item() is inside
@@ -161,7 +161,7 @@ def test_a_transposed_rotation_moves_points_off_the_oracle(nuscenes, oracles):
         assert moved.median() > 1
 
 
-def test_pairs_hold_what_each_camera_sees(nuscenes):
+def test_pairs_are_the_visible_points_of_each_camera(nuscenes):
     pairs = find_pairs(nuscenes.points, nuscenes.cameras)
     assert pairs.camera_names == tuple(nuscenes.cameras)
     assert pairs.image_sizes == ((900, 1600),) * 6
@@ -176,7 +176,7 @@ def test_pairs_hold_what_each_camera_sees(nuscenes):
     assert "CAM_BACK 4,822" in repr(pairs)
 
 
-def test_points_seen_twice_are_two_pairs_and_one_seen_point():
+def test_a_point_in_two_images_is_two_pairs_and_one_seen_point():
     points = torch.tensor([[0.0, 10.0, 0.0], [0.0, -10.0, 0.0], [0.5, 10.0, 0.0]])
     pairs = find_pairs(points, {"A": camera("A"), "B": camera("B")})
     assert pairs.point.tolist() == [0, 2, 0, 2] and pairs.camera.tolist() == [0, 0, 1, 1]
@@ -187,7 +187,7 @@ def test_points_seen_twice_are_two_pairs_and_one_seen_point():
         pairs.of_camera("CAM_TOP")
 
 
-def test_order_of_points_does_not_matter_to_pairs(nuscenes):
+def test_pairs_do_not_depend_on_the_order_of_points(nuscenes):
     order = torch.randperm(len(nuscenes.points), generator=torch.Generator().manual_seed(0))
     pairs = find_pairs(nuscenes.points, nuscenes.cameras)
     shuffled = find_pairs(nuscenes.points[order], nuscenes.cameras)
@@ -209,7 +209,7 @@ def rows_of_pixels(us, vs, depth):
     return uv, torch.as_tensor(depth(uv[:, 1])) + torch.zeros(len(uv))
 
 
-def test_a_far_point_amid_a_near_panel_is_hidden_and_one_beside_it_is_not():
+def test_a_far_point_within_a_near_panel_is_hidden_and_one_beside_it_is_not():
     uv, depth = rows_of_pixels(np.arange(600, 1000, 6), np.arange(300, 600, 8), lambda v: 10.0)
     wall = torch.tensor([[803.0, 444.0], [1100.0, 444.0], [500.0, 444.0], [803.0, 250.0]])
     uv, depth = torch.cat([uv, wall]), torch.cat([depth, torch.full((4,), 30.0)])
@@ -233,17 +233,17 @@ def test_a_far_point_amid_a_near_panel_is_hidden_and_one_beside_it_is_not():
         ("", False),
     ],
 )
-def test_hidden_means_nearer_above_and_on_another_opposite_side(sides, expected):
+def test_hidden_points_have_nearer_points_above_and_below_or_on_both_sides(sides, expected):
     offsets = {"above": (0, -20), "below": (0, 20), "left": (-20, 0), "right": (20, 0)}
     far = [300.0, 200.0]
     near = [[300.0 + offsets[side][0], 200.0 + offsets[side][1]] for side in sides.split()]
-    elsewhere = [[900.0, 700.0], [5.0, 5.0]]  # not in the middle of what was looked at
+    elsewhere = [[900.0, 700.0], [5.0, 5.0]]  # far from the other points
     uv = torch.tensor([far, *near, *elsewhere])
     depth = torch.tensor([30.0] + [10.0] * (len(near) + 2))
     assert hidden_points(uv, depth, (900, 1600)).tolist() == [expected] + [False] * (len(near) + 2)
 
 
-def test_a_road_hides_nothing_of_itself():
+def test_no_point_of_a_flat_road_is_hidden():
     # rows of a 64-beam lidar on a flat road, 1.5 m below a camera with f = 1260 px
     uv, depth = rows_of_pixels(
         np.arange(5, 1600, 7), np.arange(460, 900, 5), lambda v: 1260 * 1.5 / (v - 450)
@@ -251,8 +251,8 @@ def test_a_road_hides_nothing_of_itself():
     assert not hidden_points(uv, depth, (900, 1600)).any()
 
 
-def test_occlusion_finds_most_hidden_points_of_a_simulated_street():
-    """Truth: a ray from the camera to each point, through boxes that Open3D knows exactly."""
+def test_occlusion_finds_most_hidden_points_of_a_street_of_boxes():
+    """The reference: rays from the camera to the points, cast by Open3D through the boxes."""
     world = boxes_on_a_street()
     elevation = np.deg2rad(np.linspace(-25, 10, 64))[:, None]
     azimuth = np.deg2rad(np.linspace(0, 360, 1800, endpoint=False))
@@ -272,7 +272,7 @@ def test_occlusion_finds_most_hidden_points_of_a_simulated_street():
     blocked_at = first_hit(world, np.array([0, 1.0, 1.5]), from_camera / range_[:, None])
     hidden = torch.from_numpy(blocked_at < range_ - 0.05)
     kept = torch.isin(pairs.point, find_pairs(points, cameras, occlusion=True).point)
-    assert 0.03 < hidden.float().mean() < 0.3, "the street must hide something"
+    assert 0.03 < hidden.float().mean() < 0.3, "the street must hide some points"
     assert (hidden & ~kept).sum() / hidden.sum() > 0.7
     assert (~hidden & ~kept).sum() / (~hidden).sum() < 0.005
 
@@ -304,7 +304,7 @@ def first_hit(world, origin, rays):
     return world.cast_rays(open3d.core.Tensor(both))["t_hit"].numpy()
 
 
-def test_occlusion_is_off_unless_asked_for(nuscenes):
+def test_occlusion_is_off_by_default(nuscenes):
     cameras = {"CAM_BACK": nuscenes.cameras["CAM_BACK"]}
     everything = find_pairs(nuscenes.points, cameras)
     fewer = find_pairs(nuscenes.points, cameras, occlusion=True)
