@@ -1,4 +1,4 @@
-"""Times, memory, the limits of the machine, and what is run to measure a network."""
+"""Measure times, memory and the limits of the machine; the calls that are measured."""
 
 import time
 from collections.abc import Callable
@@ -8,22 +8,22 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-# Large enough to fill the device: rows, columns and inner size of a product; bytes of a copy.
+# Large enough to use the whole device: rows, columns and inner size of a product; bytes of a copy.
 MATRIX = {"cpu": (4096, 768, 768), "cuda": (8192, 8192, 8192)}
 COPIED = {"cpu": 200_000_000, "cuda": 2_000_000_000}
 
 
 def seconds(run: Callable, repeats: int) -> float:
-    """Median time of a call, after one that does not count."""
+    """Median time of a call, after one call that does not count."""
     run()
     return median(_once(run) for _ in range(repeats))
 
 
 def alternate(one: Callable, other: Callable, repeats: int) -> tuple[float, float, float]:
-    """Median seconds of both, run in turn, and the median of how many times longer `other` took.
+    """Run two calls in turn: median seconds of both, and the median ratio of `other` to `one`.
 
-    A short call is made once more before it counts, so that neither finds what the other left in
-    the caches and on the heap.
+    A short call is repeated before it counts, so that its time does not depend on what the other
+    call left in the caches and on the heap.
     """
     short = _once(one) < 0.5, _once(other) < 0.5
     pairs = []
@@ -48,14 +48,14 @@ def _once(run: Callable) -> float:
 
 
 def now() -> float:
-    """Seconds on a clock, when all that was given to a GPU is done."""
+    """Seconds on a clock, after the work on a GPU is finished."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def matrix_rate(device: str, dtype: torch.dtype = torch.float32) -> float:
-    """Floating-point operations a second of a product of `MATRIX`."""
+    """Floating-point operations a second of a matrix product of the sizes in `MATRIX`."""
     rows, columns, inner = MATRIX[device]
     a = torch.randn(rows, inner, device=device, dtype=dtype)
     b = torch.randn(inner, columns, device=device, dtype=dtype)
@@ -63,14 +63,14 @@ def matrix_rate(device: str, dtype: torch.dtype = torch.float32) -> float:
 
 
 def copy_rate(device: str) -> float:
-    """Bytes read and written a second when a copy is made where one was made before."""
+    """Bytes read and written a second by a copy into existing memory."""
     source = torch.randn(COPIED[device] // 4, device=device)
     target = torch.empty_like(source)
     return 2 * source.numel() * 4 / seconds(lambda: target.copy_(source), 5)
 
 
 def peak_extra_memory(run: Callable, device: str) -> float:
-    """Most bytes of tensors held at once during a call beyond those held before it."""
+    """The most bytes of tensors held at once during a call, without those held before it."""
     run()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -88,19 +88,19 @@ def peak_extra_memory(run: Callable, device: str) -> float:
 
 
 def train_run(network: nn.Module, batch) -> Callable[[], Tensor]:
-    """Forward and backward through the head; returns the output."""
+    """A call that runs a network forward and backward and returns its output."""
 
     def run() -> Tensor:
         network.train().zero_grad()
         output = network(batch)
-        output.backward(output.detach())  # the gradient of half its square, at no cost
+        output.backward(output.detach())  # the gradient of the loss output.square().sum() / 2
         return output.detach()
 
     return run
 
 
 def infer_run(network: nn.Module, batch) -> Callable[[], Tensor]:
-    """Point features in eval mode, as probing and looking use them."""
+    """A call that computes point features in eval mode, as feature extraction does."""
 
     @torch.no_grad()
     def run() -> Tensor:
