@@ -142,6 +142,14 @@ need_browser() {
     fi
 }
 
+# JupyterLab would ask at its first start whether it may fetch news.
+quiet_lab() {
+    local settings=$venv/share/jupyter/lab/settings
+    mkdir -p "$settings"
+    printf '%s\n' '{"@jupyterlab/apputils-extension:notification":' \
+        '  {"fetchNews": "false", "checkForUpdates": false}}' >"$settings/overrides.json"
+}
+
 prove() {
     local python=$PWD/$venv/bin/python error
     if ! error=$(cd / && "$python" -c 'import kit, torch, open3d' 2>&1); then
@@ -157,6 +165,7 @@ main() {
     make_venv
     need_libraries
     install_packages
+    quiet_lab
     rm -f $unfinished
     prove
     touch "$ready"

@@ -1,0 +1,105 @@
+"""The structure of the kit: rooms in the order of the method, imports one way, short files."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import kit
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "kit").rglob("*.py"))
+
+# What each room may import: nothing that comes later in the method.
+READING = {"store", "geometry", "data"}
+NETWORKS = READING | {"projection", "teacher", "student"}
+ALLOWED = {
+    "store": set(),
+    "geometry": set(),
+    "data": {"store", "geometry"},
+    "street": READING,
+    "projection": READING,
+    "teacher": READING,
+    "student": READING,
+    "distill": NETWORKS,
+    "features": NETWORKS,
+    "evaluate": NETWORKS | {"distill", "features"},
+    "ask": READING | {"street", "teacher", "features"},
+    "discover": READING | {"features"},
+    "show": READING | {"projection", "features"},
+}
+# These take Features. A network is given to them as an argument, so they may name its interface.
+INTERFACES = {"kit.teacher.teacher", "kit.student.student"}
+
+
+def room_of(file: Path) -> str:
+    return file.relative_to(ROOT / "kit").parts[0].removesuffix(".py")
+
+
+def imports_of(file: Path) -> set[str]:
+    """Modules of the kit that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "kit":
+            if node.module == "kit":
+                found |= {f"kit.{alias.name}" for alias in node.names}
+            else:
+                found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("kit.")}
+    return found
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_what_comes_before_it(room):
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {module}"
+        for file in FILES
+        if room_of(file) == room
+        for module in imports_of(file)
+        if module.split(".")[1] not in ALLOWED[room] | {room} and module not in INTERFACES
+    ]
+    assert not wrong
+
+
+def test_every_folder_of_the_kit_is_a_known_room():
+    folders = {path.name for path in (ROOT / "kit").iterdir() if (path / "__init__.py").exists()}
+    assert folders - {"bench"} <= set(ALLOWED)
+
+
+def functions_of(file: Path):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node, clean=False)
+            lines = node.end_lineno - node.lineno + 1
+            yield node.name, lines - (len(docstring.splitlines()) if docstring else 0)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_and_its_functions_are_short(file):
+    assert len(file.read_text().splitlines()) <= 400
+    assert [name for name, lines in functions_of(file) if lines > 40] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_says_what_it_is_for(file):
+    assert ast.get_docstring(ast.parse(file.read_text()))
+
+
+@pytest.mark.parametrize(
+    "room", sorted({room_of(file) for file in FILES if file.parent.name != "kit"})
+)
+def test_a_room_says_what_comes_in_and_out_and_what_to_read_first(room):
+    text = ast.get_docstring(ast.parse((ROOT / "kit" / room / "__init__.py").read_text()))
+    assert "In: " in text and "Out: " in text
+    assert "Read `" in text or room == "bench"
+
+
+@pytest.mark.parametrize("name", kit.__all__)
+def test_every_exported_name_can_be_loaded(name):
+    assert getattr(kit, name) is not None
+
+
+def test_the_package_distill_can_be_called():
+    with pytest.raises(TypeError, match="distill"):
+        kit.distill()
