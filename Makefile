@@ -5,12 +5,16 @@ OUT ?= runs/demo
 ARGS ?=
 python := .venv/bin/python
 
-.PHONY: help setup demo test lab
+# Executed copies of the notebooks: `make test` leaves them here, and `make docs` shows them.
+executed := docs/_build/executed
+
+.PHONY: help setup demo test docs lab
 
 help:
 	@echo "make demo    distil, probe and draw on the simulated street (DATA=<folder>: on your data)"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make test    lint, tests and every notebook"
+	@echo "make docs    the documentation, in docs/_build/html/index.html"
 	@echo "make setup   only install into .venv (CPU=1: a torch without CUDA, PYTHON=<which one>)"
 
 setup:
@@ -25,8 +29,16 @@ test: setup
 	@./setup.sh browser
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
-	$(python) -m pytest -q --durations=10 --nbmake --nbmake-timeout=300 \
-		tests $(wildcard notebooks/*.ipynb) $(ARGS)
+	@rm -rf $(executed) && mkdir -p $(executed) && cp notebooks/*.ipynb $(executed)
+	$(python) -m pytest -q --durations=10 --nbmake --nbmake-timeout=300 --overwrite \
+		tests $(patsubst %,$(executed)/%,$(notdir $(wildcard notebooks/*.ipynb))) $(ARGS)
+
+# A warning, such as a broken link, is an error. Notebooks without an executed copy are executed.
+docs: export KIT_FAST ?= 1
+docs: setup
+	$(python) docs/executed_notebooks.py $(executed) docs/notebooks
+	$(python) -m sphinx -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html $(ARGS)
+	@echo "docs: docs/_build/html/index.html"
 
 # The dialogue that is switched off would ask to rebuild JupyterLab because Open3D brings dash.
 lab: setup

@@ -1,6 +1,6 @@
 """Settings of the site; `make docs` builds it."""
 
-import importlib
+import re
 import typing
 from pathlib import Path
 
@@ -34,22 +34,31 @@ myst_links_external_new_tab = True
 # API: Google style; single backticks in docstrings are code.
 default_role = "code"
 autosummary_generate = True
-autosummary_ignore_module_all = False
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True, "ignore-module-all": True}
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
-napoleon_use_ivar = True
-napoleon_use_rtype = False
-napoleon_custom_sections = [("Source", "Source")]
+napoleon_use_param = False  # lists "train, held_out: ..." as it is written
+napoleon_custom_sections = [
+    "Source",
+    ("Attributes", "params_style"),
+    ("Returned", "params_style"),
+]
 
-# Broken links fail the build, except links to types of other packages, whose inventories would have
-# to be downloaded.
+# A broken link fails the build. Not checked are types in signatures that belong to other packages
+# (their indices would have to be downloaded), shapes such as 'N 3', and names that are not public.
 nitpicky = True
-OTHERS = "torch|np|numpy|nn|plotly|go|anywidget|traitlets|pathlib|collections|typing|PIL|jaxtyping"
-nitpick_ignore_regex = [(r"py:.*", rf"({OTHERS})\..*")]
+nitpick_ignore_regex = [
+    ("py:class", r"'.*'"),
+    ("py:class", r"(Tensor|Module|Generator|Optimizer|ndarray|Figure|Fabric|SparseConvTensor)"),
+    ("py:class", r"(Float|Int|Int8|Int32|Integer|UInt8|Bool|Shaped)"),
+    ("py:class", r"(pathlib|collections|os|t|torch|numpy|np|PIL|matplotlib|plotly)\..*"),
+    ("py:class", r"(lightning|spconv|anywidget|traitlets)\..*"),
+    ("py:class", r"kit\..*\.(_\w+|T|Annotated.*)"),
+]
 
 html_theme = "pydata_sphinx_theme"
 html_title = project
@@ -80,20 +89,39 @@ ROOMS = (
 
 def write_exported_names(_) -> None:
     """Write the table of the names that `kit` exports, by room in the order of the method."""
-    homes: dict[str, list[str]] = {room: [] for room in ROOMS}
-    for name in kit.__all__:
-        found = getattr(kit, name)
-        module = getattr(found, "__module__", None) or kit._HOME[name]
-        homes[module.split(".")[1]].append(f"{module}.{name}")
+    of_room: dict[str, list[str]] = {room: [] for room in ROOMS}
+    names = {name: getattr(kit, name) for name in kit.__all__}
+    names |= {name: getattr(kit.show, name) for name in kit.show.__all__}
+    for name, found in names.items():
+        if callable(found):
+            module = "kit.distill.loop" if name == "distill" else found.__module__
+            of_room[module.split(".")[1]].append(f"{module}.{name}")
     lines = []
-    for room, names in homes.items():
+    for room, names in of_room.items():
         if names:
-            lines += [f".. rubric:: kit.{room}", "", ".. autosummary::", ""]
+            lines += [f".. rubric:: {room}", "", ".. autosummary::", "   :nosignatures:", ""]
             lines += [*(f"   ~{name}" for name in sorted(names)), ""]
-    path = Path(__file__).parent / "api/exported.txt"
-    path.write_text("\n".join(lines))
+    (Path(__file__).parent / "api/exported.txt").write_text("\n".join(lines))
+
+
+NAMED = re.compile(r"\s*[a-z]\w*: ")
+COLON = "\ufffc"  # stands for a colon that napoleon would read as the end of a type
+
+
+def before_napoleon(app, what, name, found, options, lines: list[str]) -> None:
+    """Several named values below "Returns:" become a list; a property's text may hold a colon."""
+    for number, line in enumerate(lines[:-1]):
+        if line.strip() == "Returns:" and NAMED.match(lines[number + 1]):
+            lines[number] = line.replace("Returns", "Returned")
+    if what in ("attribute", "data", "property") and lines:
+        lines[0] = lines[0].replace(":", COLON)
+
+
+def after_napoleon(app, what, name, found, options, lines: list[str]) -> None:
+    lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
 def setup(app) -> None:
-    importlib.import_module("kit.show")
     app.connect("builder-inited", write_exported_names)
+    app.connect("autodoc-process-docstring", before_napoleon, priority=400)
+    app.connect("autodoc-process-docstring", after_napoleon, priority=600)

@@ -8,6 +8,7 @@ notebook's; the text always comes from the notebook. Plotly figures become small
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def main(executed: Path, pages: Path) -> None:
     executed.mkdir(parents=True, exist_ok=True)
     pages.mkdir(parents=True, exist_ok=True)
     FIGURES.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(NOTEBOOKS / "pictures", pages / "pictures", dirs_exist_ok=True)
     for source in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(source, as_version=4)
         copy = _copy_of(notebook, executed / source.name)
