@@ -5,6 +5,8 @@ from jaxtyping import Float
 from skimage.filters import threshold_otsu
 from torch import Tensor
 
+BINS = 256
+
 
 def otsu(score: Float[Tensor, " S"]) -> float:
     """Otsu's threshold: splits scores into two groups with the least variance inside each group.
@@ -16,11 +18,12 @@ def otsu(score: Float[Tensor, " S"]) -> float:
     Args:
         score: at least one.
 
-    Source: Otsu, A Threshold Selection Method from Gray-Level Histograms (1979); scikit-image's,
-        256 bins.
+    Source: Otsu, A Threshold Selection Method from Gray-Level Histograms (1979); scikit-image's.
     """
     values = score.double().numpy()
     low, high = np.percentile(values, [0.5, 99.5])
     if not high > low:
         return float(values.max())
-    return float(threshold_otsu(values.clip(low, high)))
+    counts, edges = np.histogram(values.clip(low, high), BINS)
+    # Upper edges instead of centres, so that a bin is either below the threshold or above it.
+    return float(threshold_otsu(hist=(counts, edges[1:])))
