@@ -1,87 +1,96 @@
-"""Connected pieces of a scan and their roughness: a thing is judged whole, not point by point.
+"""Connected components of a scan, and how rough their surface is.
 
-The constants are what simulated streets chose in `python -m kit bench discover_settings`.
+An object is judged as a whole, and not point by point.
 """
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import coo_matrix, csgraph
 from torch import Tensor
 
+from kit.discover.settings import DiscoverConfig
 from kit.geometry import k_nearest
 
-FLOOR = 0.15  # metres; lower points are ground and would join everything into one piece
-GAP = 0.5  # metres; nearer points belong together
-GAP_PER_METRE = 0.025  # of range; the rings of a 32-beam lidar lie 0.023 apart
-NEIGHBOURS = 10  # points, itself included
-PATCH = 32  # points; a local surface is fitted to so many
-GRAIN = 0.1  # metres; one point of such a voxel, or a near wall is as rough as the noise
 
-
-def connected_pieces(
-    points: Float[Tensor, "N 3"], height: Float[Tensor, " N"]
+def connected_components(
+    points: Float[Tensor, "N 3"],
+    height: Float[Tensor, " N"],
+    config: DiscoverConfig = DiscoverConfig(),  # noqa: B008
 ) -> Int[Tensor, " N"]:
-    """Number the pieces that hang together when the ground is taken away.
+    """Number the connected components of a scan without its ground.
 
     Args:
         points: lidar frame, metres, the lidar at the origin.
         height: above the ground, metres; see `kit.discover.ground.height_above_ground`.
+        config: `component_floor`, `component_gap`, `component_gap_per_metre` and
+            `component_neighbours` are used.
 
     Returns:
-        The piece of each point, from 0 on; -1 where it is lower than `FLOOR`. A point without a
-        neighbour is a piece of its own.
+        The component of each point, counted from 0; -1 for points lower than `component_floor`. A
+        point without neighbours is a component of its own.
 
-    Source: connected components of the graph of the nearest points within reach; the reach
-        grows with range as the lidar's rings part.
+    Source: connected components of the graph of nearest points; the largest gap grows with range,
+        as the distance between the lidar's rings does.
     """
-    piece = torch.full((len(points),), -1)
-    rows = (height > FLOOR).nonzero()[:, 0]
-    if len(rows) == 0:
-        return piece
-    xyz = points[rows]
-    reach = (GAP_PER_METRE * xyz.norm(dim=1)).clamp(min=GAP)
-    distance, near = k_nearest(xyz, xyz, NEIGHBOURS)
-    one, which = (distance <= reach[:, None]).nonzero(as_tuple=True)
+    component = torch.full((len(points),), -1)
+    index = (height > config.component_floor).nonzero()[:, 0]
+    if len(index) == 0:
+        return component
+    xyz = points[index]
+    gap = (config.component_gap_per_metre * xyz.norm(dim=1)).clamp(min=config.component_gap)
+    distance, near = k_nearest(xyz, xyz, config.component_neighbours)
+    one, which = (distance <= gap[:, None]).nonzero(as_tuple=True)
     other = near[one, which]
     graph = coo_matrix((np.ones(len(one)), (one, other)), shape=(len(xyz), len(xyz)))
-    piece[rows] = torch.from_numpy(connected_components(graph, directed=False)[1]).long()
-    return piece
+    number = csgraph.connected_components(graph, directed=False)[1]
+    component[index] = torch.from_numpy(number).long()
+    return component
 
 
-def mean_of_pieces(score: Float[Tensor, " N"], piece: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
-    """Give every point the mean score of its piece; points of no piece keep their own."""
-    inside = piece >= 0
+def mean_of_components(
+    score: Float[Tensor, " N"], component: Int[Tensor, " N"]
+) -> Float[Tensor, " N"]:
+    """Give every point the mean score of its component; points of none keep their own score.
+
+    Args:
+        score: of each point.
+        component: of each point, -1 for none.
+    """
+    inside = component >= 0
     if not inside.any():
         return score
-    number = piece[inside]
+    number = component[inside]
     total = torch.zeros(int(number.max()) + 1).index_add_(0, number, score[inside])
     mean = total / torch.bincount(number, minlength=len(total))
-    answer = score.clone()
-    answer[inside] = mean[number]
-    return answer
+    result = score.clone()
+    result[inside] = mean[number]
+    return result
 
 
-def roughness(points: Float[Tensor, "N 3"]) -> Float[Tensor, " N"]:
-    """How far each point's surroundings are from a surface: 0 on a plane or a line, at most 1/3.
+def surface_variation(
+    points: Float[Tensor, "N 3"],
+    config: DiscoverConfig = DiscoverConfig(),  # noqa: B008
+) -> Float[Tensor, " N"]:
+    """Surface variation around each point: 0 on a plane or a line, at most 1/3.
 
-    Sheets of metal, concrete and plastic are near 0; leaves scatter.
+    Sheets of metal, concrete and plastic are near 0; leaves are far above.
 
     Args:
         points: metres.
+        config: `surface_neighbours` and `surface_voxel` are used.
 
     Source: surface variation (Pauly, Gross and Kobbelt, IEEE Visualization 2002): the smallest
-        eigenvalue of the nearest points' covariance over the sum of all three. Differs: one
-        point of every 0.1 m voxel is taken.
+        eigenvalue of the covariance of the nearest points, divided by the sum of all three.
+        Differs: one point of every voxel is used.
     """
     if len(points) == 0:
         return torch.zeros(0)
-    voxel = np.floor(points.numpy().astype(np.float64) / GRAIN).astype(np.int64)
+    voxel = np.floor(points.numpy().astype(np.float64) / config.surface_voxel).astype(np.int64)
     _, kept, kept_of_point = np.unique(voxel, axis=0, return_index=True, return_inverse=True)
     xyz = points[kept].double()
-    patch = xyz[k_nearest(xyz, xyz, PATCH)[1]].numpy()  # (M, k, 3)
+    patch = xyz[k_nearest(xyz, xyz, config.surface_neighbours)[1]].numpy()  # (M, k, 3)
     patch -= patch.mean(1, keepdims=True)
     values = np.linalg.eigvalsh(np.einsum("mki,mkj->mij", patch, patch))  # ascending
-    rough = values[:, 0].clip(0) / np.maximum(values.sum(1), 1e-12)
-    return torch.from_numpy(rough[kept_of_point.reshape(-1)]).float()
+    variation = values[:, 0].clip(0) / np.maximum(values.sum(1), 1e-12)
+    return torch.from_numpy(variation[kept_of_point.reshape(-1)]).float()

@@ -1,37 +1,19 @@
-"""Objects from foreground points: clusters, boxes, classes without a name."""
+"""Objects: clusters in space, boxes around them, and classes without names."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from test_spaces import features
+from handmade import block, features, ground
 
 from kit.data.classes import IGNORE
 from kit.discover.objects import box_around, find_objects, object_features, unsupervised_classes
 
 
-def ground(half=20.0, step=0.5):
-    x, y = torch.meshgrid(*[torch.arange(-half, half, step)] * 2, indexing="ij")
-    return torch.stack([x.flatten(), y.flatten(), torch.full((x.numel(),), -1.8)], 1)
-
-
-def block(x, y, length=4.0, width=1.8, height=1.5, turn=0.0, count=400, seed=0):
-    """Points filling an upright block that stands on the ground."""
-    unit = torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)) - 0.5
-    unit = torch.cat([unit, torch.tensor(CORNERS)])
-    local = unit * torch.tensor([length, width, height])
-    c, s = math.cos(turn), math.sin(turn)
-    turned = local[:, :2] @ torch.tensor([[c, s], [-s, c]])
-    return torch.cat([turned + torch.tensor([x, y]), local[:, 2:] - 1.8 + height / 2], 1)
-
-
-CORNERS = [[a, b, c] for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (-0.5, 0.5)]
-
-
 def scene():
-    """Two cars on the ground, and what is foreground; the ground below them is called so too."""
-    parts = [ground(), block(5.0, 5.0, seed=1), block(-6.0, 3.0, turn=0.5, seed=2)]
+    """Two cars on the ground, and a foreground that includes the ground below them."""
+    parts = [ground(), block(5.0, 5.0, seed=1), block(-6.0, 3.0, angle=0.5, seed=2)]
     points = torch.cat(parts)
     number = torch.cat([torch.full((len(p),), i - 1) for i, p in enumerate(parts)])
     under = (number < 0) & (points[:, :2].abs() < 8).all(1)
@@ -58,8 +40,8 @@ def test_the_vehicle_that_carries_the_lidar_is_no_object():
     assert len(objects) == 3 and (objects.object_of_point[-len(own) :] == -1).all()
 
 
-def test_a_box_has_the_blocks_size_place_and_heading():
-    points = block(5.0, -3.0, length=4.0, width=2.0, height=1.5, turn=0.5)
+def test_a_box_has_the_size_the_place_and_the_heading_of_a_block():
+    points = block(5.0, -3.0, length=4.0, width=2.0, height=1.5, angle=0.5)
     box = box_around(points, "b")
     assert box.size == pytest.approx((4.0, 2.0, 1.5), abs=0.02)
     assert box.T_lidar_box[:3, 3].tolist() == pytest.approx([5.0, -3.0, -1.05], abs=0.02)
@@ -68,13 +50,26 @@ def test_a_box_has_the_blocks_size_place_and_heading():
     assert box.contains(points, 0.02).all() and box.label == IGNORE
 
 
+def test_no_other_heading_gives_a_smaller_box():
+    """By trying every heading, in steps of a tenth of a degree."""
+    flat = torch.randn(40, 2, generator=torch.Generator().manual_seed(3)) * torch.tensor([3.0, 1.0])
+    points = torch.cat([flat + 20, torch.zeros(40, 1)], 1)
+    box = box_around(points, "b")
+    angles = torch.arange(0, torch.pi, 0.001745)
+    x = flat @ torch.stack([angles.cos(), angles.sin()])  # (40, A)
+    y = flat @ torch.stack([-angles.sin(), angles.cos()])
+    area = (x.amax(0) - x.amin(0)) * (y.amax(0) - y.amin(0))
+    assert box.size[0] * box.size[1] == pytest.approx(area.min().item(), rel=2e-3)
+    assert box.size[0] >= box.size[1] and box.contains(points, 0.001).all()
+
+
 @pytest.mark.parametrize("points", [[[1.0, 2, 3]], [[0.0, 0, 0], [1, 1, 0], [2, 2, 0], [3, 3, 0]]])
 def test_points_in_a_line_have_a_thin_box(points):
     box = box_around(torch.tensor(points), "b")
     assert box.contains(torch.tensor(points), 0.05).all() and min(box.size) >= 0.05
 
 
-def test_nothing_and_everything_are_answered():
+def test_no_foreground_has_no_object_and_all_foreground_the_same_two():
     points, _, _ = scene()
     nothing = find_objects(points, torch.zeros(len(points), dtype=torch.bool))
     assert len(nothing) == 0 and (nothing.object_of_point == -1).all()
@@ -82,10 +77,10 @@ def test_nothing_and_everything_are_answered():
     assert len(everything) == 2
 
 
-def test_long_walls_and_specks_are_no_objects():
+def test_long_walls_and_few_points_are_no_objects():
     wall = block(0.0, 10.0, length=38.0, width=0.3, count=6000)
-    speck = block(3.0, -5.0, length=0.2, width=0.2, height=0.6, count=4)
-    points = torch.cat([ground(), wall, speck])
+    few = block(3.0, -5.0, length=0.2, width=0.2, height=0.6, count=4)
+    points = torch.cat([ground(), wall, few])
     foreground = torch.arange(len(points)) >= len(ground())
     assert len(find_objects(points, foreground)) == 0
 
@@ -101,7 +96,7 @@ def test_features_of_an_object_are_the_mean_of_its_points():
     assert torch.allclose(found, torch.eye(3)[:2])
 
 
-def test_like_objects_share_a_class_across_keyframes():
+def test_similar_objects_share_a_class_across_keyframes():
     noise = 0.05 * torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
     feat = torch.eye(3)[[0, 1, 0, 2, 1, 2, 0, 1]] + noise
     first, second = unsupervised_classes([feat[:3], feat[3:]], num_classes=3)
