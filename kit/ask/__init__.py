@@ -1,6 +1,11 @@
-"""Open-vocabulary queries: points found by a click, an image, the name of a thing, or text.
+"""Open-vocabulary queries: find points by clicks, image regions, names of assets, or texts.
 
-In: features of a keyframe, and examples of what is asked for. Out: a score for every point, above 0
-where it resembles the examples; or a label from several queries. Read `queries.py` first, then
+In: features of a keyframe, and examples of what is searched. Out: a score for every point, above 0
+where it resembles the examples; or a segmentation by several queries. Read `queries.py` first, then
 `segmentation.py` and `prompts/` (where examples come from).
 """
+
+from kit.ask.queries import Query
+from kit.ask.segmentation import Segmentation, segment
+
+__all__ = ["Query", "Segmentation", "segment"]

@@ -1,10 +1,11 @@
-"""Ask features a question: clicks, a picture, a thing of the street or words become a direction.
+"""Queries: examples of what is searched become a linear score of features.
 
-    query = kit.Query.from_points(seen, positives=[...], negatives=[...])
-    score = query.score(seen)  # (S,), above 0 where it is more like the positives
+    query = kit.Query.from_points(features, positives=[...], negatives=[...])
+    score = query.score(features)  # (S,), above 0 where a point resembles the positives
 
-A query is a linear function of unit features, `feat @ weight + bias`. It remembers the space it
-lives in and refuses another.
+Examples are clicked points, image regions, assets of the street, or a text. The score is a linear
+function of unit features, `feat @ weight + bias`. A query belongs to one feature space and refuses
+features of any other.
 """
 
 from collections.abc import Sequence
@@ -14,50 +15,46 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kit.ask.prompts.image import Region, picture_features
-from kit.features.linear import draw, fit
+from kit.ask.prompts.image import ImageSource, Region, image_features
+from kit.features.linear import draw, fit_classifier
 from kit.features.spaces import Features, Space, space_of
 from kit.geometry import k_nearest
 from kit.store import FeatureCache
 from kit.teacher.teacher import Teacher
 
-BACKGROUND = 1000  # points drawn to stand for everything else
-NEAREST, WITHIN = 8, 0.5  # points and metres around a click, itself included
+BACKGROUND = 1000  # points drawn at random that represent everything else
+NEIGHBOURS, RADIUS = 8, 0.5  # points (the click included) and metres around a click
 
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A question to a feature space.
+    """A linear score of the features of one space.
 
     Attributes:
-        name: what is asked for.
-        space: the space it lives in.
+        name: what is searched.
+        space: the feature space it belongs to.
         weight: (D,) of the unit feature.
-        bias: the score is `feat @ weight + bias`; above 0 a point is more like the examples.
-        source: how it was made, in words.
+        bias: the score is `feat @ weight + bias`; above 0 a point resembles the examples.
+        origin: what it was made from, for messages.
     """
 
     name: str
     space: Space
     weight: Float[Tensor, " D"]
     bias: float
-    source: str
+    origin: str
 
     def __repr__(self) -> str:
-        return f"Query {self.name!r} from {self.source}, in the space {self.space.name}"
+        return f"Query {self.name!r} from {self.origin}, in the space {self.space.name}"
 
     def score(self, features: Features) -> Float[Tensor, " S"]:
-        """The score of every point that has a feature.
+        """Score every point that has a feature.
 
         Raises:
             ValueError: features of another space.
         """
         self.space.check(features.space, "these features")
         return features.unit @ self.weight + self.bias
-
-    def named(self, name: str) -> "Query":
-        """The same question under another name."""
-        return replace(self, name=name)
 
     @classmethod
     def from_points(
@@ -71,18 +68,20 @@ class Query:
         background: int = BACKGROUND,
         seed: int = 0,
     ) -> "Query":
-        """Points like these and not like those.
+        """Find points that resemble clicked points.
 
         Args:
             features: of the keyframe that was clicked in.
-            positives, negatives: point numbers in the keyframe.
+            positives: points of the keyframe that show what is searched.
+            negatives: points of the keyframe that do not.
+            name: of the query.
             xyz: the keyframe's points, metres. If given, up to seven points within half a metre of
-                a click are examples like it: neighbours mostly are of one thing.
-            background: points drawn at random that stand for everything else, whatever they are.
-            seed: of that draw.
+                a click are examples too, because neighbours mostly belong to the same thing.
+            background: number of points that are drawn at random, to represent everything else.
+            seed: of this draw.
 
         Raises:
-            ValueError: no positive, a point in both, or one without a feature.
+            ValueError: no positive, a point in both, or a point without a feature.
         """
         positives, negatives = _indices(positives), _indices(negatives)
         if len(positives) == 0:
@@ -93,33 +92,34 @@ class Query:
         examples = features.of_points(positives), features.of_points(negatives)
         if xyz is not None:
             examples = _around(features, positives, xyz), _around(features, negatives, xyz)
-        weight, bias = fit(*examples, drawn)
-        words = f"{len(positives)} clicked points"
-        return cls(name, features.space, weight, bias, words)
+        weight, bias = fit_classifier(*examples, drawn)
+        return cls(name, features.space, weight, bias, f"{len(positives)} clicked points")
 
     @classmethod
     def from_image(
         cls,
         teacher: Teacher,
-        picture,
+        image: ImageSource | Sequence[ImageSource],
         region: Region | Sequence[Region] = None,
         *,
-        name: str = "picture",
+        name: str = "image",
         background: Features | None = None,
     ) -> "Query":
-        """What a region of any picture shows; the rest of the picture is what it is not.
+        """Find what a region of any image shows; the rest of the image is the counter-example.
 
         Args:
-            picture: (3, H, W) in [0, 1], an image file, or several of them.
-            region: (H, W) bool, or (left, top, right, bottom) in pixels; None is all of it. One for
-                each picture if there are several.
-            background: features of some keyframe; random ones of its points join the negatives.
-                Needed where the region is the whole picture.
+            teacher: the query belongs to its feature space.
+            image: (3, H, W) in [0, 1], an image file, or several of them.
+            region: (H, W) bool, or (left, top, right, bottom) in pixels; None: the whole image. One
+                for each image if there are several.
+            name: of the query.
+            background: features of some keyframe; points drawn from it are counter-examples too.
+                Needed where the region is the whole image.
 
         Raises:
-            ValueError: a picture that is too small, an empty region, or nothing to compare with.
+            ValueError: an image that is too small, an empty region, or no counter-example.
         """
-        inside, outside = picture_features(teacher, picture, region)
+        inside, outside = image_features(teacher, image, region)
         space = space_of(teacher)
         drawn = inside[:0]
         if background is not None:
@@ -127,64 +127,71 @@ class Query:
             drawn = draw(background.unit, BACKGROUND, 0)
         if len(outside) + len(drawn) == 0:
             raise ValueError(
-                "the region is the whole picture, so there is nothing to tell it from: give a "
-                "smaller region, or background=<features of a keyframe>"
+                "the region is the whole image, so there is no counter-example: give a smaller "
+                "region, or background=<features of a keyframe>"
             )
-        weight, bias = fit(inside, outside, drawn)
-        return cls(name, space, weight, bias, "a picture's region")
+        weight, bias = fit_classifier(inside, outside, drawn)
+        return cls(name, space, weight, bias, "an image region")
 
     @classmethod
     def from_asset(
-        cls, teacher: Teacher, word: str, *, cache: FeatureCache | None = None, seed: int = 0
+        cls, teacher: Teacher, asset: str, *, cache: FeatureCache | None = None, seed: int = 0
     ) -> "Query":
-        """A thing of the simulated street by name: it is rendered, and the teacher looks at it.
+        """Find what an asset of the simulated street shows; the asset is rendered for this.
 
         Args:
-            word: of the catalogue, e.g. "traffic cone", "red car", or of `kit.ask.prompts.asset.GROUND`, e.g.
-                "road".
-            cache: keeps grids of the pictures.
+            teacher: the query belongs to its feature space.
+            asset: a name such as "traffic cone", "red car" or "road"; see
+                `kit.ask.prompts.asset.asset_names`.
+            cache: keeps the features of the rendered images. None: the user's cache.
             seed: of shapes, views and streets.
 
         Raises:
-            ValueError: nothing of this name; lists what there is.
+            ValueError: no such asset; lists all names.
 
         Source: IGLOSS (its published code): balanced logistic regression on unit DINOv2 features
-            of generated pictures. Differs: simulated pictures, every patch of the thing an example,
-            the patches around it and of other streets the counter-examples, lbfgs.
+            of generated images. Differs: simulated images; all samples of the asset are positive,
+            those around it and of other streets are negative; L-BFGS.
         """
         from kit.ask.prompts.asset import asset_features
 
         cache = FeatureCache() if cache is None else cache
-        inside, others, around = asset_features(teacher, word, cache, seed)
-        weight, bias = fit(inside, others, around)
-        return cls(word, space_of(teacher), weight, bias, "pictures of the street's own things")
+        inside, others, around = asset_features(teacher, asset, cache, seed)
+        weight, bias = fit_classifier(inside, others, around)
+        return cls(asset, space_of(teacher), weight, bias, "an asset of the street")
 
     @classmethod
     def from_text(
         cls, teacher: Teacher, text: str, *, cache: FeatureCache | None = None
     ) -> "Query":
-        """Words. With a text teacher (`kit.teacher.clip.ClipTeacher`) any, else those the street knows.
+        """Find what a text says: any text with a CLIP teacher, otherwise the name of an asset.
+
+        Args:
+            teacher: a `kit.teacher.clip.ClipTeacher` encodes any text.
+            text: such as "a cyclist".
+            cache: for assets, see `from_asset`.
 
         Raises:
-            ValueError: an empty text; or a word unknown to the street, with a teacher that knows
-                no text: names the ways to one that does.
+            ValueError: an empty text; or a teacher without a text encoder and a text that names no
+                asset.
         """
         if not text.strip():
-            raise ValueError("an empty text asks for nothing, give a word such as 'car'")
-        from kit.ask.prompts import asset as words
-        from kit.teacher import clip as clip
+            raise ValueError("a query needs a text, got an empty one; try a word such as 'car'")
+        from kit.ask.prompts.asset import asset_names, find_asset
+        from kit.ask.prompts.text import text_direction
+        from kit.teacher.clip import WAYS, ClipTeacher
 
-        if isinstance(teacher, clip.ClipTeacher):
-            weight, bias = clip.text_direction(teacher, text)
+        if isinstance(teacher, ClipTeacher):
+            weight, bias = text_direction(teacher, text)
             return cls(text, space_of(teacher), weight, bias, "text")
-        word = words.known(text)
-        if word is None:
+        asset = find_asset(text)
+        if asset is None:
             raise ValueError(
-                f"the teacher {teacher.name} has no text encoder, and {text!r} is not among the "
-                f"words of the street: {', '.join(words.all_words())}. For any text: a student of "
-                f"kit.teacher.clip.ClipTeacher(). {clip.WAYS}"
+                f"the teacher {teacher.name} has no text encoder, and {text!r} is no asset of the "
+                f"street: {', '.join(asset_names())}. For any text, use a student of "
+                f"kit.build_teacher('clip_vitb16'). {WAYS}"
             )
-        return replace(cls.from_asset(teacher, word, cache=cache), name=text)
+        return replace(cls.from_asset(teacher, asset, cache=cache), name=text)
 
 
 def _indices(points: Sequence[int] | Tensor) -> Tensor:
@@ -192,8 +199,8 @@ def _indices(points: Sequence[int] | Tensor) -> Tensor:
 
 
 def _around(features: Features, clicks: Tensor, xyz: Float[Tensor, "N 3"]) -> Tensor:
-    """Features of clicks and of the nearest points that have one; a point near two counts twice."""
+    """Unit features of the points around clicks; a point near two clicks counts twice."""
     if len(clicks) == 0:
         return features.unit[:0]
-    distance, near = k_nearest(xyz[features.index].double(), xyz[clicks].double(), NEAREST)
-    return features.unit[near[distance < WITHIN]]
+    distance, row = k_nearest(xyz[features.index].double(), xyz[clicks].double(), NEIGHBOURS)
+    return features.unit[row[distance < RADIUS]]

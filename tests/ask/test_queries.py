@@ -1,21 +1,21 @@
-"""Queries: from clicks, pictures, things and words to a linear function of one space."""
+"""Queries: from clicks, image regions, assets and texts to a linear function of one space."""
 
 import numpy as np
 import pytest
 import torch
+from handmade import features
 from PIL import Image
-from test_spaces import features
 
 import kit
-from kit.ask.prompts.image import dense, picture_features
+from kit.ask.prompts.image import image_features, sample_image
 from kit.ask.queries import Query
-from kit.features.extract import look
+from kit.evaluate.metrics import average_precision
 from kit.features.spaces import Space, space_of
 from kit.street.dataset import Street
 
 
 def two_groups(count=200, seed=0):
-    """Points of two kinds: the first half along x, the second along y."""
+    """Points of two groups: the first half along x, the second along y."""
     noise = 0.2 * torch.randn(2 * count, 3, generator=torch.Generator().manual_seed(seed))
     noise[:count, 0] += 1
     noise[count:, 1] += 1
@@ -35,17 +35,17 @@ def test_a_score_is_weight_times_unit_feature_plus_bias():
     assert query.score(features([[3.0, 0.0, 4.0]])).tolist() == pytest.approx([1.0])
 
 
-def test_one_click_finds_its_kind_and_more_clicks_find_it_better():
+def test_one_click_finds_its_group_and_a_negative_sets_the_border():
     f = two_groups()
     wanted = torch.arange(400) < 200
     for clicks in ([3], [3, 50, 99]):
         score = Query.from_points(f, clicks).score(f)
-        assert kit.scores.average_precision(score, wanted) > 0.98
+        assert average_precision(score, wanted) > 0.98
     both = Query.from_points(f, [3], [250]).score(f)
     assert ((both > 0) == wanted).float().mean() > 0.96
 
 
-def test_a_negative_click_lowers_its_like():
+def test_a_negative_click_lowers_similar_points():
     f = two_groups()
     without, against = Query.from_points(f, [3]), Query.from_points(f, [3], [5])
     assert against.score(f)[5] < without.score(f)[5]
@@ -63,7 +63,7 @@ def test_neighbours_of_a_click_are_examples_and_far_points_are_not():
     assert torch.equal(alone.weight, Query.from_points(f, [10], [300], xyz=xyz * 100).weight)
 
 
-def test_clicks_are_refused_where_they_make_no_sense():
+def test_wrong_clicks_are_named():
     f = two_groups()
     with pytest.raises(ValueError, match="at least one positive point, got none"):
         Query.from_points(f, [])
@@ -81,74 +81,74 @@ def test_a_query_refuses_another_space():
         query.score(other)
 
 
-def test_a_region_of_a_picture_finds_its_like_in_another(teacher):
-    """Stripes on the left, nothing on the right: found again where sides are swapped."""
-    picture = torch.full((3, 64, 128), 0.5)
-    picture[:, ::4, :64] = 0.0
-    swapped = picture.flip(2)
-    query = Query.from_image(teacher, picture, (0, 0, 64, 64))
-    feat, places = dense(teacher, swapped)
+def test_a_region_of_an_image_finds_similar_regions_in_another(teacher):
+    """Stripes on the left, nothing on the right: found again where the sides are swapped."""
+    image = torch.full((3, 64, 128), 0.5)
+    image[:, ::4, :64] = 0.0
+    swapped = image.flip(2)
+    query = Query.from_image(teacher, image, (0, 0, 64, 64))
+    feat, uv = sample_image(teacher, swapped)
     score = feat @ query.weight + query.bias
-    right, left = score[places[:, 0] >= 80], score[places[:, 0] < 48]
+    right, left = score[uv[:, 0] >= 80], score[uv[:, 0] < 48]
     assert right.mean() > 0 > left.mean()
     assert query.space == space_of(teacher)
 
 
-def test_a_box_and_its_mask_are_the_same_region_and_a_file_the_same_picture(teacher, tmp_path):
+def test_a_box_and_its_mask_are_the_same_region_and_a_file_the_same_image(teacher, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (64, 128, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "picture.png")
-    picture = torch.from_numpy(pixels).permute(2, 0, 1) / 255
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    image = torch.from_numpy(pixels).permute(2, 0, 1) / 255
     mask = torch.zeros(64, 128, dtype=torch.bool)
     mask[8:40, 16:80] = True
-    by_box = picture_features(teacher, picture, (16, 8, 80, 40))
-    by_mask = picture_features(teacher, tmp_path / "picture.png", mask)
+    by_box = image_features(teacher, image, (16, 8, 80, 40))
+    by_mask = image_features(teacher, tmp_path / "image.png", mask)
     for a, b in zip(by_box, by_mask, strict=True):
         assert torch.equal(a, b)
-    # places are 4, 12, 20 ... px: columns 20 to 76 and rows 12 to 36, that is 8 x 4 of them
+    # Samples are at 4, 12, 20 ... px: columns 20 to 76 and rows 12 to 36, that is 8 x 4 of them.
     assert len(by_box[0]) == 32 and len(by_box[0]) + len(by_box[1]) == 128
 
 
-def test_a_region_thinner_than_the_lattice_still_has_one_place(teacher):
-    picture = torch.rand(3, 64, 128, generator=torch.Generator().manual_seed(0))
-    inside, outside = picture_features(teacher, picture, (21, 9, 22, 10))
+def test_a_region_between_the_samples_still_has_one(teacher):
+    image = torch.rand(3, 64, 128, generator=torch.Generator().manual_seed(0))
+    inside, outside = image_features(teacher, image, (21, 9, 22, 10))
     assert len(inside) == 1 and len(outside) == 127
 
 
-def test_unusable_pictures_and_regions_are_named(teacher, tmp_path):
-    with pytest.raises(ValueError, match="picture is 1x3 pixels"):
+def test_unusable_images_and_regions_are_named(teacher, tmp_path):
+    with pytest.raises(ValueError, match="image is 1x3 pixels"):
         Query.from_image(teacher, torch.zeros(3, 1, 3))
-    with pytest.raises(ValueError, match="the whole picture, so there is nothing to tell it from"):
+    with pytest.raises(ValueError, match="the whole image, so there is no counter-example"):
         Query.from_image(teacher, torch.zeros(3, 64, 128))
-    with pytest.raises(ValueError, match="region holds no pixel"):
+    with pytest.raises(ValueError, match="region has no pixel"):
         Query.from_image(teacher, torch.zeros(3, 64, 128), (200, 0, 210, 10))
-    with pytest.raises(ValueError, match="region is .*the picture"):
+    with pytest.raises(ValueError, match="region is .*the image"):
         Query.from_image(teacher, torch.zeros(3, 64, 128), torch.ones(5, 5, dtype=torch.bool))
-    with pytest.raises(ValueError, match="2 regions for 1 pictures"):
+    with pytest.raises(ValueError, match="2 regions for 1 images"):
         Query.from_image(teacher, [torch.zeros(3, 64, 128)], [None, None])
     (tmp_path / "broken.png").write_bytes(b"not an image")
-    with pytest.raises(ValueError, match="broken.png: cannot read this picture"):
+    with pytest.raises(ValueError, match="broken.png: cannot read this image"):
         Query.from_image(teacher, tmp_path / "broken.png")
 
 
-def test_a_whole_picture_is_told_from_the_points_of_a_keyframe(teacher):
+def test_a_whole_image_is_compared_with_the_points_of_a_keyframe(teacher):
     keyframe = Street(1, 1, image_size=(64, 128))[0]
-    seen = look(teacher, keyframe)
-    picture = torch.zeros(3, 64, 128)
-    picture[0] = 1.0
-    query = Query.from_image(teacher, picture, background=seen)
+    seen = kit.extract(teacher, keyframe)
+    image = torch.zeros(3, 64, 128)
+    image[0] = 1.0
+    query = Query.from_image(teacher, image, background=seen)
     assert (query.score(seen) < 0).float().mean() > 0.9
     other = features([[1.0, 0.0, 0.0]])
     with pytest.raises(ValueError, match="the background is of the space a"):
-        Query.from_image(teacher, picture, background=other)
+        Query.from_image(teacher, image, background=other)
 
 
-def test_an_empty_text_asks_for_nothing(teacher):
-    with pytest.raises(ValueError, match="an empty text asks for nothing"):
+def test_an_empty_text_is_refused(teacher):
+    with pytest.raises(ValueError, match="needs a text, got an empty one"):
         Query.from_text(teacher, "  ")
 
 
-def test_a_text_that_the_street_does_not_know_names_the_ways_out(teacher):
+def test_a_text_that_names_no_asset_lists_the_ways_out(teacher):
     with pytest.raises(ValueError) as error:
         Query.from_text(teacher, "unicorn")
-    for way in ("no text encoder", "traffic cone", "ClipTeacher", "HF_HOME", "weights=", "hugging"):
+    for way in ("no text encoder", "traffic cone", "clip_vitb16", "HF_HOME", "weights=", "hugging"):
         assert way in str(error.value)

@@ -1,8 +1,8 @@
-"""From queries to labels, with none of these, two sources, and neighbours."""
+"""Segmentation: the best query or none, features of images too, and neighbours."""
 
 import pytest
 import torch
-from test_spaces import SPACE, features
+from handmade import SPACE, features
 
 from kit.ask.queries import Query
 from kit.ask.segmentation import segment
@@ -34,18 +34,22 @@ def test_the_best_query_above_zero_wins_else_none_of_these():
 
 
 def test_points_without_a_feature_are_ignored():
-    f = features([[1.0, 0.0, 0.0]], rows=[1], num_points=3)
+    f = features([[1.0, 0.0, 0.0]], index=[1], num_points=3)
     assert segment(keyframe_of(3), QUERIES, f).labels.tolist() == [IGNORE, 0, IGNORE]
 
 
-def test_where_an_image_sees_a_point_the_mean_of_both_counts():
+def test_where_a_point_has_image_features_the_mean_of_both_counts():
     f = features([[0.8, 0.6, 0.0]] * 3)
-    seen = features([[0.0, 1.0, 0.0], [0.6, 0.6, 0.5]], rows=[0, 2], num_points=3)
-    answer = segment(keyframe_of(3), QUERIES, f, images=seen)
+    seen = features([[0.0, 1.0, 0.0], [0.6, 0.6, 0.5]], index=[0, 2], num_points=3)
+    answer = segment(keyframe_of(3), QUERIES, f, image_features=seen)
     assert answer.labels.tolist() == [1, 0, 0]
     assert answer.scores[0].tolist() == pytest.approx([(0.3 - 0.5) / 2, (0.1 + 0.5) / 2])
-    only_seen = features([[0.8, 0.6, 0.0]], rows=[1], num_points=3)
-    assert segment(keyframe_of(3), QUERIES, only_seen, images=seen).labels.tolist() == [1, 0, 0]
+    only_seen = features([[0.8, 0.6, 0.0]], index=[1], num_points=3)
+    assert segment(keyframe_of(3), QUERIES, only_seen, image_features=seen).labels.tolist() == [
+        1,
+        0,
+        0,
+    ]
 
 
 def test_neighbours_outvote_a_point():
@@ -54,7 +58,7 @@ def test_neighbours_outvote_a_point():
     assert segment(keyframe_of(3), QUERIES, f, neighbours=3).labels.tolist() == [0, 0, 0]
 
 
-def test_otsu_needs_no_number():
+def test_otsus_threshold_splits_the_best_scores():
     feat = [[1.0, 0.1 * i, 0.0] for i in range(3)] + [[0.1, 0.1 * i, 1.0] for i in range(3)]
     answer = segment(keyframe_of(6), {"car": along(0)}, features(feat), threshold="otsu")
     assert answer.labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -72,3 +76,10 @@ def test_wrong_calls_are_named():
         segment(keyframe_of(1), QUERIES, f, threshold="best")
     with pytest.raises(ValueError, match=r"\['axis'\] are no classes"):
         segment(keyframe_of(1), {"axis": along(0)}, f).to_classes(NUSCENES)
+
+
+def test_queries_may_have_other_names_than_classes():
+    f = features([[1.0, 0.0, 0.0]])
+    answer = segment(keyframe_of(1), {"road": along(0)}, f)
+    wanted = NUSCENES.names.index("driveable_surface")
+    assert answer.to_classes(NUSCENES, {"road": "driveable_surface"}).tolist() == [wanted]

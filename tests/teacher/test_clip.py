@@ -90,8 +90,8 @@ def test_texts_have_open_clips_embedding(halves):
 
 def test_a_text_becomes_the_mean_of_its_prompts_against_anything(halves):
     _, teacher = halves
-    prompts = teacher.encode_text([prompt.format("a car") for prompt in text.PROMPTS])
-    anything = teacher.encode_text(list(text.ANYTHING))
+    prompts = teacher.encode_text([prompt.format("a car") for prompt in text.TEMPLATES])
+    anything = teacher.encode_text(list(text.GENERIC))
     direction, bias = text_direction(teacher, " a car ")
     own, other = F.normalize(prompts.mean(0), dim=0), F.normalize(anything.mean(0), dim=0)
     assert torch.allclose(direction, own - other, atol=1e-6) and bias == 0

@@ -1,4 +1,4 @@
-"""The teacher's features inside and outside of a region of a picture."""
+"""Image prompts: a teacher's features inside and outside of a region of an image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,90 +6,95 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from PIL import Image
 from torch import Tensor
 
 from kit.teacher.teacher import Teacher
 
-Picture = Float[Tensor, "3 H W"] | str | Path
+ImageSource = Float[Tensor, "3 H W"] | str | Path
 Region = Bool[Tensor, "h w"] | tuple[int, int, int, int] | None
 
-SMALLEST = 16  # pixels of a picture's shorter side; below, a teacher sees only its own blur
-STEP = 8  # pixels of the teacher's image between two places that are read
+MIN_SIDE = 16  # pixels of an image's shorter side; a smaller image has no detail for a teacher
+STRIDE = 8  # pixels of the teacher's image between two samples
 
 
-def picture_features(
+def image_features(
     teacher: Teacher,
-    picture: Picture | Sequence[Picture],
+    image: ImageSource | Sequence[ImageSource],
     region: Region | Sequence[Region] = None,
 ) -> tuple[Float[Tensor, "P D"], Float[Tensor, "M D"]]:
-    """Unit features inside the region and outside of it, at every eighth pixel the teacher sees.
+    """Unit features inside and outside of a region, sampled at every eighth pixel.
 
-    A picture is stretched to the teacher's image size, as the cameras' images are.
+    An image is resized to the teacher's image size; its aspect ratio is not kept.
 
     Args:
-        picture: (3, H, W) in [0, 1], an image file, or several.
-        region: (H, W) bool, (left, top, right, bottom) in pixels, or None for all of it; one for
-            each picture if there are several.
+        image: (3, H, W) in [0, 1], an image file, or several of them.
+        region: (H, W) bool, or (left, top, right, bottom) in pixels; None: the whole image. One for
+            each image if there are several.
 
     Raises:
-        ValueError: a picture that is too small or not in [0, 1], or an empty region.
+        ValueError: an image that is too small or not in [0, 1], or an empty region.
     """
-    several = isinstance(picture, (list, tuple)) or (
-        isinstance(picture, Tensor) and picture.ndim == 4
-    )
-    pictures = list(picture) if several else [picture]
-    regions = list(region) if several and region is not None else [region] * len(pictures)
-    if len(regions) != len(pictures):
-        raise ValueError(f"{len(regions)} regions for {len(pictures)} pictures")
-    parts = [_split(teacher, p, r) for p, r in zip(pictures, regions, strict=True)]
+    several = isinstance(image, (list, tuple)) or (isinstance(image, Tensor) and image.ndim == 4)
+    images = list(image) if several else [image]
+    regions = list(region) if several and region is not None else [region] * len(images)
+    if len(regions) != len(images):
+        raise ValueError(f"got {len(regions)} regions for {len(images)} images; give one for each")
+    parts = [_split(teacher, i, r) for i, r in zip(images, regions, strict=True)]
     inside, outside = (torch.cat(column) for column in zip(*parts, strict=True))
     return inside, outside
 
 
-def _split(teacher: Teacher, picture: Picture, region: Region) -> tuple[Tensor, Tensor]:
-    image = _read(picture)
-    if min(image.shape[1:]) < SMALLEST:
-        raise ValueError(
-            f"the picture is {image.shape[1]}x{image.shape[2]} pixels (height x width); at least "
-            f"{SMALLEST} on each side are needed for the teacher to see a thing"
-        )
-    mask = _mask(region, tuple(image.shape[1:]))
-    feat, places = dense(teacher, image)
-    height, width = teacher.image_size
-    small = F.interpolate(mask[None, None].float(), (height, width), mode="nearest")[0, 0] > 0
-    chosen = small[places[:, 1], places[:, 0]]
-    if not chosen.any():  # thinner than the places are apart: the nearest one stands for it
-        centre = small.nonzero().float().mean(0).flip(0)
-        chosen[(places - centre).norm(dim=1).argmin()] = True
-    return feat[chosen], feat[~chosen]
+def sample_image(
+    teacher: Teacher, image: Float[Tensor, "3 H W"]
+) -> tuple[Float[Tensor, "P D"], Int[Tensor, "P 2"]]:
+    """Sample unit features on a regular lattice over an image.
 
-
-def dense(teacher: Teacher, image: Float[Tensor, "3 H W"]) -> tuple[Float[Tensor, "P D"], Tensor]:
-    """Unit features on a lattice over a picture: (P, D), and (P, 2) columns and rows in pixels of
-    the teacher's image."""
-    small = F.interpolate(
+    Returns:
+        feat: of P pixels.
+        uv: column and row of each of them, in pixels of the teacher's image.
+    """
+    resized = F.interpolate(
         image[None], teacher.image_size, mode="bilinear", antialias=True, align_corners=False
     ).clamp(0, 1)
     height, width = teacher.image_size
-    rows, columns = torch.arange(STEP // 2, height, STEP), torch.arange(STEP // 2, width, STEP)
+    rows, columns = (
+        torch.arange(STRIDE // 2, height, STRIDE),
+        torch.arange(STRIDE // 2, width, STRIDE),
+    )
     v, u = torch.meshgrid(rows, columns, indexing="ij")
-    places = torch.stack([u.flatten(), v.flatten()], 1)  # (P, 2)
-    grids = teacher(small)
-    image_of = torch.zeros(len(places), dtype=torch.int64)
-    feat = grids.sample(image_of, places.float(), teacher.image_size).cpu()
-    return F.normalize(feat, dim=1), places
+    uv = torch.stack([u.flatten(), v.flatten()], 1)  # (P, 2)
+    first_image = torch.zeros(len(uv), dtype=torch.int64)
+    feat = teacher(resized).sample(first_image, uv.float(), teacher.image_size).cpu()
+    return F.normalize(feat, dim=1), uv
 
 
-def _read(picture: Picture) -> Float[Tensor, "3 H W"]:
-    if isinstance(picture, Tensor):
-        return picture
+def _split(teacher: Teacher, source: ImageSource, region: Region) -> tuple[Tensor, Tensor]:
+    image = _read(source)
+    if min(image.shape[1:]) < MIN_SIDE:
+        raise ValueError(
+            f"the image is {image.shape[1]}x{image.shape[2]} pixels (height x width); a teacher "
+            f"needs at least {MIN_SIDE} on each side"
+        )
+    mask = _mask(region, tuple(image.shape[1:]))
+    feat, uv = sample_image(teacher, image)
+    resized = F.interpolate(mask[None, None].float(), teacher.image_size, mode="nearest")[0, 0] > 0
+    chosen = resized[uv[:, 1], uv[:, 0]]
+    if not chosen.any():  # the region lies between the samples: take the nearest one
+        centre = resized.nonzero().float().mean(0).flip(0)
+        chosen[(uv - centre).norm(dim=1).argmin()] = True
+    return feat[chosen], feat[~chosen]
+
+
+def _read(source: ImageSource) -> Float[Tensor, "3 H W"]:
+    if isinstance(source, Tensor):
+        return source
     try:
-        with Image.open(picture) as image:
+        with Image.open(source) as image:
             pixels = np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{picture}: cannot read this picture ({error})") from error
+        raise ValueError(f"{source}: cannot read this image ({error})") from error
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 255
 
 
@@ -99,11 +104,14 @@ def _mask(region: Region, size: tuple[int, int]) -> Bool[Tensor, "h w"]:
     if isinstance(region, Tensor):
         mask = region
         if tuple(mask.shape) != size:
-            raise ValueError(f"the region is {tuple(mask.shape)}, the picture {size}, in pixels")
+            raise ValueError(
+                f"the region is {tuple(mask.shape)} and the image {size}, (height, width) in "
+                "pixels; they must be equal"
+            )
     else:
         left, top, right, bottom = region
         mask = torch.zeros(size, dtype=torch.bool)
         mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
     if not mask.any():
-        raise ValueError(f"the region holds no pixel of the picture of {size} (height, width)")
+        raise ValueError(f"the region has no pixel inside the image of {size} (height, width)")
     return mask

@@ -1,4 +1,4 @@
-"""Text prompts: a text becomes a direction in the space of CLIP's patches."""
+"""Text prompts: a text becomes a direction in the feature space of CLIP's patches."""
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from kit.teacher.clip import ClipTeacher
 
-PROMPTS = (
+TEMPLATES = (
     "{}",
     "a photo of {}",
     "a photo of {} on a street",
@@ -14,21 +14,23 @@ PROMPTS = (
     "a small photo of {} in the distance",
     "a part of {}",
 )
-
-
-# What is everywhere and nobody asks for: a text must fit better than these.
-ANYTHING = ("something", "a photo of a street", "the background", "the sky", "a texture")
+# A patch must be more similar to the text than to these generic texts.
+GENERIC = ("something", "a photo of a street", "the background", "the sky", "a texture")
 
 
 def text_direction(teacher: ClipTeacher, text: str) -> tuple[Float[Tensor, " D"], float]:
-    """Weight and bias of a text: its mean embedding over `PROMPTS`, less that of `ANYTHING`.
+    """Weight and bias of a text: its mean embedding over `TEMPLATES`, minus that of `GENERIC`.
 
-    The score is above 0 where a patch is nearer to the text than to anything.
+    The score is above 0 where a patch is more similar to the text than to the generic texts.
 
-    Source: prompt ensembles, CLIP (arXiv:2103.00020). Differs: six prompts of our own; the
+    Args:
+        teacher: with a text encoder.
+        text: what is searched.
+
+    Source: prompt ensembles, CLIP (arXiv:2103.00020). Differs: six templates of our own; the
         comparison with generic texts is ours.
     """
-    wanted = teacher.encode_text([prompt.format(text.strip()) for prompt in PROMPTS])
-    anything = teacher.encode_text(list(ANYTHING))
-    direction = F.normalize(wanted.mean(0), dim=0) - F.normalize(anything.mean(0), dim=0)
+    wanted = teacher.encode_text([template.format(text.strip()) for template in TEMPLATES])
+    generic = teacher.encode_text(list(GENERIC))
+    direction = F.normalize(wanted.mean(0), dim=0) - F.normalize(generic.mean(0), dim=0)
     return direction, 0.0
