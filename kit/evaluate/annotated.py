@@ -1,4 +1,4 @@
-"""Foreground and objects according to the annotations: what answers are compared with."""
+"""Foreground and objects according to the annotations; discovery is compared with them."""
 
 import torch
 from jaxtyping import Bool, Int
@@ -7,22 +7,27 @@ from torch import Tensor
 from kit.data.classes import IGNORE, NUSCENES
 from kit.data.keyframe import Keyframe
 
-THINGS = NUSCENES.names[:10]  # what can move or be moved; nuScenes puts boxes around them
+THINGS = NUSCENES.names[:10]  # classes that can move or be moved; nuScenes annotates their boxes
 
 
 def annotated_foreground(
     keyframe: Keyframe,
 ) -> tuple[Bool[Tensor, " N"], Bool[Tensor, " N"]]:
-    """Points on things, and the points whose annotation is known.
+    """Annotated foreground: points on things that can move or be moved.
 
-    From the simulation where there is one, else from labels (`THINGS`), else from boxes.
+    It is read from a simulation's exact annotations if there are any, otherwise from labels
+    (`THINGS`), otherwise from boxes.
+
+    Returns:
+        foreground: which points are on things.
+        scored: which points are annotated.
 
     Raises:
-        ValueError: the keyframe has none of them.
+        ValueError: the keyframe has no annotation.
     """
     everywhere = torch.ones(len(keyframe.points), dtype=torch.bool)
-    if keyframe.truth is not None:
-        return keyframe.truth.foreground, everywhere
+    if keyframe.annotations is not None:
+        return keyframe.annotations.foreground, everywhere
     if keyframe.labels is not None:
         things = [i for i, name in enumerate(keyframe.classes.names) if name in THINGS]
         scored = keyframe.labels != IGNORE
@@ -33,9 +38,9 @@ def annotated_foreground(
 
 
 def annotated_objects(keyframe: Keyframe) -> Int[Tensor, " N"]:
-    """The annotated object of each point, -1 for none; in several boxes, the smallest counts."""
-    if keyframe.truth is not None:
-        return keyframe.truth.object_of_point
+    """The annotated object of each point, -1 for none; of several boxes, the smallest."""
+    if keyframe.annotations is not None:
+        return keyframe.annotations.object_of_point
     inside = torch.full((len(keyframe.points),), -1)
     largest_first = sorted(
         range(len(keyframe.boxes)), key=lambda i: -torch.tensor(keyframe.boxes[i].size).prod()

@@ -1,4 +1,4 @@
-"""Baselines that distilled features must beat: the position of the points, and random weights."""
+"""Baselines for distilled features: the position of points, and a student with random weights."""
 
 import torch
 from jaxtyping import Float
@@ -11,10 +11,10 @@ from kit.student.student import Student
 
 
 def position(keyframe: Keyframe) -> Float[Tensor, "N 6"]:
-    """What a student is given, as features: intensity, x, y, z, range, and a constant.
+    """The inputs of a student, as features: intensity, x, y, z, range, and a constant.
 
     Coordinates are divided by ScaLR's field of view, so that all channels have about the same
-    spread. The constant keeps the distance in features that are scaled to unit length.
+    spread. Without the constant, unit length would remove the distance.
 
     Use: `kit.extract(kit.position, keyframe)`.
     """
@@ -25,7 +25,12 @@ def position(keyframe: Keyframe) -> Float[Tensor, "N 6"]:
 
 
 def random_student(student: Student, seed: int = 0) -> Student:
-    """A student with the same settings and random weights, in eval mode."""
+    """A student with the same settings and random weights, in eval mode.
+
+    Args:
+        student: its weights stay as they are.
+        seed: of the random weights.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return student_from_config(student.config).eval()

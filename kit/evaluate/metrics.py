@@ -12,9 +12,16 @@ from kit.data.classes import IGNORE
 
 
 def average_precision(score: Float[Tensor, " N"], wanted: Bool[Tensor, " N"]) -> float:
-    """Mean precision over the wanted points, most certain first; chance gives their share.
+    """Average precision of a score; chance gives the ratio of wanted points.
 
-    NaN if nothing is wanted.
+    Args:
+        score: higher where a point is more likely to be wanted.
+        wanted: the annotation.
+
+    Returns:
+        In [0, 1]; NaN if no point is wanted.
+
+    Source: scikit-learn's.
     """
     if not wanted.any():
         return float("nan")
@@ -23,7 +30,7 @@ def average_precision(score: Float[Tensor, " N"], wanted: Bool[Tensor, " N"]) ->
 
 @dataclass(frozen=True)
 class Overlap:
-    """How well a yes-or-no answer covers what is wanted, each in [0, 1]."""
+    """Precision, recall, F1 and intersection over union of two masks, each in [0, 1]."""
 
     precision: float
     recall: float
@@ -31,14 +38,14 @@ class Overlap:
     iou: float
 
 
-def overlap(said: Bool[Tensor, " N"], wanted: Bool[Tensor, " N"]) -> Overlap:
-    """Compare a mask with the wanted one; 0 where a denominator is."""
-    both, union = (said & wanted).sum().item(), (said | wanted).sum().item()
-    num_said, num_wanted = said.sum().item(), wanted.sum().item()
+def overlap(predicted: Bool[Tensor, " N"], wanted: Bool[Tensor, " N"]) -> Overlap:
+    """Compare a predicted mask with the wanted one; a metric is 0 where its denominator is 0."""
+    both, union = (predicted & wanted).sum().item(), (predicted | wanted).sum().item()
+    num_predicted, num_wanted = predicted.sum().item(), wanted.sum().item()
     return Overlap(
-        precision=both / max(num_said, 1),
+        precision=both / max(num_predicted, 1),
         recall=both / max(num_wanted, 1),
-        f1=2 * both / max(num_said + num_wanted, 1),
+        f1=2 * both / max(num_predicted + num_wanted, 1),
         iou=both / max(union, 1),
     )
 
@@ -46,16 +53,22 @@ def overlap(said: Bool[Tensor, " N"], wanted: Bool[Tensor, " N"]) -> Overlap:
 def object_recall(
     found: Int[Tensor, " N"],
     annotated: Int[Tensor, " N"],
-    overlap: float = 0.5,
+    min_iou: float = 0.5,
     min_points: int = 20,
 ) -> tuple[int, int]:
-    """How many annotated objects were found, and of how many.
+    """Count the annotated objects that were found.
 
-    Found is an object for which some discovered one has a point IoU of at least `overlap`.
+    An object is found if the discovered object that shares most points with it has an IoU of points
+    of at least `min_iou`.
 
     Args:
-        found, annotated: object of each point, -1 for none.
+        found: discovered object of each point, -1 for none.
+        annotated: annotated object of each point, -1 for none.
+        min_iou: in [0, 1].
         min_points: annotated objects with fewer points do not count.
+
+    Returns:
+        The number of objects found, and of all that count.
     """
     wanted, sizes = annotated[annotated >= 0].unique(return_counts=True)
     wanted = wanted[sizes >= min_points]
@@ -66,14 +79,14 @@ def object_recall(
         if len(touching):
             best = touching.mode().values
             both = (touching == best).sum()
-            hits += bool(both / (inside.sum() + (found == best).sum() - both) >= overlap)
+            hits += bool(both / (inside.sum() + (found == best).sum() - both) >= min_iou)
     return hits, len(wanted)
 
 
 def confusion_matrix(
     predicted: Int[Tensor, " N"], labels: Int[Tensor, " N"], num_classes: int
 ) -> Int[Tensor, "C C"]:
-    """Counts [label, prediction] of the labelled points."""
+    """Confusion matrix of the labelled points: counts [label, prediction]."""
     return multiclass_confusion_matrix(predicted, labels, num_classes, ignore_index=IGNORE)
 
 
@@ -84,18 +97,18 @@ def class_iou(confusion: Int[Tensor, "C C"]) -> Float[Tensor, " C"]:
 
 
 def r_precision(feat: Float[Tensor, "N C"], labels: Int[Tensor, " N"], index: int) -> float:
-    """Score a search by one example: of the most similar points, the share of the example's class.
+    """R-precision of a search by one example: the ratio of its class among the most similar points.
 
-    As many points are looked at as the class has others, so a perfect search scores 1 and chance
-    the share of the class. Points without a class take no part.
+    The number of most similar points is the number of other points of the class. So a perfect
+    search gives 1, and chance the ratio of the class. Points without a class are left out.
 
     Args:
-        feat: similarity is the cosine.
+        feat: features; similarity is the cosine.
         labels: classes; IGNORE for none.
         index: row of the example.
 
     Returns:
-        In [0, 1]; NaN if the example has no class, or is the only one of it.
+        In [0, 1]; NaN if the example has no class, or is the only point of its class.
 
     Source: R-precision, Manning, Raghavan & Schuetze, Introduction to Information Retrieval, 8.4.
     """

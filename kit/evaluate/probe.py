@@ -1,7 +1,7 @@
-"""How good are features? A linear layer, or nearest neighbours, must find the classes in them.
+"""Linear probing and nearest neighbours: how well frozen features separate classes.
 
-The features stay frozen; only the probe learns. A number alone says little: compare it with the
-teacher's, with a random-weights student's, and with the position of the points alone.
+Only the probe is trained. Compare its mIoU with that of the teacher, of a student with random
+weights, and of the position of the points alone.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,16 +20,25 @@ from kit.evaluate.segmentation_loss import segmentation_loss
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """Learning of the probe. The defaults are of the quick variant, which converges in seconds.
+    """Settings of linear probing.
 
-    `PAPER` holds the settings of ScaLR's linear probing.
+    The defaults are for the quick variant, which trains on stored features and converges in
+    seconds. `PAPER` holds the settings of ScaLR's linear probing, which sees augmented scans.
 
     Attributes:
-        steps: of the quick variant on stored features.
+        steps: optimizer steps of the quick variant.
         batch_points: points per step of the quick variant.
-        points_per_keyframe: drawn from every training keyframe in the quick variant.
-        epochs, batch_size: of the paper's variant; scans per step.
-        warmup: share of the steps in which the rate rises.
+        points_per_keyframe: labelled points drawn from every training keyframe, quick variant.
+        epochs: passes over the training keyframes, paper's variant.
+        batch_size: scans per step, paper's variant.
+        lr: highest learning rate of AdamW.
+        min_lr: last learning rate.
+        weight_decay: of AdamW.
+        warmup: ratio of the steps in which the learning rate rises, 0 to 1.
+        seed: of drawn points, batches and augmentation.
+
+    Raises:
+        ValueError: a value outside of its range.
     """
 
     steps: int = 150
@@ -43,19 +52,31 @@ class ProbeConfig:
     warmup: float = 0.1
     seed: int = 0
 
+    def __post_init__(self):
+        for name in ("steps", "batch_points", "points_per_keyframe", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.min_lr <= self.lr or self.lr == 0:
+            raise ValueError(f"min_lr must be in 0 to lr = {self.lr}, got {self.min_lr}")
+        if not (self.weight_decay >= 0 and 0 <= self.warmup <= 1):
+            raise ValueError(
+                f"weight_decay must be at least 0 and warmup in 0 to 1, got {self.weight_decay} "
+                f"and {self.warmup}"
+            )
 
-# Source: ScaLR (arXiv:2310.17504), linear probing; on nuScenes 2 of the 20 epochs are warm-up. Its
-# low rate needs the 70,000 steps it is used for: after 300 the probe still has far to go.
+
+# Source: ScaLR (arXiv:2310.17504), linear probing; on nuScenes 2 of the 20 epochs are warm-up. This
+# low learning rate is for 70,000 steps: a probe is far from converged after 300.
 PAPER = ProbeConfig(lr=1e-3)
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe reached on held-out points.
+    """The result of a probe on held-out points.
 
     Attributes:
         confusion: (C, C) counts [label, prediction].
-        classes: names of the rows.
+        classes: of its rows and columns.
         head: the fitted probe; None for nearest neighbours.
     """
 
@@ -65,7 +86,7 @@ class ProbeResult:
 
     @property
     def iou(self) -> dict[str, float | None]:
-        """Intersection over union in [0, 1] by class; None for classes without a labelled point."""
+        """Intersection over union by class, in [0, 1]; None for classes without labelled points."""
         values = class_iou(self.confusion)
         present = self.confusion.sum(1) > 0
         return {
@@ -81,7 +102,7 @@ class ProbeResult:
 
     @property
     def accuracy(self) -> float:
-        """Share of labelled points with the right class."""
+        """Ratio of labelled points whose predicted class is right."""
         return (self.confusion.trace() / self.confusion.sum()).item()
 
     def __repr__(self) -> str:
@@ -90,7 +111,7 @@ class ProbeResult:
 
 
 def new_head(width: int, num_classes: int) -> nn.Sequential:
-    """The probe: BatchNorm and one linear layer that starts from zero.
+    """A new probe: BatchNorm and one linear layer that starts from zero.
 
     Source: ScaLR (arXiv:2310.17504), linear probing.
     """
@@ -103,7 +124,14 @@ def new_head(width: int, num_classes: int) -> nn.Sequential:
 def fit_head(
     batches: Iterable[tuple[Tensor, Tensor]], head: nn.Module, steps: int, config: ProbeConfig
 ) -> nn.Module:
-    """Fit the probe to (feat, labels) batches, cross-entropy + Lovasz; returned in eval mode."""
+    """Fit a probe to batches by cross-entropy plus Lovasz-softmax; returned in eval mode.
+
+    Args:
+        batches: (feat, labels) pairs, one per step.
+        head: see `new_head`.
+        steps: the number of batches, which the learning rate depends on.
+        config: `lr`, `min_lr`, `weight_decay` and `warmup` are used.
+    """
     head.train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -129,25 +157,27 @@ def linear_probe(
     classes: ClassMap,
     config: ProbeConfig = ProbeConfig(),  # noqa: B008
 ) -> ProbeResult:
-    """The quick variant: fit the probe to stored features and score it on others.
+    """Fit a linear probe to stored features and score it on others: the quick variant.
 
     Args:
-        train: features (N, C) and labels (N,) to learn from.
-        held_out: features and labels to score, e.g. one pair per keyframe.
+        train: features (N, C) and labels (N,) to train on.
+        held_out: features and labels to score on, for example one pair per keyframe.
+        classes: of the labels.
+        config: settings of the training.
 
     Raises:
-        ValueError: no labelled point to learn from, or rows that do not match.
+        ValueError: no labelled point to train on, or unequal numbers of features and labels.
     """
     feat, labels = labelled(*train)
     if len(feat) == 0:
-        raise ValueError("a probe needs labelled points to learn from, there are none")
+        raise ValueError("a probe needs labelled points to train on, there are none")
     head = new_head(feat.shape[1], len(classes))
     fit_head(_random_batches(feat, labels, config), head, config.steps, config)
     return score_head(head, held_out, classes)
 
 
 def labelled(feat: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows that have a class."""
+    """Keep the points that have a class."""
     if len(feat) != len(labels):
         raise ValueError(f"{len(feat)} rows of features for {len(labels)} labels")
     keep = labels != IGNORE
@@ -159,15 +189,15 @@ def labelled(feat: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 def _random_batches(feat: Tensor, labels: Tensor, config: ProbeConfig) -> Iterator:
     generator = Generator().manual_seed(config.seed)
     for _ in range(config.steps):
-        rows = torch.randint(len(feat), (config.batch_points,), generator=generator)
-        yield feat[rows], labels[rows]
+        drawn = torch.randint(len(feat), (config.batch_points,), generator=generator)
+        yield feat[drawn], labels[drawn]
 
 
 @torch.no_grad()
 def score_head(
     head: nn.Module, held_out: Iterable[tuple[Tensor, Tensor]], classes: ClassMap
 ) -> ProbeResult:
-    """Score a fitted probe on (feat, labels) pairs."""
+    """Score a fitted probe on pairs of features and labels."""
     confusion = torch.zeros(len(classes), len(classes), dtype=torch.int64)
     for feat, labels in held_out:
         feat, labels = labelled(feat, labels)
@@ -182,16 +212,24 @@ def knn_predict(
     num_neighbours: int = 20,
     temperature: float = 0.07,
 ) -> Int[Tensor, " M"]:
-    """Classes by vote of the nearest training features (cosine), nearer ones counting more.
+    """Predict classes by a weighted vote of the nearest training features, by cosine.
+
+    Args:
+        train: features and labels.
+        feat: features to predict classes for.
+        num_classes: C.
+        num_neighbours: votes per prediction.
+        temperature: a vote weighs exp(cosine / temperature).
 
     Source: weighted kNN of DINO (arXiv:2104.14294), with its temperature.
     """
-    known, labels = labelled(*train)
-    known = F.normalize(known, dim=1)
+    train_feat, labels = labelled(*train)
+    train_feat = F.normalize(train_feat, dim=1)
     one_hot = F.one_hot(labels, num_classes).to(feat.dtype)
     predicted = []
     for part in F.normalize(feat, dim=1).split(2048):
-        cosine, rows = (part @ known.T).topk(min(num_neighbours, len(known)), dim=1)  # (m, k)
-        votes = (cosine / temperature).exp()[:, :, None] * one_hot[rows]
+        k = min(num_neighbours, len(train_feat))
+        cosine, index = (part @ train_feat.T).topk(k, dim=1)  # (m, k)
+        votes = (cosine / temperature).exp()[:, :, None] * one_hot[index]
         predicted.append(votes.sum(1).argmax(1))
     return torch.cat(predicted)

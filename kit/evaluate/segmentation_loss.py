@@ -1,4 +1,4 @@
-"""Losses of a classifier on points: from logits and labels to one number."""
+"""Loss of a segmentation: cross-entropy and Lovasz-softmax."""
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +14,8 @@ def lovasz_softmax(
     """Lovasz extension of the mean Jaccard loss, over the classes present in `labels`; in [0, 1].
 
     Args:
-        probability: softmax output; rows sum to one.
-        labels: class indices without IGNORE.
+        probability: softmax output, rows sum to one.
+        labels: class indices, without IGNORE.
 
     Source: Berman et al., The Lovasz-Softmax loss, CVPR 2018 (arXiv:1705.08790), equations 8 and 9.
     """
@@ -31,7 +31,11 @@ def lovasz_softmax(
 
 
 def segmentation_loss(logits: Float[Tensor, "N C"], labels: Int[Tensor, " N"]) -> Float[Tensor, ""]:
-    """Cross-entropy plus Lovasz-softmax over the labelled points; zero when there is none.
+    """Cross-entropy plus Lovasz-softmax over the labelled points; zero if there is none.
+
+    Args:
+        logits: of each point and class.
+        labels: class indices; IGNORE for points without a label.
 
     Source: linear probing of ScaLR (arXiv:2310.17504), both terms with weight one.
     """

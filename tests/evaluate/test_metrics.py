@@ -1,4 +1,4 @@
-"""Scores against hand values and scikit-learn."""
+"""Evaluation metrics against hand values and scikit-learn, and the annotations they need."""
 
 import pytest
 import torch
@@ -13,18 +13,18 @@ from kit.street.dataset import Street
 
 
 def test_average_precision_by_hand():
-    # in order of the score: wanted, not, wanted -> (1/1 + 2/3) / 2
+    # in order of the score: wanted, not wanted, wanted: (1/1 + 2/3) / 2
     score, wanted = torch.tensor([0.1, 0.9, 0.5]), torch.tensor([True, True, False])
     assert average_precision(score, wanted) == pytest.approx((1 + 2 / 3) / 2)
     assert torch.tensor(average_precision(score, torch.zeros(3, dtype=torch.bool))).isnan()
 
 
-def test_overlap_agrees_with_scikit_learn_and_survives_nothing():
+def test_overlap_agrees_with_scikit_learn_and_is_zero_for_nothing():
     generator = torch.Generator().manual_seed(0)
-    said, wanted = (torch.rand(50, generator=generator) > t for t in (0.3, 0.6))
-    found = overlap(said, wanted)
-    assert found.f1 == pytest.approx(f1_score(wanted, said))
-    assert found.iou == pytest.approx(jaccard_score(wanted, said))
+    predicted, wanted = (torch.rand(50, generator=generator) > t for t in (0.3, 0.6))
+    found = overlap(predicted, wanted)
+    assert found.f1 == pytest.approx(f1_score(wanted, predicted))
+    assert found.iou == pytest.approx(jaccard_score(wanted, predicted))
     nothing = torch.zeros(50, dtype=torch.bool)
     assert overlap(nothing, nothing).f1 == overlap(nothing, wanted).iou == 0
 
@@ -51,7 +51,7 @@ def test_foreground_is_read_from_labels_else_from_boxes():
     with pytest.raises(ValueError, match="neither labels nor boxes"):
         annotated_foreground(keyframe())
     street = Street(1, 1, image_size=(64, 128))[0]
-    assert torch.equal(annotated_foreground(street)[0], street.truth.object_of_point >= 0)
+    assert torch.equal(annotated_foreground(street)[0], street.annotations.object_of_point >= 0)
 
 
 def test_a_point_in_two_boxes_belongs_to_the_smaller():
@@ -60,10 +60,10 @@ def test_a_point_in_two_boxes_belongs_to_the_smaller():
 
 
 def test_an_object_is_found_if_half_of_both_agree():
-    truth = torch.tensor([0] * 4 + [1] * 4 + [2] + [-1] * 3)
-    #        object 0: 3 of 4 points in found 5, which has one more: 3/5; object 1 is split in two
+    annotated = torch.tensor([0] * 4 + [1] * 4 + [2] + [-1] * 3)
+    # Object 0: 3 of 4 points in found object 5, which has one more: 3/5. Object 1 is split in two.
     found = torch.tensor([5, 5, 5, -1, 6, 6, 7, 7, 8, 5, -1, -1])
-    assert object_recall(found, truth, min_points=2) == (2, 2)  # half of object 1 is 0.5
-    assert object_recall(found, truth, 0.55, min_points=2) == (1, 2)
-    assert object_recall(found, truth, min_points=1) == (3, 3)
-    assert object_recall(torch.full((12,), -1), truth, min_points=2) == (0, 2)
+    assert object_recall(found, annotated, min_points=2) == (2, 2)  # half of object 1 is 0.5
+    assert object_recall(found, annotated, 0.55, min_points=2) == (1, 2)
+    assert object_recall(found, annotated, min_points=1) == (3, 3)
+    assert object_recall(torch.full((12,), -1), annotated, min_points=2) == (0, 2)

@@ -1,4 +1,4 @@
-"""Probes against the published loss and metric, scikit-learn's neighbours, and properties."""
+"""Probes and metrics against published values, scikit-learn's neighbours, and properties."""
 
 import math
 
@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from kit.data.classes import IGNORE, ClassMap
-from kit.evaluate import probe
+from kit.evaluate import metrics, probe
 
 CLASSES = ClassMap("three", ("a", "b", "c"), ((0, 0, 0),) * 3, (0, 1, 2))
 QUICK = probe.ProbeConfig(steps=60, batch_points=256, lr=3e-2)
@@ -25,9 +25,9 @@ def clusters(count=300, seed=0, spread=0.3):
 
 def test_confusion_and_iou_equal_the_published_ones(oracles):
     oracle = load_file(oracles / "segmentation_loss_metrics.safetensors")
-    confusion = probe.confusion_matrix(oracle["logits"].argmax(1), oracle["labels"].long(), 16)
+    confusion = metrics.confusion_matrix(oracle["logits"].argmax(1), oracle["labels"].long(), 16)
     assert torch.equal(confusion, oracle["confusion"].long())
-    assert torch.allclose(probe.class_iou(confusion), oracle["iou"], equal_nan=True)
+    assert torch.allclose(metrics.class_iou(confusion), oracle["iou"], equal_nan=True)
 
 
 def test_iou_by_hand_counts_only_classes_that_are_labelled():
@@ -39,9 +39,25 @@ def test_iou_by_hand_counts_only_classes_that_are_labelled():
     assert result.accuracy == pytest.approx(5 / 7)
 
 
-def test_a_new_head_knows_nothing():
+def test_a_new_head_predicts_no_class():
     head = probe.new_head(4, 3).eval()
     assert torch.equal(head(torch.randn(5, 4)), torch.zeros(5, 3))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"points_per_keyframe": -1}, "points_per_keyframe must be at least 1, got -1"),
+        ({"lr": 1e-6}, "min_lr must be in 0 to lr"),
+        ({"lr": 0.0, "min_lr": 0.0}, "min_lr must be in 0 to lr"),
+        ({"weight_decay": -0.1}, "weight_decay must be at least 0"),
+        ({"warmup": 1.5}, "warmup in 0 to 1"),
+    ],
+)
+def test_settings_out_of_range_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        probe.ProbeConfig(**change)
 
 
 def test_probe_finds_separable_classes_and_fails_on_shuffled_labels():
@@ -101,10 +117,10 @@ def test_search_by_one_example_by_hand():
     # Cosines of rows 1 to 5 to row 0: 1, 0.8, 0.6, 0, -1. Two others are of its class: 2 and 4.
     feat = torch.tensor([[1.0, 0], [2, 0], [4, 3], [3, 4], [0, 1], [-1, 0]])
     labels = torch.tensor([0, IGNORE, 0, 1, 0, 1])
-    assert probe.r_precision(feat, labels, 0) == 0.5  # rows 2 and 3 are nearest, row 2 is right
+    assert metrics.r_precision(feat, labels, 0) == 0.5  # rows 2 and 3 are nearest, row 2 is right
     assert labels.tolist() == [0, IGNORE, 0, 1, 0, 1]
-    labels = torch.tensor([0, IGNORE, 0, 0, 1, 1])  # row 1 is as similar as can be, but no answer
-    assert probe.r_precision(feat, labels, 0) == 1.0
+    labels = torch.tensor([0, IGNORE, 0, 0, 1, 1])  # row 1 is most similar, but has no class
+    assert metrics.r_precision(feat, labels, 0) == 1.0
 
 
 def test_search_agrees_with_scikit_learns_ranking():
@@ -115,17 +131,17 @@ def test_search_agrees_with_scikit_learns_ranking():
     ranked = ranked[ranked != index]
     count = int((labels == labels[index]).sum()) - 1
     expected = (labels[ranked[:count]] == labels[index]).float().mean()
-    assert probe.r_precision(feat, labels, index) == pytest.approx(expected.item())
+    assert metrics.r_precision(feat, labels, index) == pytest.approx(expected.item())
     assert 0.4 < expected < 0.95  # neither chance nor trivial
 
 
 def test_search_ignores_the_length_of_features_and_finds_separable_classes():
     feat, labels = clusters()
     stretched = feat * torch.linspace(0.1, 10, len(feat))[:, None]
-    assert probe.r_precision(feat, labels, 0) == 1.0
-    assert probe.r_precision(stretched, labels, 0) == 1.0
+    assert metrics.r_precision(feat, labels, 0) == 1.0
+    assert metrics.r_precision(stretched, labels, 0) == 1.0
 
 
 @pytest.mark.parametrize("labels", [[IGNORE, 0, 0], [1, 0, 0]])
 def test_search_for_nothing_is_nan(labels):
-    assert math.isnan(probe.r_precision(torch.randn(3, 4), torch.tensor(labels), 0))
+    assert math.isnan(metrics.r_precision(torch.randn(3, 4), torch.tensor(labels), 0))
