@@ -1,4 +1,4 @@
-"""What the benches of queries and of discovery share: whose features, on which keyframes."""
+"""Shared by the benches of queries and discovery: sources of features and keyframes to score."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,22 +15,25 @@ from kit.student.pretrained import pretrained
 from kit.student.student import Student
 from kit.teacher.teacher import Teacher
 
-# Streets that neither the shipped student nor any word has seen.
-TEST = {"num_scenes": 6, "keyframes_per_scene": 1, "seed": 2000}
+# Scenes that neither the student that comes with the kit nor any asset prompt has seen.
+UNSEEN = {"num_scenes": 6, "keyframes_per_scene": 1, "seed": 2000}
 
 
-def street() -> Street:
-    """The streets to be judged on, rendered."""
-    made = Street(**TEST)
-    made.prepare()
-    return made
+def unseen_street() -> Street:
+    """The scenes to score on, rendered."""
+    street = Street(**UNSEEN)
+    street.prepare()
+    return street
 
 
 def all_sources(teacher: Teacher, cache: FeatureCache, **students: Student) -> dict[str, Source]:
     """Every source of features that is compared, by name.
 
     Args:
-        students: distilled from the teacher; one with random weights is added.
+        teacher: of all students.
+        cache: of the teacher's feature maps.
+        students: distilled from the teacher, by name. The student that comes with the kit and one
+            with random weights are added.
     """
     shipped = pretrained("street")
     models = {
@@ -43,18 +46,18 @@ def all_sources(teacher: Teacher, cache: FeatureCache, **students: Student) -> d
     return {name: source(model, cache=cache) for name, model in models.items()}
 
 
-def student_of(real: Dataset, data: str, teacher: Teacher, cache: FeatureCache) -> Student:
-    """A student distilled on the real keyframes to learn from; no label is used.
+def distilled_on(real: Dataset, data: str, teacher: Teacher, cache: FeatureCache) -> Student:
+    """A student distilled on the training keyframes of a recording, without labels.
 
-    The run is kept in `runs/`, so that the next bench finds it there.
+    The run is kept in `runs/`, where the next bench finds it.
     """
     config = replace(LONG, data=data)
-    folder = Path("runs") / f"bench-{real.name.replace(' ', '-')}-{config.steps}-steps"
+    folder = Path("runs") / f"bench-{real.name.replace(' ', '-')}-{config.distill.steps}-steps"
     return learn(config, folder, real, split(real), teacher, cache).student.eval()
 
 
-def judged(real: Dataset) -> Iterator[Keyframe]:
-    """The keyframes held out; all, if there is nothing to hold out."""
+def scored_keyframes(real: Dataset) -> Iterator[Keyframe]:
+    """The keyframes held out; all keyframes, if none can be held out."""
     parts = split(real)
     for index in parts.held_out or parts.train:
         yield real[index]

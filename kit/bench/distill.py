@@ -1,4 +1,4 @@
-"""The main job as it comes: seconds per step and where they go, memory, and the four probes."""
+"""The demo as shipped: seconds per step and per stage, memory, and the four linear probes."""
 
 from collections.abc import Iterator
 from tempfile import TemporaryDirectory
@@ -8,7 +8,7 @@ from kit.demo import DemoConfig, demo
 
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
-    """Run the demo on `data` (the street by default) and report it."""
+    """Run the demo on `data`, by default the street, and measure it."""
     config = DemoConfig(data=data or "street")
     with TemporaryDirectory() as folder:
         metrics = demo(config, folder, say=lambda _: None)
@@ -23,14 +23,14 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
 
 
 def step_rows(metrics: dict, config: DemoConfig) -> Iterator[Row]:
-    """Seconds per step and the share of each stage."""
+    """Seconds per step and the ratio of each stage."""
     total = sum(metrics["seconds_by_stage"].values())
     yield Row("step", total / config.distill.steps, "s")
     for stage, seconds in metrics["seconds_by_stage"].items():
-        yield Row(f"share of {stage}", 100 * seconds / total, "%")
+        yield Row(f"ratio of {stage}", 100 * seconds / total, "%")
 
 
 def probe_rows(probes: dict) -> Iterator[Row]:
-    """Held-out mIoU of every source of features."""
+    """mIoU on held-out keyframes, of every source of features."""
     for name, probe in probes.items():
         yield Row(f"linear probe, {name}", 100 * probe["miou"], "% mIoU")

@@ -1,4 +1,4 @@
-"""A smaller student for longer, from scans turned as in the paper: does it pass its teacher?"""
+"""A smaller student, distilled longer and with augmentation as in the paper, and its teacher."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from kit.demo import LONG, demo
 
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
-    """Distil and probe `LONG` on `data` (the street by default) and report it."""
+    """Run the demo with `LONG` on `data`, by default the street, and measure it."""
     config = replace(LONG, data=data or "street")
     with TemporaryDirectory() as folder:
         metrics = demo(config, folder, say=lambda _: None)

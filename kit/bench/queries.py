@@ -1,12 +1,12 @@
-"""What are queries worth? Average precision per class and mIoU, by clicks, pictures and words.
+"""Queries: average precision per class and mIoU, by clicks, image prompts and asset prompts.
 
-On street scenes that no word and no student has seen; with `--data`, on a real recording with
-labels, where nothing but the clicks and the cropped pictures comes from it.
+On scenes of the street that no prompt and no student has seen; with `--data`, also on a recording
+with labels. Only clicks and image prompts are taken from the recording.
 """
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from kit.ask.queries import Query
 from kit.ask.segmentation import segment
 from kit.bench import Row
-from kit.bench._asking import all_sources, judged, street, student_of
+from kit.bench._asking import all_sources, distilled_on, scored_keyframes, unseen_street
 from kit.data import open_dataset
 from kit.data.classes import IGNORE
 from kit.data.keyframe import Keyframe
@@ -29,7 +29,7 @@ from kit.store import FeatureCache
 from kit.teacher.presets import build_teacher
 from kit.teacher.teacher import Teacher
 
-WORDS = {
+ASSETS = {
     "barrier": "barrier",
     "bicycle": "bicycle",
     "bus": "bus",
@@ -45,31 +45,32 @@ WORDS = {
     "terrain": "grass",
     "manmade": "building",
     "vegetation": "vegetation",
-}  # word of the street by class
-REACHES = {"car": 0.75, "driveable_surface": 0.92, "manmade": 0.92, "vegetation": 0.92}
-REACHES |= {"truck": 0.3}  # of average precision, by 20 clicks in one earlier keyframe
-TWICE = ("car", "driveable_surface", "vegetation")  # by words: twice the class's share
-LEAST = 50  # points of a class that are needed to judge it
+}  # asset prompt by class
+TARGETS = {"car": 0.75, "driveable_surface": 0.92, "manmade": 0.92, "vegetation": 0.92}
+TARGETS |= {"truck": 0.3}  # of average precision, by 20 clicks in one earlier keyframe
+TWICE = ("car", "driveable_surface", "vegetation")  # asset prompts: twice the AP of chance
+MIN_POINTS = 50  # of a class, so that it is scored
 REPEATS = 5  # draws of the clicks
 
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
-    """Report queries on the street; with `data`, on it."""
+    """Measure queries on the street and, if given, on `data`."""
     teacher, cache = build_teacher(), FeatureCache()
-    words = {name: Query.from_asset(teacher, word, cache=cache) for name, word in WORDS.items()}
-    made = street()
-    keyframes = [made[index] for index in range(len(made))]
-    sources = all_sources(teacher, cache)
-    yield from _on("street", keyframes[0], keyframes[1:], sources, words, {}, ())
+    assets = {name: Query.from_asset(teacher, asset, cache=cache) for name, asset in ASSETS.items()}
+    street = unseen_street()
+    keyframes = [street[index] for index in range(len(street))]
+    prompts = Prompts(assets)
+    yield from _on("street", keyframes[0], keyframes[1:], all_sources(teacher, cache), prompts)
     if data is not None:
         real = open_dataset(data)
         parts, name = split(real), real.name.split()[0]
-        taught = {f"student of {name}": student_of(real, data, teacher, cache)}
-        pictures = _picture_queries(real[parts.train[0]], teacher)
-        clicked, keyframes = real[parts.train[-1]], list(judged(real))
-        sources = all_sources(teacher, cache, **taught)
-        yield from _on(name, clicked, keyframes, sources, words, REACHES, TWICE, pictures)
-    yield from _speed(words["car"], 100_000)
+        student = distilled_on(real, data, teacher, cache)
+        images = _image_queries(real[parts.train[0]], teacher)
+        prompts = Prompts(assets, images, TARGETS, TWICE)
+        clicked, keyframes = real[parts.train[-1]], list(scored_keyframes(real))
+        sources = all_sources(teacher, cache, **{f"student of {name}": student})
+        yield from _on(name, clicked, keyframes, sources, prompts)
+    yield from _speed(assets["car"], 100_000)
 
 
 def _speed(query: Query, count: int) -> Iterator[Row]:
@@ -80,22 +81,39 @@ def _speed(query: Query, count: int) -> Iterator[Row]:
         began = time.perf_counter()
         query.score(features)
         times.append(1e3 * (time.perf_counter() - began))
-    yield Row(f"a query answered over {count:,} points", sorted(times)[3], "ms", "<= 50")
+    yield Row(f"a query scored over {count:,} points", sorted(times)[3], "ms", "<= 50")
     began = time.perf_counter()
     Query.from_points(features, range(20), range(20, 100))
-    yield Row("a query made of 20 + 80 clicks", 1e3 * (time.perf_counter() - began), "ms")
+    yield Row("a query fitted to 20 + 80 clicks", 1e3 * (time.perf_counter() - began), "ms")
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A keyframe through one source: features and labels of the points that a camera sees."""
+class Prompts:
+    """Queries that do not come from clicks, and targets of average precision.
+
+    Attributes:
+        assets: asset prompts by class.
+        images: image prompts by class.
+        targets: for 20 clicks, by class.
+        twice: classes for which asset prompts must reach twice the precision of chance.
+    """
+
+    assets: Mapping[str, Query]
+    images: Mapping[str, Query] = field(default_factory=dict)
+    targets: Mapping[str, float] = field(default_factory=dict)
+    twice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Features and labels of one keyframe's points that a camera sees."""
 
     keyframe: Keyframe
     features: Features
     labels: Tensor
 
     @classmethod
-    def of(cls, keyframe: Keyframe, source: Source) -> "Seen":
+    def of(cls, keyframe: Keyframe, source: Source) -> "Scored":
         features = source(keyframe).restrict(seen_points(keyframe))
         return cls(keyframe, features, keyframe.labels[features.index])
 
@@ -105,69 +123,82 @@ def _on(
     clicked: Keyframe,
     keyframes: list[Keyframe],
     sources: Mapping[str, Source],
-    words: Mapping[str, Query],
-    reaches: Mapping[str, float],
-    twice: tuple[str, ...],
-    pictures: Mapping[str, Query] | None = None,
+    prompts: Prompts,
 ) -> Iterator[Row]:
-    """All rows of one data set, source by source; the first one is reported class by class."""
-    images = [Seen.of(keyframe, sources["teacher"]) for keyframe in keyframes]
-    share = _shares(images)
-    for name, value in share.items():
-        yield Row(f"{where}, share of {name}", value, "AP of chance")
+    """All rows of one data set, source by source; the first source is reported class by class."""
+    images = [Scored.of(keyframe, sources["teacher"]) for keyframe in keyframes]
+    ratio = _ratios(images)
+    for name, value in ratio.items():
+        yield Row(f"{where}, ratio of {name}", value, "AP of chance")
     by_clicks, first = {}, next(iter(sources))
-    for source, look in sources.items():
-        ready = images if source == "teacher" else [Seen.of(k, look) for k in keyframes]
-        start, verbose = Seen.of(clicked, look), source == first
-        for count in (1, 5, 20) if verbose or source == "teacher" else (20,):
-            ap = _clicked(start, ready, count, share)
-            by_clicks[source] = _mean(ap)
-            wanted = {n: f">= {v}" for n, v in reaches.items()} if count == 20 and verbose else {}
-            yield from _rows(f"{where}, {count} clicks, {source}", ap, verbose, wanted)
-        queries = _click_queries(start, 20, 0, share)
-        yield from _segmented(f"{where}, 20 clicks, {source}", ready, queries, images, False)
-        if source == "teacher":
-            yield from _centring(where, start, ready, share)
-        at_least = {name: f">= {2 * share[name]:.3f}" for name in twice if name in share}
-        for title, queries in {"words": words, "pictures": pictures or {}}.items():
-            if queries and ready[0].features.space == next(iter(queries.values())).space:
-                ap = _precisions(ready, queries, share)
-                wanted = at_least if verbose else {}
-                yield from _rows(f"{where}, {title}, {source}", ap, verbose, wanted)
-        if ready[0].features.space == words["car"].space:
-            yield from _segmented(f"{where}, words, {source}", ready, words, images, verbose)
+    for name, source in sources.items():
+        scored = images if name == "teacher" else [Scored.of(k, source) for k in keyframes]
+        start, verbose = Scored.of(clicked, source), name == first
+        for count in (1, 5, 20) if verbose or name == "teacher" else (20,):
+            ap = _precision_by_clicks(start, scored, count, ratio)
+            by_clicks[name] = _mean(ap)
+            targets = prompts.targets if count == 20 and verbose else {}
+            bounds = {n: f">= {v}" for n, v in targets.items()}
+            yield from _rows(f"{where}, {count} clicks, {name}", ap, verbose, bounds)
+        queries = _click_queries(start, 20, 0, ratio)
+        yield from _segmented(f"{where}, 20 clicks, {name}", scored, queries, images, False)
+        if name == "teacher":
+            yield from _centring(where, start, scored, ratio)
+        yield from _prompted(where, name, scored, images, ratio, prompts, verbose)
     for other in ("random student", "position"):
         gain = by_clicks[first] - by_clicks[other]
         yield Row(f"{where}, 20 clicks, {first}, over {other}", gain, "mAP", "> 0")
 
 
+def _prompted(
+    where: str,
+    source: str,
+    scored: list[Scored],
+    images: list[Scored],
+    ratio: Mapping[str, float],
+    prompts: Prompts,
+    verbose: bool,
+) -> Iterator[Row]:
+    """Asset and image prompts, for a source in the teacher's feature space."""
+    if scored[0].features.space != prompts.assets["car"].space:
+        return
+    bounds = {name: f">= {2 * ratio[name]:.3f}" for name in prompts.twice if name in ratio}
+    for title, queries in {"asset": prompts.assets, "image": prompts.images}.items():
+        if queries:
+            ap = _precisions(scored, queries, ratio)
+            title = f"{where}, {title} prompts, {source}"
+            yield from _rows(title, ap, verbose, bounds if verbose else {})
+    title = f"{where}, asset prompts, {source}"
+    yield from _segmented(title, scored, prompts.assets, images, verbose)
+
+
 def _rows(
-    title: str, ap: Mapping[str, float], by_class: bool, wanted: Mapping[str, str]
+    title: str, ap: Mapping[str, float], by_class: bool, bounds: Mapping[str, str]
 ) -> Iterator[Row]:
     for name, value in ap.items() if by_class else ():
-        yield Row(f"{title}, {name}", value, "AP", wanted.get(name))
+        yield Row(f"{title}, {name}", value, "AP", bounds.get(name))
     yield Row(f"{title}, mean", _mean(ap), "mAP")
 
 
-def _shares(ready: list[Seen]) -> dict[str, float]:
-    """Share of each class that has enough points, among the labelled ones."""
-    labels = torch.cat([one.labels for one in ready])
+def _ratios(scored: list[Scored]) -> dict[str, float]:
+    """Ratio of each class with enough points, among the labelled points."""
+    labels = torch.cat([one.labels for one in scored])
     labels = labels[labels != IGNORE]
-    names = ready[0].keyframe.classes.names
+    names = scored[0].keyframe.classes.names
     counts = torch.bincount(labels, minlength=len(names)).tolist()
-    return {n: c / len(labels) for n, c in zip(names, counts, strict=True) if c >= LEAST}
+    return {n: c / len(labels) for n, c in zip(names, counts, strict=True) if c >= MIN_POINTS}
 
 
 def _precisions(
-    ready: list[Seen], queries: Mapping[str, Query], share: Mapping[str, float]
+    scored: list[Scored], queries: Mapping[str, Query], ratio: Mapping[str, float]
 ) -> dict[str, float]:
     """Average precision of each query, over the labelled points of all keyframes together."""
-    labels = torch.cat([one.labels for one in ready])
-    known, names = labels != IGNORE, ready[0].keyframe.classes.names
+    labels = torch.cat([one.labels for one in scored])
+    known, names = labels != IGNORE, scored[0].keyframe.classes.names
     found = {}
     for name, query in queries.items():
-        if name in share:
-            score = torch.cat([query.score(one.features) for one in ready])
+        if name in ratio:
+            score = torch.cat([query.score(one.features) for one in scored])
             wanted = labels[known] == names.index(name)
             found[name] = average_precision(score[known], wanted)
     return found
@@ -179,62 +210,64 @@ def _mean(values: Mapping[str, float]) -> float:
 
 def _segmented(
     title: str,
-    ready: list[Seen],
+    scored: list[Scored],
     queries: Mapping[str, Query],
-    images: list[Seen],
+    images: list[Scored],
     variants: bool,
 ) -> Iterator[Row]:
-    """mIoU over the classes present; "none of these" is wrong wherever a class is."""
-    options = {"segment": {}}
+    """mIoU over the classes present; a point labelled with none of them counts as wrong."""
+    options: dict[str, dict] = {"segment": {}}
     if variants:
         options["segment, never none"] = {"threshold": None}
         options["segment, Otsu's threshold"] = {"threshold": "otsu"}
         options["segment, 16 neighbours"] = {"neighbours": 16}
-        options["segment, with images"] = {"images": True}
-    for name, how in options.items():
+        options["segment, with images"] = {}
+    for name, option in options.items():
         confusion = torch.zeros(1, dtype=torch.int64)
-        for one, image in zip(ready, images, strict=True):
-            more = {"images": image.features} if "images" in how else {}
-            confusion = confusion + _confusion(one, queries, **(how | more))
+        for one, image in zip(scored, images, strict=True):
+            if name.endswith("images"):
+                option = {"image_features": image.features}
+            confusion = confusion + _confusion(one, queries, **option)
         hits, union = confusion.diagonal(), confusion.sum(0) + confusion.sum(1)
-        present = confusion.sum(1) >= LEAST
+        present = confusion.sum(1) >= MIN_POINTS
         miou = 100 * (hits / (union - hits))[present].mean().item()
         yield Row(f"{title}, {name}", miou, "% mIoU")
 
 
-def _confusion(one: Seen, queries: Mapping[str, Query], **how) -> Tensor:
-    classes, rows = one.keyframe.classes, one.features.index
-    predicted = segment(one.keyframe, queries, one.features, **how).to_classes(classes)[rows]
+def _confusion(one: Scored, queries: Mapping[str, Query], **options) -> Tensor:
+    classes = one.keyframe.classes
+    segmentation = segment(one.keyframe, queries, one.features, **options)
+    predicted = segmentation.to_classes(classes)[one.features.index]
     predicted = torch.where(predicted == IGNORE, len(classes), predicted)
     return confusion_matrix(predicted, one.labels, len(classes) + 1)
 
 
-def _clicks(start: Seen, count: int, seed: int, share: Mapping[str, float]) -> dict[str, Tensor]:
+def _clicks(start: Scored, count: int, seed: int, ratio: Mapping[str, float]) -> dict[str, Tensor]:
     """Points of each class, drawn at random."""
     generator, drawn = Generator().manual_seed(seed), {}
     for index, name in enumerate(start.keyframe.classes.names):
         of_class = start.features.index[start.labels == index]
-        if name in share and len(of_class) >= LEAST:
+        if name in ratio and len(of_class) >= MIN_POINTS:
             drawn[name] = of_class[torch.randperm(len(of_class), generator=generator)[:count]]
     return drawn
 
 
-def _clicked(
-    start: Seen, ready: list[Seen], count: int, share: Mapping[str, float]
+def _precision_by_clicks(
+    start: Scored, scored: list[Scored], count: int, ratio: Mapping[str, float]
 ) -> dict[str, float]:
-    """Mean over draws; a class's counter-examples are the other classes' clicks."""
+    """Mean over draws. The clicks of the other classes are a class's counter-examples."""
     total: dict[str, float] = {}
     for seed in range(REPEATS):
-        queries = _click_queries(start, count, seed, share)
-        for name, value in _precisions(ready, queries, share).items():
+        queries = _click_queries(start, count, seed, ratio)
+        for name, value in _precisions(scored, queries, ratio).items():
             total[name] = total.get(name, 0.0) + value / REPEATS
     return total
 
 
 def _click_queries(
-    start: Seen, count: int, seed: int, share: Mapping[str, float]
+    start: Scored, count: int, seed: int, ratio: Mapping[str, float]
 ) -> dict[str, Query]:
-    drawn, queries = _clicks(start, count, seed, share), {}
+    drawn, queries = _clicks(start, count, seed, ratio), {}
     for name, positives in drawn.items():
         others = torch.cat([points for other, points in drawn.items() if other != name])
         queries[name] = Query.from_points(
@@ -243,39 +276,39 @@ def _click_queries(
     return queries
 
 
-def _centring(where: str, start: Seen, ready: list[Seen], share) -> Iterator[Row]:
-    """The plain cosine to five clicks against the one after the mean feature is taken off."""
+def _centring(where: str, start: Scored, scored: list[Scored], ratio) -> Iterator[Row]:
+    """Cosine to five clicks, without and with the mean feature subtracted first."""
     features, plain, centred = start.features, {}, {}
     mean = features.unit.mean(0)
-    for name, points in _clicks(start, 5, 0, share).items():
+    for name, points in _clicks(start, 5, 0, ratio).items():
         clicks = features.of_points(points)
         direction = F.normalize(clicks - mean, dim=1).mean(0)
         plain[name] = Query(name, features.space, clicks.mean(0), 0.0, "mean of clicks")
         centred[name] = Query(name, features.space, direction, 0.0, "mean of centred clicks")
-    before = _mean(_precisions(ready, plain, share))
-    after = _mean(_precisions(ready, centred, share))
+    before = _mean(_precisions(scored, plain, ratio))
+    after = _mean(_precisions(scored, centred, ratio))
     yield Row(f"{where}, 5 clicks, teacher, plain cosine", before, "mAP")
     yield Row(f"{where}, 5 clicks, teacher, mean-centred", after, "mAP", f"> {before:.4f}")
 
 
-def _picture_queries(keyframe: Keyframe, teacher: Teacher) -> dict[str, Query]:
-    """Regions of this keyframe's images, drawn where its labels project to."""
+def _image_queries(keyframe: Keyframe, teacher: Teacher) -> dict[str, Query]:
+    """Image prompts: regions of this keyframe's images around the labelled points of each class."""
     queries = {}
     for index, name in enumerate(keyframe.classes.names):
-        pictures, regions = _regions(keyframe, index)
-        if pictures:
-            queries[name] = Query.from_image(teacher, pictures, regions, name=name)
+        images, regions = _regions(keyframe, index)
+        if images:
+            queries[name] = Query.from_image(teacher, images, regions, name=name)
     return queries
 
 
 def _regions(keyframe: Keyframe, index: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Images that show a class, and where: blocks of an 80th of the width with a point of it."""
+    """Images that show a class, and the blocks (1/80 of the width) that contain a point of it."""
     pairs = find_pairs(keyframe.points, keyframe.cameras)
-    pictures, regions = [], []
+    images, regions = [], []
     for name, camera in keyframe.cameras.items():
         of_camera = pairs.of_camera(name)
         uv = of_camera.uv[keyframe.labels[of_camera.point] == index]
-        if len(uv) < LEAST:
+        if len(uv) < MIN_POINTS:
             continue
         height, width = camera.image_size
         block = width // 80
@@ -283,6 +316,6 @@ def _regions(keyframe: Keyframe, index: int) -> tuple[list[Tensor], list[Tensor]
         column, row = (uv / block).long().unbind(1)
         mask[row, column] = True
         mask = mask.repeat_interleave(block, 0).repeat_interleave(block, 1)[:height, :width]
-        pictures.append(camera.image)
+        images.append(camera.image)
         regions.append(mask)
-    return pictures, regions
+    return images, regions

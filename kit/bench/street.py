@@ -1,7 +1,7 @@
-"""Is the street worth learning from? How fast it is made, what is learned on it, what carries over.
+"""The simulated street: time of rendering, probes on unseen scenes, and transfer to a recording.
 
-`--data` names a real recording with labels: a probe fitted on the street alone is read off there,
-and a student distilled on the street alone is probed there.
+`--data` names a recording with labels. A probe that was fitted on the street alone is scored there,
+and a student that was distilled on the street alone is probed there.
 """
 
 import time
@@ -21,7 +21,7 @@ from kit.data.split import Split, split
 from kit.demo import DemoConfig, demo, learn, untrained_student
 from kit.evaluate.baselines import position
 from kit.evaluate.probe import ProbeConfig, ProbeResult, linear_probe, score_head
-from kit.evaluate.protocols import labelled_features, probe_dataset
+from kit.evaluate.protocols import labelled_features, probe_dataset, seen_points
 from kit.features.extract import Source, source
 from kit.features.spaces import Features
 from kit.projection import find_pairs
@@ -33,43 +33,43 @@ from kit.student.student import Student
 from kit.teacher.presets import build_teacher
 from kit.teacher.teacher import Teacher
 
-# Many short scenes: variety is what counts. Rendered in about 7 minutes on 2 cores.
-WIDE = {"num_scenes": 140, "keyframes_per_scene": 1}
-WITHIN = ProbeConfig(steps=300, points_per_keyframe=10_000)
-# What carries over gains from more scenes still, at half the points of each.
-WIDER = {"num_scenes": 240, "keyframes_per_scene": 1}
-# A strong pull to zero keeps a probe from leaning on what is special to the simulation.
-CALM = ProbeConfig(steps=300, lr=1e-2, weight_decay=2.0, points_per_keyframe=5_000)
-SEEDS = (0, 1, 2)  # of probes that are read off; one alone is off by half a point
-# The demo's student, with so much to learn from, for as long as five minutes hold.
+# Many short scenes, for variety; rendered in about 7 minutes on 2 cores.
+PROBE_SCENES = {"num_scenes": 140, "keyframes_per_scene": 1}
+PROBE = ProbeConfig(steps=300, points_per_keyframe=10_000)
+# Transfer gains from still more scenes, with half the points of each.
+TRANSFER_SCENES = {"num_scenes": 240, "keyframes_per_scene": 1}
+# Strong weight decay against overfitting to the simulation.
+TRANSFER_PROBE = ProbeConfig(steps=300, lr=1e-2, weight_decay=2.0, points_per_keyframe=5_000)
+SEEDS = (0, 1, 2)  # of the probes that are transferred; a single mIoU varies by half a point
+# The demo's student on many scenes, for as many steps as five minutes allow.
 FIVE_MINUTES = replace(DemoConfig(), distill=replace(DemoConfig().distill, steps=1200))
-# The same network looking twice, the second time at the enlarged picture: cells of 16 and 32 pixels
-# cannot tell a thin thing from what is behind it.
-CLOSER = "efficientnet_lite0_2x"
+# Reads the enlarged image too: cells of 16 and 32 pixels cannot separate a thin thing from what is
+# behind it.
+TWO_SCALES = "efficientnet_lite0_2x"
 
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
-    """Report the street; with `data`, how far it carries."""
+    """Measure the street and, if `data` is given, the transfer to it."""
     yield from _rendering()
     yield Row("classes in the default scenes", len(_classes(Street())), "", "== 16")
     teacher, cache = build_teacher(), FeatureCache()
-    wide = Street(**WIDE)
-    wide.prepare()
-    yield from _within(wide, teacher, cache)
+    street = Street(**PROBE_SCENES)
+    street.prepare()
+    yield from _probes(street, teacher, cache)
     with TemporaryDirectory() as folder:
         yield from _demo(Path(folder))
         student = load_student(Path(folder) / "student.safetensors")
-    yield from _judged("street, the demo's student", _last_layer(student), wide, ">= 60")
+    yield from _probed("street, the demo's student", _last_layer(student), street, ">= 60")
     if data:
-        real, wider = open_dataset(data), Street(**WIDER)
-        wider.prepare()
-        for name in (teacher.name, CLOSER):
-            yield from _probe_carried_over(wider, real, build_teacher(name), cache)
+        real, larger = open_dataset(data), Street(**TRANSFER_SCENES)
+        larger.prepare()
+        for name in (teacher.name, TWO_SCALES):
+            yield from _transfer_of_probes(larger, real, build_teacher(name), cache)
         students = {
             "student of the street": student,
-            "student of the street, scans turned": _turned(teacher, cache),
+            "student of the street, with augmentation": _augmented_student(teacher, cache),
         }
-        yield from _students_carried_over(DemoConfig(data=data), students, real)
+        yield from _transfer_of_students(DemoConfig(data=data), students, real)
 
 
 def _rendering() -> Iterator[Row]:
@@ -84,7 +84,7 @@ def _rendering() -> Iterator[Row]:
         began = time.perf_counter()
         moment.observe(first)
         warm.append(time.perf_counter() - began)
-    yield Row("keyframe, first one in a process", cold, "s")
+    yield Row("keyframe, the first of a process", cold, "s")
     yield Row("keyframe: scan and six 448x896 images", sorted(warm)[1], "s", "<= 4")
     yield Row("peak memory of it", peak_memory(), "MB", "<= 1500")
     same = all(torch.equal(value, again[name]) for name, value in once.items())
@@ -101,7 +101,7 @@ def _classes(dataset: Dataset) -> set[int]:
 
 
 def unhidden_points(keyframe: Keyframe) -> Tensor:
-    """Rows of the points that some camera really sees: in its view, and behind nothing."""
+    """The points that some camera sees and that nothing hides from it."""
     pairs = find_pairs(keyframe.points, keyframe.cameras)
     seen = torch.zeros(len(keyframe.points), dtype=torch.bool)
     for name, hidden in keyframe.annotations.hidden.items():
@@ -110,61 +110,61 @@ def unhidden_points(keyframe: Keyframe) -> Tensor:
     return seen.nonzero()[:, 0]
 
 
-def _within(wide: Dataset, teacher: Teacher, cache: FeatureCache) -> Iterator[Row]:
+def _probes(street: Dataset, teacher: Teacher, cache: FeatureCache) -> Iterator[Row]:
     """Linear probes on held-out scenes of the street."""
-    parts = split(wide)
+    parts = split(street)
     sources = {
         "teacher": source(teacher, cache=cache),
         "random": _last_layer(untrained_student(FIVE_MINUTES, teacher)),
         "position": source(position),
     }
     for name, each in sources.items():
-        result = probe_dataset(each, wide, parts.train, parts.held_out, WITHIN, unhidden_points)
-        wanted = ">= 75" if name == "teacher" else None
-        yield Row(f"street, {name}, un-hidden points", 100 * result.miou, "% mIoU", wanted)
+        result = probe_dataset(each, street, parts.train, parts.held_out, PROBE, unhidden_points)
+        target = ">= 75" if name == "teacher" else None
+        yield Row(f"street, {name}, un-hidden points", 100 * result.miou, "% mIoU", target)
         if name == "teacher":
             num_present = sum(iou is not None for iou in result.iou.values())
             yield Row("street, classes in the held-out scenes", num_present, "", "== 16")
             yield from _class_rows("street, teacher", result)
     result = probe_dataset(
-        sources["teacher"], wide, parts.train, parts.held_out, WITHIN, seen_points
+        sources["teacher"], street, parts.train, parts.held_out, PROBE, seen_points
     )
     yield Row("street, teacher, hidden points too", 100 * result.miou, "% mIoU")
-    closer = source(build_teacher(CLOSER), cache=cache)
-    half = replace(WITHIN, points_per_keyframe=5_000)  # of features twice as wide
-    yield from _judged("street, teacher looking twice", closer, wide, ">= 75", half)
-    yield from _five_minutes(wide, parts, teacher, cache)
+    two_scales = source(build_teacher(TWO_SCALES), cache=cache)
+    half = replace(PROBE, points_per_keyframe=5_000)  # of features twice as wide
+    yield from _probed("street, teacher at two scales", two_scales, street, ">= 75", half)
+    yield from _five_minutes(street, parts, teacher, cache)
 
 
 def _five_minutes(
-    wide: Dataset, parts: Split, teacher: Teacher, cache: FeatureCache
+    street: Dataset, parts: Split, teacher: Teacher, cache: FeatureCache
 ) -> Iterator[Row]:
-    """A student distilled on the scenes that are learned from, for as long as the demo may take."""
+    """A student distilled on the training scenes, in the time that the demo may take."""
     began = time.perf_counter()
     with TemporaryDirectory() as folder:
-        student = learn(FIVE_MINUTES, Path(folder), wide, parts, teacher, cache).student
-    judged = list(_judged("street, student", _last_layer(student), wide, ">= 60"))
-    spent = time.perf_counter() - began
-    yield Row("street, student, teacher's grids cached", spent, "s", "<= 300")
-    yield from judged
+        student = learn(FIVE_MINUTES, Path(folder), street, parts, teacher, cache).student
+    probed = list(_probed("street, student", _last_layer(student), street, ">= 60"))
+    seconds = time.perf_counter() - began
+    yield Row("street, student, teacher's feature maps cached", seconds, "s", "<= 300")
+    yield from probed
 
 
 def _demo(folder: Path) -> Iterator[Row]:
-    """The main job as it comes, which leaves its student in the folder."""
+    """The demo as shipped; its student is left in the folder."""
     metrics = demo(DemoConfig(), folder, say=lambda _: None)
-    yield Row("demo, street rendered, half looked at", metrics["seconds"], "s", "<= 300")
+    yield Row("demo, street rendered, half of it cached", metrics["seconds"], "s", "<= 300")
     for row in probe_rows(metrics["linear_probe"]):
-        wanted = ">= 60" if row.name.endswith("distilled") else None
-        yield replace(row, name=f"demo, {row.name}", target=wanted)
+        target = ">= 60" if row.name.endswith("distilled") else None
+        yield replace(row, name=f"demo, {row.name}", target=target)
 
 
-def _judged(
-    title: str, judged: Source, wide: Dataset, reach: str, settings: ProbeConfig = WITHIN
+def _probed(
+    title: str, probed: Source, street: Dataset, target: str, config: ProbeConfig = PROBE
 ) -> Iterator[Row]:
-    """A linear probe on un-hidden points of the held-out scenes, whole and class by class."""
-    parts = split(wide)
-    result = probe_dataset(judged, wide, parts.train, parts.held_out, settings, unhidden_points)
-    yield Row(f"{title}, un-hidden points", 100 * result.miou, "% mIoU", reach)
+    """A linear probe on un-hidden points of the held-out scenes, in all and class by class."""
+    parts = split(street)
+    result = probe_dataset(probed, street, parts.train, parts.held_out, config, unhidden_points)
+    yield Row(f"{title}, un-hidden points", 100 * result.miou, "% mIoU", target)
     yield from _class_rows(title, result)
 
 
@@ -174,21 +174,25 @@ def _class_rows(title: str, result: ProbeResult) -> Iterator[Row]:
             yield Row(f"{title}, {name}", 100 * iou, "% IoU")
 
 
-def _probe_carried_over(
-    wide: Street, real: Dataset, teacher: Teacher, cache: FeatureCache
+def _transfer_of_probes(
+    street: Street, real: Dataset, teacher: Teacher, cache: FeatureCache
 ) -> Iterator[Row]:
-    """Probes of a teacher fitted on the street alone, read off on all real keyframes."""
-    if real.classes.names != wide.classes.names:
-        raise ValueError(f"{real.name}: its classes are not the street's, labels mean other things")
-    fitted = rooted(source(teacher, cache=cache))
-    learned = labelled_features(fitted, wide, range(len(wide)), CALM, unhidden_points)
+    """Probes of a teacher fitted on the street alone, scored on all keyframes of a recording."""
+    if real.classes.names != street.classes.names:
+        raise ValueError(
+            f"{real.name} has other classes than the street, so its labels cannot score a probe of "
+            "the street; choose a recording with nuScenes' classes"
+        )
+    fitted = signed_sqrt(source(teacher, cache=cache))
+    config = TRANSFER_PROBE
+    train = labelled_features(fitted, street, range(len(street)), config, unhidden_points)
     heads = [
-        linear_probe(learned, [], real.classes, replace(CALM, seed=seed)).head for seed in SEEDS
+        linear_probe(train, [], real.classes, replace(config, seed=seed)).head for seed in SEEDS
     ]
-    del learned
+    del train
     for hidden in ("kept", "from neighbours", "left out"):
-        read = rooted(source(teacher, cache=cache, hidden=hidden))
-        stored = list(_labelled_keyframes(real, read))
+        scored = signed_sqrt(source(teacher, cache=cache, hidden=hidden))
+        stored = list(_labelled_keyframes(real, scored))
         results = [score_head(head, stored, real.classes) for head in heads]
         title = f"street to {real.name}, {teacher.name}, hidden points {hidden}"
         for seed, result in zip(SEEDS, results, strict=True):
@@ -198,23 +202,23 @@ def _probe_carried_over(
     yield from _class_rows(f"{title}, probe {SEEDS[0]}", results[0])
 
 
-def rooted(original: Source) -> Source:
-    """Signed square roots of features: a few large values no longer outweigh all others.
+def signed_sqrt(original: Source) -> Source:
+    """Signed square roots of features, so that a few large values do not dominate.
 
     Source: power normalisation (Perronnin et al., ECCV 2010).
     """
 
-    def roots(keyframe: Keyframe) -> Features:
+    def transformed(keyframe: Keyframe) -> Features:
         features = original(keyframe)
         return replace(features, feat=features.feat.sign() * features.feat.abs().sqrt())
 
-    return roots
+    return transformed
 
 
-def _labelled_keyframes(dataset: Dataset, read: Source) -> Iterator[tuple[Tensor, Tensor]]:
+def _labelled_keyframes(dataset: Dataset, scored: Source) -> Iterator[tuple[Tensor, Tensor]]:
     for index in range(len(dataset)):
         keyframe = dataset[index]
-        features = read(keyframe)
+        features = scored(keyframe)
         yield features.feat, keyframe.labels[features.index]
 
 
@@ -222,29 +226,29 @@ def _last_layer(student: Student) -> Source:
     return source(student, layer=student.layers[-1])
 
 
-def _turned(teacher: Teacher, cache: FeatureCache) -> Student:
-    """The demo's student of the street again, from scans turned, flipped and scaled."""
+def _augmented_student(teacher: Teacher, cache: FeatureCache) -> Student:
+    """The demo's student of the street, distilled with augmentation."""
     street, config = Street(), DemoConfig()
     config = replace(config, distill=replace(config.distill, augment=True))
     with TemporaryDirectory() as folder:
         return learn(config, Path(folder), street, split(street), teacher, cache).student
 
 
-def _students_carried_over(
+def _transfer_of_students(
     config: DemoConfig, students: dict[str, Student], real: Dataset
 ) -> Iterator[Row]:
-    """Students probed on the real data: distilled on the street, on that data, and not at all."""
+    """Students probed on a recording: distilled on the street, on the recording, or not at all."""
     parts = split(real)
     with TemporaryDirectory() as folder:
         metrics = demo(config, folder, say=lambda _: None)
     yield from _named(metrics, real.name)
     for name, student in students.items():
-        read = _last_layer(student)
-        result = probe_dataset(read, real, parts.train, parts.held_out, config.probe, seen_points)
+        last = _last_layer(student)
+        result = probe_dataset(last, real, parts.train, parts.held_out, config.probe, seen_points)
         yield Row(f"{real.name}, {name}", 100 * result.miou, "% mIoU")
 
 
 def _named(metrics: dict, name: str) -> Iterator[Row]:
-    words = {"random": "random student", "distilled": f"student of {name}", "teacher": "teacher"}
-    for source, title in words.items():
-        yield Row(f"{name}, {title}", 100 * metrics["linear_probe"][source]["miou"], "% mIoU")
+    titles = {"random": "random student", "distilled": f"student of {name}", "teacher": "teacher"}
+    for key, title in titles.items():
+        yield Row(f"{name}, {title}", 100 * metrics["linear_probe"][key]["miou"], "% mIoU")

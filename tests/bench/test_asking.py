@@ -1,6 +1,6 @@
 """The benches of queries and of discovery on a small street, with small settings."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -9,6 +9,8 @@ import kit
 from kit.ask.prompts.asset import STREET_SEED
 from kit.ask.queries import Query
 from kit.bench import _asking, discover, discover_settings, names, queries
+from kit.discover.settings import DiscoverConfig
+from kit.discover.shape import Geometry
 from kit.pretrain import SCENES
 from kit.street.dataset import Street
 
@@ -22,84 +24,114 @@ def keyframes():
 
 
 @pytest.fixture(scope="module")
-def sources():
+def compared():
     teacher, cache = kit.build_teacher(image_size=(224, 448)), kit.FeatureCache()
-    return teacher, cache, _asking.looks(teacher, cache)
+    sources = _asking.all_sources(teacher, cache)
+    # The student that comes with the kit had a teacher of larger images; here it stands for one
+    # that was distilled from this teacher.
+    student = kit.pretrained("street")
+    student.distilled_from = replace(student.distilled_from, fingerprint=teacher.fingerprint)
+    return teacher, cache, {**sources, "student of the street": kit.source(student)}
 
 
-def test_both_are_benches_and_what_they_share_is_none():
+def test_both_are_benches_and_the_module_they_share_is_none():
     assert {"queries", "discover"} <= set(names()) and "_asking" not in names()
 
 
-def test_streets_to_be_judged_on_are_no_others():
-    assert len({_asking.TEST["seed"], STREET_SEED, SCENES.get("seed", 0)}) == 3
+def test_the_streets_to_score_on_are_no_others():
+    assert len({_asking.UNSEEN["seed"], STREET_SEED, SCENES.get("seed", 0)}) == 3
 
 
-def test_queries_are_reported_source_by_source(keyframes, sources, monkeypatch):
-    teacher, cache, looks = sources
+def test_queries_are_measured_source_by_source(keyframes, compared, monkeypatch):
+    teacher, cache, sources = compared
     monkeypatch.setattr(queries, "REPEATS", 1)
-    words = {name: Query.from_asset(teacher, word, cache=cache) for name, word in SMALL.items()}
-    pictures = queries._picture_queries(keyframes[0], teacher)
-    start, rest = keyframes[0], keyframes[1:]
-    rows = list(queries._on("here", start, rest, looks, words, {"car": 0.5}, ("car",), pictures))
+    assets = {name: Query.from_asset(teacher, asset, cache=cache) for name, asset in SMALL.items()}
+    images = queries._image_queries(keyframes[0], teacher)
+    prompts = queries.Prompts(assets, images, {"car": 0.5}, ("car",))
+    rows = list(queries._on("here", keyframes[0], keyframes[1:], sources, prompts))
     found = {row.name: row for row in rows}
-    first = next(iter(looks))
-    share = found["here, share of car"].value
-    assert found[f"here, words, {first}, car"].reach == f">= {2 * share:.3f}"
-    assert found[f"here, 20 clicks, {first}, car"].reach == ">= 0.5"
-    assert "here, words, position, mean" not in found and "here, 20 clicks, position, mean" in found
-    assert found["here, words, teacher, mean"].value > 2 * 0.2
-    assert found["here, pictures, teacher, mean"].value > 0.3
+    assert len(found) == len(rows)
+    first = next(iter(sources))
+    ratio = found["here, ratio of car"].value
+    assert found[f"here, asset prompts, {first}, car"].target == f">= {2 * ratio:.3f}"
+    assert found[f"here, 20 clicks, {first}, car"].target == ">= 0.5"
+    assert "here, 20 clicks, position, mean" in found
+    assert not [name for name in found if "prompts, position" in name]
+    assert found["here, asset prompts, teacher, mean"].value > 2 * 0.2
+    assert found["here, image prompts, teacher, mean"].value > 0.3
+    assert found[f"here, asset prompts, {first}, segment, with images"].value > 0
     assert all(row.value is not None and row.value == row.value for row in rows)
 
 
-def test_discovery_is_judged_by_annotations_it_does_not_read(keyframes, sources):
-    _, _, looks = sources
-    looks = {name: looks[name] for name in ("student of the street", "random student")}
-    rows = {row.name: row for row in discover._judge("here", keyframes[:2], looks)}
+def test_discovery_is_scored_with_annotations_it_does_not_read(keyframes, compared):
+    sources = {name: compared[2][name] for name in ("student of the street", "random student")}
+    rows = {row.name: row for row in discover._on("here", keyframes[:2], sources)}
     bare = replace(keyframes[0], labels=None, boxes=(), annotations=None)
-    features = looks["student of the street"](bare)
+    features = sources["student of the street"](bare)
     found = kit.find_foreground(bare, features)
     assert torch.equal(found, kit.find_foreground(keyframes[0], features))
-    refined = discover.ON_FEATURES["refined"]
-    assert torch.equal(found, refined(features, kit.discover.Geometry.of(bare.points)))
+    refined = discover.METHODS["refined"]
+    assert torch.equal(found, refined(features, Geometry.of(bare.points)))
     refined = rows["here, refined, student of the street, AP"]
-    assert refined.reach == ">= 0.75" and refined.value > rows["here, height band, AP"].value
+    assert refined.target == ">= 0.75" and refined.value > rows["here, height band, AP"].value
     assert rows["here, discovery and objects"].unit == "s"
     recall = [row for name, row in rows.items() if "recall of" in name]
     assert 0 < recall[0].value <= 1
 
 
-def test_settings_are_judged_on_streets_of_their_own_and_put_back(monkeypatch):
-    seeds = {street.seed for street in discover_settings.STREETS}
-    assert not seeds & {_asking.TEST["seed"], STREET_SEED, SCENES.get("seed", 0)}
+@pytest.fixture
+def small_settings(monkeypatch):
+    """The bench of settings with one street and one method; returns a function that runs it."""
     small = Street(2, 1, image_size=(224, 448), seed=3001)
     monkeypatch.setattr(discover_settings, "STREETS", [small])
-    rough = (kit.discover, "ROUGH", (0.0, kit.discover.ROUGH))
-    monkeypatch.setattr(discover_settings, "CHOICES", [rough])
-    only = {"first component": discover_settings.WAYS["first component"]}
-    monkeypatch.setattr(discover_settings, "WAYS", only)
-    shipped = kit.discover.ROUGH
-    rows = {row.name: row for row in discover_settings.rows(None, "cpu")}
-    assert kit.discover.ROUGH == shipped
-    # nothing is smoother than 0: with that bound every piece is a plant
-    assert rows["ROUGH 0.0"].value < rows["as shipped"].value - 0.1
-    assert f"ROUGH {shipped}" not in rows
+
+    def run(shipped, values, variants=()):
+        monkeypatch.setattr(discover_settings, "SHIPPED", shipped)
+        monkeypatch.setattr(discover_settings, "VALUES", {"max_surface_variation": values})
+        chosen = {name: ALL_VARIANTS[name] for name in variants}
+        monkeypatch.setattr(discover_settings, "VARIANTS", chosen)
+        return {row.name: row for row in discover_settings.rows(None, "cpu")}
+
+    return run
+
+
+ALL_VARIANTS = dict(discover_settings.VARIANTS)
+
+
+def test_settings_are_chosen_on_streets_of_their_own():
+    seeds = {street.seed for street in discover_settings.STREETS}
+    assert not seeds & {_asking.UNSEEN["seed"], STREET_SEED, SCENES.get("seed", 0)}
+
+
+def test_every_value_that_is_tried_is_of_a_setting_and_in_range():
+    names = {field.name for field in fields(DiscoverConfig)}
+    for name, values in discover_settings.VALUES.items():
+        assert name in names and getattr(DiscoverConfig(), name) in values
+        assert [replace(DiscoverConfig(), **{name: value}) for value in values]
+
+
+def test_a_worse_setting_is_measured_and_nothing_is_lost(small_settings):
+    shipped = DiscoverConfig()
+    value = shipped.max_surface_variation
+    rows = small_settings(shipped, (0.0, value), ["first component"])
+    # No component is smoother than 0: with this bound all are plants.
+    assert rows["max_surface_variation 0.0"].value < rows["as shipped"].value - 0.1
+    assert f"max_surface_variation {value}" not in rows
     assert rows["first component"].value < rows["as shipped"].value
     assert rows["lost against the best of them"].value == 0
-    # a better neighbour is told
-    monkeypatch.setattr(kit.discover, "ROUGH", 0.0)
-    monkeypatch.setattr(discover_settings, "CHOICES", [(kit.discover, "ROUGH", (shipped,))])
-    monkeypatch.setattr(discover_settings, "WAYS", {})
-    rows = {row.name: row for row in discover_settings.rows(None, "cpu")}
-    gain = rows[f"ROUGH {shipped}"].value - rows["as shipped"].value
+
+
+def test_a_better_setting_misses_the_target(small_settings):
+    value = DiscoverConfig().max_surface_variation
+    rows = small_settings(replace(DiscoverConfig(), max_surface_variation=0.0), (value,))
+    gain = rows[f"max_surface_variation {value}"].value - rows["as shipped"].value
     assert gain > 0.1 and rows["lost against the best of them"].value == gain
     assert rows["lost against the best of them"].ok is False
 
 
-def test_all_ways_of_discovery_can_be_tried(keyframes, sources):
-    features = sources[2]["student of the street"](keyframes[0])
-    geometry = kit.discover.Geometry.of(keyframes[0].points)
-    for way in discover_settings.WAYS.values():
-        score = way(features, geometry)
+def test_all_variants_of_discovery_can_be_tried(keyframes, compared):
+    features = compared[2]["student of the street"](keyframes[0])
+    geometry = Geometry.of(keyframes[0].points)
+    for method in discover_settings.VARIANTS.values():
+        score = method(features, geometry)
         assert score.shape == (len(features),) and score.isfinite().all()

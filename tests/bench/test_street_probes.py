@@ -1,4 +1,4 @@
-"""The bench of the street: on which points, and with which stages, its probes are judged."""
+"""The bench of the street: the points and the stages that its probes are scored with."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,9 @@ from kit.data.classes import NUSCENES
 from kit.data.keyframe import Camera, Keyframe, Sensor
 from kit.data.split import split
 from kit.evaluate.probe import ProbeResult
+from kit.features.spaces import Features, Space
 from kit.street.dataset import Street
+from kit.teacher.presets import build_teacher
 
 
 def ahead(name, turn):
@@ -23,8 +25,8 @@ def ahead(name, turn):
     return Camera(name, torch.from_numpy(T), K, (60, 100), lambda: np.zeros((60, 100, 3), np.uint8))
 
 
-def test_points_that_some_camera_really_sees():
-    # ahead free, ahead behind something, behind free, beside both views
+def test_points_that_some_camera_sees_and_nothing_hides():
+    # Ahead and free, ahead and hidden, behind and free, outside of both views.
     points = torch.tensor([[0.0, 9, 0], [1, 20, 0], [0, -9, 1], [9, 0, 0]])
     hidden = {
         "FRONT": torch.tensor([False, True, False, False]),
@@ -47,65 +49,66 @@ def test_a_class_that_does_not_occur_has_no_row():
     confusion = torch.zeros(16, 16, dtype=torch.int64)
     confusion[car, car], confusion[car, bus], confusion[bus, car] = 3, 1, 4
     rows = list(bench._class_rows("street", ProbeResult(confusion, NUSCENES)))
-    # car: 3 hits of 3 + 1 missed + 4 wrongly called so; no truck is labelled, so it has no row
+    # Car: 3 hits of 3 + 1 missed + 4 predicted wrongly. No truck is labelled, so it has no row.
     assert {row.name: row.value for row in rows} == {"street, car": 37.5, "street, bus": 0.0}
 
 
-def test_features_are_judged_on_the_unhidden_points_of_scenes_they_did_not_learn_from():
+def test_features_are_scored_on_the_unhidden_points_of_held_out_scenes():
     street = Street(num_scenes=2, keyframes_per_scene=1, image_size=(56, 112))
 
-    def labels_give_it_away(keyframe):
-        """Perfect on un-hidden points, and wrong wherever something stands before."""
+    def labels_as_features(keyframe):
+        """Perfect on un-hidden points, and zero on hidden ones."""
         feat = torch.eye(17)[keyframe.labels.clamp(min=-1)]
         blank = torch.ones(len(feat), dtype=torch.bool)
         blank[bench.unhidden_points(keyframe)] = False
         feat[blank] = 0
-        return torch.arange(len(feat)), feat
+        return Features(Space("labels", 17, "k"), feat, torch.arange(len(feat)), len(feat))
 
-    whole, *classes = bench._judged("street, told", labels_give_it_away, street, ">= 60")
-    assert whole.name == "street, told, un-hidden points" and whole.reach == ">= 60"
+    whole, *classes = bench._probed("street, labels", labels_as_features, street, ">= 60")
+    assert whole.name == "street, labels, un-hidden points" and whole.target == ">= 60"
     both = [set(street[i].labels[bench.unhidden_points(street[i])].tolist()) for i in (0, 1)]
-    # what both scenes have is learned and found, what only the second has was never shown
-    shown = {NUSCENES.names[c] for c in both[0] & both[1] if c >= 0}
-    found = {row.name.removeprefix("street, told, ") for row in classes if row.value > 99}
-    assert found == shown and len(classes) == len({c for c in both[1] if c >= 0})
+    # Classes of both scenes are learned and found. Classes of the second alone are not.
+    learned = {NUSCENES.names[c] for c in both[0] & both[1] if c >= 0}
+    found = {row.name.removeprefix("street, labels, ") for row in classes if row.value > 99}
+    assert found == learned and len(classes) == len({c for c in both[1] if c >= 0})
 
 
-def test_rooted_features_keep_their_signs_and_rows():
+def test_signed_square_roots_keep_signs_and_points():
     feat = torch.tensor([[4.0, -9.0, 0.0], [0.25, 1.0, -100.0]])
     points, sensor = torch.zeros(6, 3), Sensor("lidar", 0.0, 1.0)
     keyframe = Keyframe("t", "s", points, torch.zeros(6), {}, sensor, NUSCENES)
-    rows, roots = bench.rooted(lambda keyframe: (torch.tensor([5, 2]), feat))(keyframe)
-    assert rows.tolist() == [5, 2]
-    assert roots.tolist() == [[2.0, -3.0, 0.0], [0.5, 1.0, -10.0]]
+    original = Features(Space("a", 3, "a"), feat, torch.tensor([2, 5]), 6)
+    roots = bench.signed_sqrt(lambda keyframe: original)(keyframe)
+    assert roots.index.tolist() == [2, 5] and roots.num_points == 6
+    assert roots.feat.tolist() == [[2.0, -3.0, 0.0], [0.5, 1.0, -10.0]]
 
 
-def test_the_teacher_that_looks_twice_has_finer_cells_of_the_same_stages():
-    usual, closer = bench.Teacher(), bench.Teacher(bench.CLOSER)
-    assert closer.dim == 2 * usual.dim and closer.image_size == usual.image_size
+def test_the_teacher_at_two_scales_has_finer_cells_of_the_same_stages():
+    usual, two_scales = build_teacher(), build_teacher(bench.TWO_SCALES)
+    assert two_scales.dim == 2 * usual.dim and two_scales.image_size == usual.image_size
     image = torch.rand(1, 3, *usual.image_size, generator=torch.Generator().manual_seed(0))
-    cells = [grid.shape[-1] for grid in closer(image).maps]
+    cells = [each.shape[-1] for each in two_scales(image).maps]
     assert [896 // count for count in cells] == [16, 32, 8, 16]
 
 
-def test_the_wide_street_holds_out_scenes_that_are_not_learned_from():
-    wide = Street(**bench.WIDE)
-    parts = split(wide)
-    learned, held_out = ({wide.scenes[i] for i in part} for part in (parts.train, parts.held_out))
-    assert len(learned) == 105 and len(held_out) == 35 and not learned & held_out
+def test_the_street_of_the_probes_holds_out_other_scenes():
+    street = Street(**bench.PROBE_SCENES)
+    parts = split(street)
+    train, held_out = ({street.scenes[i] for i in part} for part in (parts.train, parts.held_out))
+    assert len(train) == 105 and len(held_out) == 35 and not train & held_out
 
 
-def test_the_probe_that_carries_over_learns_from_the_wide_street_and_more():
-    wide, wider = Street(**bench.WIDE), Street(**bench.WIDER)
-    assert wider.moments[: len(wide)] == wide.moments and len(wider) == 240
+def test_the_probe_that_is_transferred_learns_from_the_same_street_and_more():
+    street, larger = Street(**bench.PROBE_SCENES), Street(**bench.TRANSFER_SCENES)
+    assert larger.moments[: len(street)] == street.moments and len(larger) == 240
     assert len(set(bench.SEEDS)) == 3
 
 
-def test_probes_that_carry_over_are_read_off_one_by_one_and_on_average(monkeypatch, tmp_path):
+def test_transferred_probes_are_scored_one_by_one_and_on_average(monkeypatch, tmp_path):
     heads = [torch.nn.Linear(16, 16, bias=False) for _ in bench.SEEDS]
     for head, right in zip(heads, (16, 8, 0), strict=True):
         torch.nn.init.zeros_(head.weight)
-        # the first `right` classes are read as themselves, the others as their neighbour
+        # The first `right` classes are predicted right, the others as the next class.
         for label in range(16):
             head.weight.data[label if label < right else (label + 1) % 16, label] = 1.0
     given = iter(heads)
@@ -113,17 +116,15 @@ def test_probes_that_carry_over_are_read_off_one_by_one_and_on_average(monkeypat
     monkeypatch.setattr(bench, "linear_probe", lambda *_: SimpleNamespace(head=next(given)))
     monkeypatch.setattr(bench, "labelled_features", lambda *_: (feat, torch.arange(16)))
     monkeypatch.setattr(bench, "_labelled_keyframes", lambda *_: iter([(feat, torch.arange(16))]))
-    carried = bench._probe_carried_over(
-        Street(), Street(), bench.Teacher(), bench.FeatureCache(tmp_path)
+    rows = bench._transfer_of_probes(
+        Street(), Street(), build_teacher(), bench.FeatureCache(tmp_path)
     )
-    found = {
-        row.name.removeprefix("street to street, efficientnet_lite0, "): row for row in carried
-    }
-    # half right: class 0 is also said of 15, so 1 / 2; 1 to 7 have 1, the others 0
+    found = {row.name.removeprefix("street to street, efficientnet_lite0, "): row for row in rows}
+    # Half right: class 0 is also predicted for 15, so 1 / 2; 1 to 7 have 1, the others 0.
     half = 100 * 7.5 / 16
     for hidden in ("kept", "from neighbours", "left out"):
         points = f"hidden points {hidden}"
         for seed, wanted in enumerate((100, half, 0)):
             assert found[f"{points}, probe {seed}"].value == pytest.approx(wanted)
         mean = found[f"{points}, mean"]
-        assert mean.value == pytest.approx((100 + half) / 3) and mean.reach == ">= 28"
+        assert mean.value == pytest.approx((100 + half) / 3) and mean.target == ">= 28"
