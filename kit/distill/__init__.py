@@ -1,8 +1,10 @@
-"""Distillation: a student learns to predict a frozen teacher's features, without labels.
+"""Distillation: a student learns to predict the features of a frozen teacher, without labels.
 
-In: a data set, a teacher, a student, settings. Out: the distilled student and its loss by step, in a
-folder that an interrupted run continues. Read `loop.py` first, then `batches.py` (what one step is
-given) and `losses/` (what is compared). `kit.distill(...)` is the function of `loop.py`.
+In: a data set, a teacher, a student and settings. Out: the distilled student and the loss of each
+step, in a folder from which an interrupted run continues. Read `loop.py` first, then `step.py` (one
+step), `batches.py` (its inputs) and `losses/` (how features are compared).
+
+`kit.distill(...)` calls `kit.distill.loop.distill`.
 """
 
 import sys
@@ -10,7 +12,7 @@ import types
 
 
 class _Room(types.ModuleType):
-    """The package, which can be called: the room and its main function share their name."""
+    """The package `kit.distill`, which can be called like its main function."""
 
     def __call__(self, *args, **options):
         from kit.distill.loop import distill

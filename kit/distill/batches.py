@@ -1,74 +1,99 @@
-"""What one training step is given: points of a few camera views, and where they fall in the images.
+"""Training batches: the points that a few cameras see, and their pixels.
 
-A batch is a pure function of the seed and the step, so a run that was stopped goes on with the very
-batches it would have seen, whatever the number of processes and workers.
+A batch depends on the seed and the step only. So a run that was stopped continues with the same
+batches, whatever the number of processes and workers.
 
 Source: one training sample of ScaLR (arXiv:2310.17504): one camera drawn at random, only the points
     it sees, points augmented, images not.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.utils.data
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from kit.data.keyframe import Camera, Dataset
+from kit.distill.superpixels import superpixels_of_pairs
 from kit.projection import project_points
+from kit.store import FeatureCache
 from kit.student.augment import rotate_flip_scale
-from kit.student.scans import InputConfig, PointBatch, Scan, collate, prepare_scan
+from kit.student.point_batch import PointBatch, collate
+from kit.student.scans import InputConfig, Scan, prepare_scan
 
-KEYFRAMES_IN_MEMORY = 128  # of one or two megabytes: images are not among them
+KEYFRAMES_IN_MEMORY = 128  # of one or two megabytes each, without images
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the time of a block to `seconds[stage]`."""
+    began = time.perf_counter()
+    yield
+    seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - began
 
 
 @dataclass(frozen=True)
 class View:
-    """The points one camera sees, ready for a student.
+    """The points that one camera sees, prepared for a student.
 
     Attributes:
         scan: N points, all of them visible.
-        uv: (N, 2) their pixels in the camera's own image (column, row).
+        uv: (N, 2) column and row of their pixels in the camera's own image.
         camera: the camera.
+        labels: (N,) class of each point; None if the keyframe has no labels.
     """
 
     scan: Scan
     uv: Float[Tensor, "N 2"]
     camera: Camera
+    labels: Int[Tensor, " N"] | None = None
 
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """A step's views; the rows of `points` are those of the views one after the other.
+    """The views of one step. The points of all views make M pairs of a point and a pixel.
 
     Attributes:
-        points: the student's input.
+        points: the student's input, the points of the views one after the other.
         views: one per image.
-        seconds: what making it took, by stage.
+        superpixels: (M,) the superpixel of each pair, unique over the images; None if no loss needs
+            them.
+        classes: (M,) the class of each pair's point; None if no loss needs it, or a keyframe has no
+            labels.
+        seconds: the time it took to make the batch, by stage.
     """
 
     points: PointBatch
     views: list[View]
+    superpixels: Int[Tensor, " M"] | None = None
+    classes: Int[Tensor, " M"] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
 class TrainingBatches(torch.utils.data.Dataset):
-    """The batch of every step, made when asked for; item `i` is step `i`.
+    """The batches of all steps; item i is the batch of step i, made when it is read.
 
     Args:
         dataset: where keyframes come from.
-        keyframes: indices to draw from; each comes once per epoch, in an order of its own.
+        keyframes: indices to draw from. Each is used once per epoch, in a random order.
         inputs: the student's input settings.
         batch_size: views per step, over all processes.
-        augment: turn, flip and scale the points.
-        rank, world_size: this process makes views rank, rank + world_size, ... of each step.
+        steps: number of batches.
+        seed: of everything that is drawn.
+        augment: rotate, flip and scale the points.
+        needs: the inputs that the loss needs, see `kit.distill.losses.needs`.
+        cache: keeps superpixels, so that they are computed once per image.
+        rank: this process makes the views rank, rank + world_size, ... of each step.
+        world_size: number of processes.
 
     Raises:
-        ValueError: no keyframes, or fewer views per step than processes.
+        ValueError: there are no keyframes, or fewer views per step than processes.
     """
 
     def __init__(
@@ -81,6 +106,8 @@ class TrainingBatches(torch.utils.data.Dataset):
         steps: int,
         seed: int,
         augment: bool = True,
+        needs: Collection[str] = (),
+        cache: FeatureCache | None = None,
         rank: int = 0,
         world_size: int = 1,
     ):
@@ -90,10 +117,11 @@ class TrainingBatches(torch.utils.data.Dataset):
             raise ValueError(f"batch_size {batch_size} is less than the {world_size} processes")
         self.dataset, self.keyframes, self.inputs = dataset, tuple(keyframes), inputs
         self.batch_size, self.steps, self.seed, self.augment = batch_size, steps, seed, augment
+        self.needs, self.cache = frozenset(needs), cache
         self.rank, self.world_size = rank, world_size
         self._load = lru_cache(KEYFRAMES_IN_MEMORY)(dataset.__getitem__)
 
-    def __getstate__(self) -> dict:  # a cache is not carried into worker processes
+    def __getstate__(self) -> dict:  # worker processes start without keyframes in memory
         return {name: value for name, value in vars(self).items() if name != "_load"}
 
     def __setstate__(self, state: dict) -> None:
@@ -106,46 +134,61 @@ class TrainingBatches(torch.utils.data.Dataset):
     def __getitem__(self, step: int) -> TrainingBatch:
         if not 0 <= step < self.steps:
             raise IndexError(f"step {step} of {self.steps}")
-        seconds = {"reading": 0.0, "inputs": 0.0}
+        seconds: dict[str, float] = {}
         slots = range(self.rank, self.batch_size, self.world_size)
         views = [self._view(step * self.batch_size + slot, seconds) for slot in slots]
-        began = time.perf_counter()
-        points = collate([view.scan for view in views], self.inputs)
-        seconds["inputs"] += time.perf_counter() - began
-        return TrainingBatch(points, views, seconds)
+        with timed(seconds, "inputs"):
+            points = collate([view.scan for view in views], self.inputs)
+        return TrainingBatch(
+            points, views, self._superpixels(views, seconds), self._classes(views), seconds
+        )
+
+    def _superpixels(
+        self, views: list[View], seconds: dict[str, float]
+    ) -> Int[Tensor, " M"] | None:
+        if "superpixels" not in self.needs:
+            return None
+        with timed(seconds, "superpixels"):
+            cameras, uv = [view.camera for view in views], [view.uv for view in views]
+            return superpixels_of_pairs(cameras, uv, self.cache)
+
+    def _classes(self, views: list[View]) -> Int[Tensor, " M"] | None:
+        labels = [view.labels for view in views]
+        if "classes" not in self.needs or any(each is None for each in labels):
+            return None
+        return torch.cat(labels)
 
     def _view(self, draw: int, seconds: dict[str, float]) -> View:
-        """Make view number `draw` of the whole run."""
+        """Make one view; `draw` is its number in the whole run."""
         epoch, position = divmod(draw, len(self.keyframes))
         order = torch.randperm(len(self.keyframes), generator=self._generator(epoch, 0))
         generator = self._generator(draw, 1)
 
-        began = time.perf_counter()
-        keyframe = self._load(self.keyframes[order[position]])
-        seconds["reading"] += time.perf_counter() - began
-
-        began = time.perf_counter()
-        cameras = list(keyframe.cameras.values())
-        for index in torch.randperm(len(cameras), generator=generator).tolist():
-            camera = cameras[index]
-            uv, _, visible = project_points(
-                keyframe.points, camera.T_cam_lidar, camera.K, camera.image_size
-            )
-            if not visible.any():
-                continue  # a camera that sees no point, e.g. half a scan: draw another
-            scan = prepare_scan(
-                keyframe.points,
-                keyframe.intensity,
-                keyframe.sensor,
-                self.inputs,
-                visible=visible,
-                augment=rotate_flip_scale if self.augment else None,
-                generator=generator,
-            )
-            seconds["inputs"] += time.perf_counter() - began
-            return View(scan, uv[scan.kept], camera)
+        with timed(seconds, "reading"):
+            keyframe = self._load(self.keyframes[order[position]])
+        with timed(seconds, "inputs"):
+            cameras = list(keyframe.cameras.values())
+            for index in torch.randperm(len(cameras), generator=generator).tolist():
+                camera = cameras[index]
+                uv, _, visible = project_points(
+                    keyframe.points, camera.T_cam_lidar, camera.K, camera.image_size
+                )
+                if not visible.any():
+                    continue  # this camera sees no point of an incomplete scan: draw another
+                scan = prepare_scan(
+                    keyframe.points,
+                    keyframe.intensity,
+                    keyframe.sensor,
+                    self.inputs,
+                    visible=visible,
+                    augment=rotate_flip_scale if self.augment else None,
+                    generator=generator,
+                )
+                labels = None if keyframe.labels is None else keyframe.labels[scan.kept]
+                return View(scan, uv[scan.kept], camera, labels)
         raise ValueError(
-            f"keyframe {keyframe.token}: no camera sees a lidar point, it cannot be learned from"
+            f"keyframe {keyframe.token}: no camera sees a lidar point, so it cannot be used for "
+            "distillation. Leave it out of keyframes="
         )
 
     def _generator(self, number: int, purpose: int) -> Generator:

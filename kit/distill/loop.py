@@ -1,54 +1,54 @@
-"""Distillation: the loop that teaches a student on lidar points what a frozen image teacher sees.
+"""Distillation: the training loop.
 
     for every step: views of some keyframes -> teacher features at their pixels
                                             -> student features at their points -> loss -> update
 
 Devices, precision and several processes are Lightning Fabric's: `torchrun --nproc-per-node 8 -m kit
-distill ...` needs nothing else. A run with a folder writes a checkpoint now and then; started again
-with the same settings it goes on where it was and ends on the same weights.
+distill ...` is enough for several GPUs. A run with a folder writes checkpoints. If it is started
+again with the same settings, it continues from the last one and ends with the same weights.
 
 Source: ScaLR (arXiv:2310.17504), distillation.
 """
 
+import math
 import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from kit.data.keyframe import Dataset
-from kit.distill.batches import TrainingBatch, TrainingBatches
-from kit.distill.losses import LOSSES
+from kit.distill.batches import TrainingBatches
+from kit.distill.losses import needs
+from kit.distill.run_folder import RunFolder, describe
 from kit.distill.settings import DistillConfig
-from kit.store import files as store
-from kit.store.machine import keep_freed_memory
-from kit.student.checkpoints import save_student
-from kit.student.scans import PointBatch
-from kit.student.waffleiron.model import WaffleIron
-from kit.teacher.camera_maps import camera_maps
+from kit.distill.step import DistillStep
+from kit.store import FeatureCache, keep_freed_memory
+from kit.student.student import DistilledFrom, Student
 from kit.teacher.teacher import Teacher
 
 
 @dataclass
 class DistillRun:
-    """What a distillation leaves behind.
+    """The result of a distillation.
 
     Attributes:
         student: the distilled student, in eval mode.
-        history: one row per step: step, loss, lr, pairs, seconds since the start.
-        finished: False if it was interrupted; start it again with the same folder to go on.
-        seconds: time spent by stage: reading, inputs, teacher, student, loss.
-        folder: where checkpoint, history and student lie; None if nothing was written.
+        history: one row per step: step, loss, lr, pairs, and seconds since the start.
+        finished: False if the run was interrupted. To continue it, start it with the same folder.
+        seconds: time by stage: reading, inputs, teacher, student, loss.
+        folder: with checkpoint, history and student; None if nothing was written.
     """
 
-    student: nn.Module
+    student: Student
     history: list[dict]
     finished: bool = True
     seconds: dict[str, float] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class DistillRun:
 
 
 def make_fabric(config: DistillConfig) -> Fabric:
-    """One device (a GPU where there is one), or what torchrun started."""
+    """Use one device, a GPU if there is one; under torchrun, the devices of all its processes."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     nodes = int(os.environ.get("WORLD_SIZE", 1)) // processes
     fabric = Fabric(
@@ -69,45 +69,42 @@ def make_fabric(config: DistillConfig) -> Fabric:
 def distill(
     dataset: Dataset,
     teacher: Teacher,
-    student: nn.Module,
+    student: Student,
     config: DistillConfig = DistillConfig(),  # noqa: B008
     *,
     keyframes: Sequence[int] | None = None,
     out: str | Path | None = None,
-    cache: store.FeatureCache | None = None,
+    cache: FeatureCache | None = None,
     fabric: Fabric | None = None,
     progress: bool = True,
+    settings: Any = None,
 ) -> DistillRun:
-    """Distil a teacher into a student.
+    """Train a student to predict the features of a frozen teacher.
 
     Args:
-        dataset: where keyframes come from; labels are never looked at.
-        teacher: frozen; its width must be the student's head's.
-        student: changed in place.
-        keyframes: indices to learn from; all by default.
-        out: folder of the run; a run found there is continued.
-        cache: keeps the teacher's grids, so that each image is looked at once.
-        fabric: device and precision; by default a GPU where there is one.
-        progress: show a bar with loss and time left.
+        dataset: gives the keyframes. Labels are used only by losses that need classes.
+        teacher: frozen; it has as many channels as the student's distillation head.
+        student: trained in place. Its `distilled_from` becomes this teacher.
+        config: settings of the distillation.
+        keyframes: indices of the keyframes to train on; by default all.
+        out: folder of the run. If a run is already there, it is continued.
+        cache: keeps the teacher's feature maps, so that it computes each image once.
+        fabric: device and precision; by default `make_fabric(config)`.
+        progress: show a progress bar with the loss and the time left.
+        settings: written to run.json under "settings", so that the command that started the run can
+            be repeated; anything that JSON can hold.
 
     Raises:
-        ValueError: the widths differ, the student cannot be compiled though it should, or `out`
-            holds a run with other settings.
+        ValueError: the numbers of channels differ, the student cannot be compiled although
+            `config.compile` is set, the loss needs an input that is not there, or `out` holds a run
+            with other settings.
+        FloatingPointError: the loss became infinite or NaN.
     """
-    if student.config.head[-1] != teacher.dim:
-        raise ValueError(
-            f"the student's head gives {student.config.head[-1]} channels, the teacher "
-            f"{teacher.name} has {teacher.dim}: build the student for this teacher's width"
-        )
-    if config.compile and not isinstance(student, WaffleIron):
-        raise ValueError(
-            f"compile=True is for WaffleIron; {type(student).__name__} runs on spconv, which "
-            "torch.compile cannot see into"
-        )
+    _check(teacher, student, config)
     keep_freed_memory()
     keyframes = tuple(range(len(dataset)) if keyframes is None else keyframes)
     fabric = fabric or make_fabric(config)
-    if fabric.world_size > 1 and fabric.device.type == "cuda":  # torch has it on GPUs only
+    if fabric.world_size > 1 and fabric.device.type == "cuda":  # torch has it for GPUs only
         student = nn.SyncBatchNorm.convert_sync_batchnorm(student)
     batches = TrainingBatches(
         dataset,
@@ -117,232 +114,99 @@ def distill(
         steps=config.steps,
         seed=config.seed,
         augment=config.augment,
+        needs=needs(config.loss),
+        cache=cache,
         rank=fabric.global_rank,
         world_size=fabric.world_size,
     )
-    loop = _Loop(teacher, student, config, fabric, cache, Path(out) if out else None)
-    loop.open(_describe(dataset, keyframes, teacher, student, config))
-    with _compiled(student) if config.compile else nullcontext():
-        finished = loop.run(batches, progress)
-    return DistillRun(student.eval(), loop.history, finished, loop.seconds, loop.out)
+    step = DistillStep(teacher, student, config, fabric, cache)
+    description = describe(dataset, keyframes, teacher, student, config)
+    folder = RunFolder(Path(out) if out else None, description, fabric)
+    first_step, history = folder.open(student, step.optimizer, config, settings)
+    student.distilled_from = DistilledFrom(teacher.name, teacher.fingerprint)
+    with _compiled(student, config.compile):
+        shown = progress and fabric.is_global_zero
+        finished = _run(step, batches, config, folder, first_step, history, shown)
+    return DistillRun(student.eval(), history, finished, step.seconds, folder.folder)
+
+
+def _check(teacher: Teacher, student: Student, config: DistillConfig) -> None:
+    if student.config.head[-1] != teacher.dim:
+        raise ValueError(
+            f"the student's head has {student.config.head[-1]} channels, the teacher "
+            f"{teacher.name} has {teacher.dim}: build the student with teacher_dim={teacher.dim}"
+        )
+    if config.compile and not hasattr(student, "compile_mixes"):
+        raise ValueError(
+            f"compile=True: a {type(student).__name__} cannot be compiled, it has no method "
+            "compile_mixes. Leave out compile, or choose a WaffleIron"
+        )
 
 
 @contextmanager
-def _compiled(student: WaffleIron):
-    student.compile_mixes()
+def _compiled(student: Student, wanted: bool) -> Iterator[None]:
+    """Compile the student's layers for the time of a block."""
+    if wanted:
+        student.compile_mixes()
     try:
         yield
     finally:
-        student.compile_mixes(False)
+        if wanted:
+            student.compile_mixes(False)
 
 
-def _describe(dataset, keyframes, teacher, student, config) -> dict:
-    """Everything the result depends on; a run is only continued if none of it changed."""
-    return {
-        "distill": asdict(config),
-        "student": asdict(student.config),
-        "teacher": {"name": teacher.name, "fingerprint": teacher.fingerprint},
-        "data": {
-            "name": dataset.name,
-            "tokens": [dataset.tokens[i] for i in keyframes],
-            "content": dataset.content(),
-        },
-    }
-
-
-class _Unwraps(nn.Module):
-    """A student whose batch comes in a function: Lightning takes a bare one apart to convert its
-    tensors in mixed precision, and refuses frozen dataclasses."""
-
-    def __init__(self, student: nn.Module):
-        super().__init__()
-        self.student = student
-
-    def forward(self, batch: Callable[[], PointBatch]) -> Tensor:
-        return self.student(batch())
-
-
-class _Loop:
-    """Model, optimizer and history of a run, and their trips to disk and back."""
-
-    def __init__(self, teacher, student, config, fabric, cache, out):
-        self.config, self.fabric, self.cache, self.out = config, fabric, cache, out
-        self.teacher = teacher.to(fabric.device)
-        self.raw_student = student
-        optimizer = torch.optim.AdamW(
-            student.parameters(), lr=config.lr, weight_decay=config.weight_decay
-        )
-        self.student, self.optimizer = fabric.setup(_Unwraps(student), optimizer)
-        self.names = [name for name, _ in student.named_parameters()]
-        self.history: list[dict] = []
-        self.seconds: dict[str, float] = {}
-        self.first_step = 0
-
-    # --- the step -------------------------------------------------------------------------------
-
-    def step(self, batch: TrainingBatch) -> Tensor:
-        """Compare what student and teacher say of the same points, and improve the student."""
-        with self._clock("teacher"):
-            teacher_feat = self._teacher_feat(batch)  # (M, D)
-        with self._clock("student"):
-            points = batch.points.to(self.fabric.device)
-            student_feat = self.student(lambda: points)  # (M, D)
-        with self._clock("loss"):
-            loss = LOSSES[self.config.loss](student_feat.float(), teacher_feat)
-        with self._clock("student"):
-            self.fabric.backward(loss)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-        return loss.detach()
-
-    def _teacher_feat(self, batch: TrainingBatch) -> Tensor:
-        cameras = [view.camera for view in batch.views]
-        grids = camera_maps(self.teacher, cameras, self.cache)
-        device = self.fabric.device
-        feat = [
-            grid.sample(
-                torch.zeros(len(view.uv), dtype=torch.int64, device=device),
-                view.uv.to(device),
-                view.camera.image_size,
-            )
-            for grid, view in zip(grids, batch.views, strict=True)
-        ]
-        return torch.cat(feat)
-
-    # --- the run --------------------------------------------------------------------------------
-
-    def run(self, batches: TrainingBatches, progress: bool) -> bool:
-        """Do the steps that are left; False if the user interrupted."""
-        steps = range(self.first_step, self.config.steps)
-        loader = DataLoader(
-            batches,
-            sampler=steps,
-            batch_size=None,
-            num_workers=self.config.num_workers,
-            persistent_workers=self.config.num_workers > 0,
-        )
-        bar = tqdm(
-            total=self.config.steps,
-            initial=self.first_step,
-            desc="distilling",
-            unit="step",
-            disable=not (progress and self.fabric.is_global_zero),
-        )
-        self.student.train()
-        began, done = time.perf_counter(), self.first_step
-        earlier = self.history[-1]["seconds"] if self.history else 0.0
+def _run(
+    step: DistillStep,
+    batches: TrainingBatches,
+    config: DistillConfig,
+    folder: RunFolder,
+    first_step: int,
+    history: list[dict],
+    progress: bool,
+) -> bool:
+    """Make the steps that are left, and append them to `history`; False if the user interrupted."""
+    numbers = range(first_step, config.steps)
+    loader = DataLoader(
+        batches,
+        sampler=numbers,
+        batch_size=None,
+        num_workers=config.num_workers,
+        persistent_workers=config.num_workers > 0,
+    )
+    done, finished = first_step, True
+    earlier = history[-1]["seconds"] if history else 0.0
+    began = time.perf_counter()
+    with tqdm(
+        total=config.steps, initial=done, desc="distilling", unit="step", disable=not progress
+    ) as bar:
         try:
-            for step, batch in zip(steps, loader, strict=True):
-                torch.manual_seed(self.config.seed * 1_000_003 + step)  # for drop path
-                lr = self.config.lr_at(step)
-                for group in self.optimizer.param_groups:
-                    group["lr"] = lr
-                loss = self.step(batch).item()
-                for stage, spent in batch.seconds.items():
-                    self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
-                done = step + 1
-                self._record(step, loss, lr, batch, earlier + time.perf_counter() - began)
+            for number, batch in zip(numbers, loader, strict=True):
+                torch.manual_seed(config.seed * 1_000_003 + number)  # for drop path
+                lr = config.lr_at(number)
+                loss = step(batch, lr)
+                _check_finite(loss, number, config)
+                done = number + 1
+                seconds = round(earlier + time.perf_counter() - began, 3)
+                pairs = len(batch.points.feat)
+                history.append(
+                    {"step": number, "loss": loss, "lr": lr, "pairs": pairs, "seconds": seconds}
+                )
+                folder.record(history[-1])
                 bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
                 bar.update()
-                if done % self.config.checkpoint_every == 0 and done < self.config.steps:
-                    self.save(done)
+                if done % config.checkpoint_every == 0 and done < config.steps:
+                    folder.save(done, step.student, step.optimizer, finished=False)
         except KeyboardInterrupt:
-            bar.close()
-            self.save(done)
-            print(f"interrupted after {done} of {self.config.steps} steps; what is done is kept")
-            return False
-        bar.close()
-        self.save(done)
-        return True
+            finished = False
+    folder.save(done, step.student, step.optimizer, finished=done == config.steps)
+    if not finished:
+        print(f"interrupted after {done} of {config.steps} steps; these steps are kept")
+    return finished
 
-    def _record(self, step, loss, lr, batch, seconds) -> None:
-        if not torch.isfinite(torch.tensor(loss)):
-            raise FloatingPointError(
-                f"the loss became {loss} at step {step}: try a lower lr than {self.config.lr} or "
-                "precision 32-true"
-            )
-        row = {
-            "step": step,
-            "loss": loss,
-            "lr": lr,
-            "pairs": len(batch.points.feat),
-            "seconds": round(seconds, 3),
-        }
-        self.history.append(row)
-        if self._writes:
-            store.append_jsonl(self.out / "history.jsonl", row)
 
-    @contextmanager
-    def _clock(self, stage: str):
-        began = time.perf_counter()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
-
-    # --- disk -----------------------------------------------------------------------------------
-
-    @property
-    def _writes(self) -> bool:
-        return self.out is not None and self.fabric.is_global_zero
-
-    def open(self, description: dict) -> None:
-        """Begin the run's folder, or continue the run that is there."""
-        if self.out is None:
-            return
-        checkpoint = store.load_checkpoint(self.out)
-        if checkpoint is not None:
-            _check_same(checkpoint.meta, description, self.out)
-            self.raw_student.load_state_dict(checkpoint.model)
-            checkpoint.restore_optimizer(self.optimizer.optimizer, self.names)
-            self.first_step = checkpoint.step
-            rows = store.read_jsonl(self.out / "history.jsonl")
-            self.history = [row for row in rows if row["step"] < checkpoint.step]
-        self.description = description
-        self.fabric.barrier()
-        if self._writes:
-            store.truncate_jsonl(
-                self.out / "history.jsonl", lambda row: row["step"] < self.first_step
-            )
-            store.start_run(self.out, description, self.config.seed, resumed=checkpoint is not None)
-
-    def save(self, done: int) -> None:
-        """Write the checkpoint, and the student once it is finished."""
-        if not self._writes:
-            return
-        store.save_checkpoint(
-            self.out,
-            done,
-            self.raw_student.state_dict(),
-            self.optimizer.optimizer,
-            self.names,
-            self.description,
+def _check_finite(loss: float, step: int, config: DistillConfig) -> None:
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss became {loss} at step {step}: try a lower lr than {config.lr}, or the "
+            "precision 32-true"
         )
-        if done == self.config.steps:
-            teacher = self.description["teacher"]
-            save_student(self.raw_student, self.out / "student.safetensors", teacher=teacher)
-
-
-# Settings a continued run may change: none of them alters the result.
-_FREE = {"num_workers", "checkpoint_every", "compile"}
-
-
-def _check_same(before: dict, now: dict, folder: Path) -> None:
-    """Refuse to continue a run with other settings, naming them."""
-    changed = [
-        f"{part}.{name}: {before.get(part, {}).get(name)} there, {value} now"
-        for part, values in now.items()
-        for name, value in values.items()
-        if name not in _FREE and _as_json(value) != before.get(part, {}).get(name)
-    ]
-    if changed:
-        listed = "\n  ".join(str(change)[:200] for change in changed)
-        raise ValueError(
-            f"{folder} holds a run with other settings; choose another folder or the same "
-            f"settings:\n  {listed}"
-        )
-
-
-def _as_json(value):
-    """A value as it looks after a trip through JSON: tuples are lists."""
-    if isinstance(value, dict):
-        return {name: _as_json(item) for name, item in value.items()}
-    return [_as_json(item) for item in value] if isinstance(value, list | tuple) else value

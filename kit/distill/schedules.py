@@ -1,10 +1,16 @@
-"""Learning-rate factors by step: pure functions, checked against the published schedules."""
+"""Learning-rate schedules: pure functions that give the factor of each step."""
 
 import math
 
 
 def warmup_cosine(step: int, *, warmup: int, total: int, minimum: float = 0.0) -> float:
     """Rise linearly from 0 to 1, then fall along a cosine to `minimum` at step `total`.
+
+    Args:
+        step: counted from 0.
+        warmup: number of steps in which the factor rises.
+        total: the step at which the factor is `minimum`.
+        minimum: the last factor.
 
     Source: ScaLR (arXiv:2310.17504): warm-up of 3,500 steps, cosine to 1e-5 of 2e-3.
     """
@@ -17,10 +23,17 @@ def warmup_cosine(step: int, *, warmup: int, total: int, minimum: float = 0.0) -
 def warmup_rsqrt_cooldown(
     step: int, *, warmup: int, total: int, cooldown: int, timescale: float
 ) -> float:
-    """Rise linearly, fall like one over a square root, go linearly to 0 from step `cooldown`.
+    """Rise linearly, fall like an inverse square root, then linearly to 0 from step `cooldown`.
 
-    The published cool-down starts from the square-root factor of `cooldown` steps counted without
-    the warm-up, a hair below where the fall ends; kept as it is.
+    Args:
+        step: counted from 0.
+        warmup: number of steps in which the factor rises from 0 to 1.
+        total: number of all steps.
+        cooldown: the step at which the linear fall begins.
+        timescale: number of steps in which the factor falls from 1 to 1 / sqrt(2).
+
+    The linear fall begins a little below the last value of the inverse square root, because the
+    published code counts its steps without the warm-up there.
 
     Source: ScaLR+ (the `scalr_plus` branch of the published code): time scale of 0.45 epoch.
     """

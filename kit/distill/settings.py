@@ -1,4 +1,4 @@
-"""Settings of a distillation, and the learning rate they give for a step."""
+"""Settings of a distillation, and the learning rate of each step."""
 
 from dataclasses import dataclass
 
@@ -8,23 +8,28 @@ from kit.distill.schedules import warmup_cosine, warmup_rsqrt_cooldown
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """Settings of a distillation; rates and augmentation are ScaLR's (arXiv:2310.17504).
+    """Settings of a distillation. Learning rate and augmentation are those of ScaLR.
 
     Attributes:
-        steps: optimizer steps; the paper takes about 172,000.
+        steps: number of optimizer steps. ScaLR makes about 172,000.
         batch_size: camera views per step, over all processes.
-        lr, min_lr: highest and last learning rate of AdamW.
-        weight_decay: of AdamW.
-        warmup: share of the steps in which the rate rises.
-        schedule: "cosine" (ScaLR) or "rsqrt" (ScaLR+: one over a square root, then a cool-down).
-        loss: "l2" (the paper's), "cosine" or "squared_l2".
-        augment: turn, flip and scale the points.
-        seed: of everything drawn in the loop.
-        precision: as Lightning Fabric names it, e.g. "bf16-mixed".
-        num_workers: processes that prepare batches; 0: the training process does.
-        checkpoint_every: steps between checkpoints.
-        compile: run WaffleIron's layers through torch.compile; the same results, for half a minute
-            of compiling at the start.
+        lr: highest learning rate of AdamW.
+        min_lr: learning rate at the last step, if the schedule is "cosine".
+        weight_decay: weight decay of AdamW.
+        warmup: ratio of the steps in which the learning rate rises, 0 to 1.
+        schedule: how the learning rate falls: "cosine" (ScaLR), or "rsqrt" (ScaLR+), which is the
+            inverse square root of the step and at the end a line to 0.
+        loss: how student and teacher features are compared: "l2" (ScaLR), "cosine" or "squared_l2".
+        augment: rotate, flip and scale the points.
+        seed: seed of everything that the distillation draws at random.
+        precision: number format of the computation, as Lightning Fabric names it: "32-true",
+            "bf16-mixed" or "16-mixed".
+        num_workers: number of processes that prepare batches; with 0 the training process does it.
+        checkpoint_every: number of steps between two checkpoints.
+        compile: run the layers of a WaffleIron through torch.compile. The results are the same; it
+            takes half a minute at the start.
+
+    Source: ScaLR (arXiv:2310.17504).
     """
 
     steps: int = 300
@@ -44,15 +49,18 @@ class DistillConfig:
 
     def __post_init__(self):
         if self.steps < 1 or self.batch_size < 1 or self.checkpoint_every < 1:
-            raise ValueError(f"steps, batch_size and checkpoint_every must be >= 1, got {self}")
+            raise ValueError(
+                f"steps, batch_size and checkpoint_every must be at least 1, got {self.steps}, "
+                f"{self.batch_size} and {self.checkpoint_every}"
+            )
         if self.loss not in LOSSES or self.schedule not in SCHEDULES:
             raise ValueError(
-                f"loss is one of {list(LOSSES)} and schedule one of {list(SCHEDULES)}, "
+                f"loss must be one of {list(LOSSES)} and schedule one of {list(SCHEDULES)}, "
                 f"got {self.loss!r} and {self.schedule!r}"
             )
 
     def lr_at(self, step: int) -> float:
-        """Learning rate of a step."""
+        """The learning rate of a step, counted from 0."""
         return self.lr * SCHEDULES[self.schedule](self, step)
 
 
@@ -62,7 +70,7 @@ def _cosine(config: DistillConfig, step: int) -> float:
 
 
 def _rsqrt(config: DistillConfig, step: int) -> float:
-    """ScaLR+'s shares of its 65 epochs: warm-up 1, cool-down 2, time scale 0.45."""
+    """ScaLR+: of 65 epochs, 1 is the warm-up and 2 are the cool-down; the time scale is 0.45."""
     epoch = config.steps / 65
     return warmup_rsqrt_cooldown(
         step + 1,

@@ -1,13 +1,17 @@
-"""Training batches: a pure function of seed and step, and pixels that belong to their points."""
+"""Training batches: they depend on seed and step only, and pixels belong to their points."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
 
 from kit.data import open_dataset
+from kit.data.classes import IGNORE
 from kit.distill.batches import TrainingBatches
+from kit.distill.superpixels import camera_superpixels
 from kit.projection import project_points
+from kit.store import FeatureCache
 from kit.student.scans import InputConfig
 
 INPUTS = InputConfig(max_points=500)
@@ -31,7 +35,7 @@ def same(one, other):
 
 def test_a_batch_depends_on_seed_and_step_alone(street):
     first, second = batches(street), batches(street)
-    second[0], second[5]  # asking for others before changes nothing
+    second[0], second[5]  # other batches before it change nothing
     assert same(first[3], second[3])
     assert not same(first[3], first[4])
     assert not same(first[3], batches(street, seed=1)[3])
@@ -81,7 +85,7 @@ def test_no_more_points_than_the_limit(street):
     assert max(len(view.uv) for view in batches(street)[0].views) <= 500
 
 
-def test_nothing_to_learn_from_is_an_error(street):
+def test_a_run_without_keyframes_is_refused(street):
     with pytest.raises(ValueError, match="no keyframe"):
         TrainingBatches(street, [], INPUTS, batch_size=1, steps=1, seed=0)
 
@@ -94,3 +98,45 @@ def test_more_processes_than_views_is_an_error(street):
 def test_steps_beyond_the_run_are_refused(street):
     with pytest.raises(IndexError):
         batches(street)[6]
+
+
+def test_superpixels_and_classes_are_made_only_if_the_loss_needs_them(street):
+    made = batches(street)[0]
+    assert made.superpixels is None and made.classes is None
+    assert made.seconds.keys() == {"reading", "inputs"}
+
+
+def test_superpixels_are_those_of_each_pairs_pixel(street, tmp_path):
+    cache = FeatureCache(tmp_path)
+    made = batches(street, needs={"superpixels"}, cache=cache)[0]
+    assert len(made.superpixels) == len(made.points.feat) and cache.size() > 0
+    first, begin = 0, 0
+    for view in made.views:
+        regions = camera_superpixels(view.camera)
+        column, row = view.uv.long().T
+        found = made.superpixels[begin : begin + len(view.uv)]
+        assert torch.equal(found, regions[row, column] + first)
+        first, begin = first + int(regions.max()) + 1, begin + len(view.uv)
+    assert "superpixels" in made.seconds
+
+
+def test_classes_are_those_of_each_pairs_point(street):
+    made = batches(street, needs={"classes"})[1]
+    plain = batches(street)[1]
+    assert same(made, plain) and len(made.classes) == len(made.points.feat)
+    known = made.classes[made.classes != IGNORE]
+    assert len(known) and int(known.max()) < len(street.classes)
+    keyframes = [street[index] for index in range(3)]
+    begin = 0
+    for view in made.views:
+        labels = made.classes[begin : begin + len(view.uv)]
+        fits = [torch.equal(k.labels[view.scan.kept], labels) for k in keyframes]
+        assert any(fits)
+        begin += len(view.uv)
+
+
+def test_without_labels_there_are_no_classes(street):
+    made = batches(street, needs={"classes"})
+    load = made._load
+    made._load = lambda index: replace(load(index), labels=None)
+    assert made[0].classes is None

@@ -1,4 +1,4 @@
-"""The distillation loop: it learns, it can be killed at any moment, and nothing else matters."""
+"""The training loop: the loss falls, and a run that was killed ends with the same weights."""
 
 import os
 import signal
@@ -6,15 +6,19 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 import torch
+import torch.nn.functional as F
 
+from kit import extract, space_of, store
 from kit.data import open_dataset
 from kit.distill.loop import distill
+from kit.distill.losses import LOSSES
 from kit.distill.settings import DistillConfig
-from kit.store import files as store
+from kit.distill.step import DistillStep
 from kit.student.checkpoints import load_student
 from kit.student.presets import build_student
 from kit.student.waffleiron.config import WaffleIronConfig
@@ -45,6 +49,19 @@ def whole(tmp_path_factory):
     return run(tmp_path_factory.mktemp("whole"))
 
 
+def stop_before(number, step):
+    """A step that the user interrupts when it is called this many times."""
+    calls = []
+
+    def interrupted(self, batch, lr):
+        calls.append(1)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return step(self, batch, lr)
+
+    return interrupted
+
+
 def same_weights(one, other):
     others = other.state_dict()
     return all(torch.equal(value, others[name]) for name, value in one.state_dict().items())
@@ -61,12 +78,12 @@ def test_same_seed_same_weights_other_seed_others(whole):
     assert not same_weights(whole.student, run(config=replace(CONFIG, seed=1)).student)
 
 
-def test_a_cache_of_grids_changes_little_and_is_filled(whole, tmp_path):
+def test_a_cache_of_feature_maps_changes_little_and_is_filled(whole, tmp_path):
     cache = store.FeatureCache(tmp_path)
     cached = run(cache=cache)
     assert cache.size() > 0
     losses = [[row["loss"] for row in r.history] for r in (whole, cached)]
-    assert losses[1] == pytest.approx(losses[0], abs=2e-3)  # grids are kept in half precision
+    assert losses[1] == pytest.approx(losses[0], abs=2e-3)  # the maps are kept in half precision
 
 
 def test_worker_processes_change_nothing(whole):
@@ -86,15 +103,15 @@ def test_layers_are_compiled_for_the_steps_only(monkeypatch):
     assert switched == [True, False]
 
 
-def test_what_cannot_be_compiled_is_named():
+def test_a_student_that_cannot_be_compiled_is_named():
     pytest.importorskip("kit.student.minkunet.model")
     teacher = small_teacher()
     student = build_student("minkunet-18", teacher.dim)
-    with pytest.raises(ValueError, match="compile=True is for WaffleIron; MinkUNet"):
+    with pytest.raises(ValueError, match="compile=True: a MinkUNet cannot be compiled"):
         distill(street(), teacher, student, replace(CONFIG, compile=True))
 
 
-def test_the_folder_tells_how_it_was_made(whole):
+def test_the_folder_holds_how_it_was_made(whole):
     made = store.read_json(whole.folder / "run.json")
     assert made["config"]["distill"]["steps"] == 8
     assert made["config"]["teacher"]["name"] == "efficientnet_lite0"
@@ -111,6 +128,21 @@ def test_learning_rate_follows_the_schedule(whole):
     assert rates[-1] < 0.1 * CONFIG.lr
     rsqrt = [replace(CONFIG, schedule="rsqrt", steps=650).lr_at(step) for step in range(650)]
     assert max(rsqrt) == pytest.approx(CONFIG.lr, rel=0.01) and 0 < rsqrt[-1] < 0.01 * CONFIG.lr
+
+
+def test_the_student_knows_its_teacher_and_lies_in_its_space(whole):
+    teacher = small_teacher()
+    loaded = load_student(whole.folder / "student.safetensors")
+    for student in (whole.student, loaded):
+        assert student.distilled_from.name == teacher.name
+        assert space_of(student) == space_of(teacher)
+        assert extract(student, street()[0]).space == space_of(teacher)
+
+
+def test_the_settings_of_the_command_are_in_the_folder(tmp_path):
+    settings = {"student": "wi-6-64", "distill": CONFIG}
+    run(tmp_path, replace(CONFIG, steps=1), settings=settings)
+    assert store.read_json(tmp_path / "run.json")["settings"] == store.to_plain(settings)
 
 
 def test_a_finished_run_is_not_done_again(whole):
@@ -130,18 +162,50 @@ def test_a_teacher_of_another_width_is_refused():
         distill(street(), small_teacher(), build_student("wi-6-64", 99), CONFIG)
 
 
-def test_an_interrupt_keeps_what_is_done_and_goes_on(whole, tmp_path, monkeypatch):
-    from kit.distill import loop as module
+def test_a_run_from_before_a_setting_existed_continues(tmp_path, monkeypatch):
+    half = replace(CONFIG, steps=8)
+    monkeypatch.setattr(DistillStep, "__call__", stop_before(5, DistillStep.__call__))
+    run(tmp_path, half)
+    monkeypatch.undo()
+    checkpoint = store.load_checkpoint(tmp_path)
+    meta = checkpoint.meta
+    for part, name in (("distill", "loss"), ("distill", "compile"), ("student", "type")):
+        del meta[part][name]
+    tensors, header = store.load_tensors(tmp_path / store.CHECKPOINT)
+    store.save_tensors(tmp_path / store.CHECKPOINT, tensors, {**header, "meta": meta})
+    with pytest.raises(ValueError, match=r"distill\.loss: l2 there, cosine now"):
+        run(tmp_path, replace(half, loss="cosine"))
+    assert run(tmp_path, half).finished
 
-    step, calls = module._Loop.step, []
 
-    def interrupted(self, batch):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return step(self, batch)
+def superpixel_loss(student_feat, teacher_feat, superpixels):
+    """Distance between the mean features of each superpixel: a loss of three arrays."""
+    _, row = superpixels.unique(return_inverse=True)
+    sums = torch.zeros(2, int(row.max()) + 1, student_feat.shape[1])
+    sums = sums.index_add(1, row, torch.stack([student_feat, teacher_feat]))
+    return (F.normalize(sums[0]) - F.normalize(sums[1])).norm(dim=1).mean()
 
-    monkeypatch.setattr(module._Loop, "step", interrupted)
+
+def test_a_superpixel_loss_is_one_line_and_learns(monkeypatch, tmp_path):
+    monkeypatch.setitem(LOSSES, "superpixels", superpixel_loss)
+    config = replace(CONFIG, steps=30, lr=1e-2, loss="superpixels")
+    cache = store.FeatureCache(tmp_path)
+    done = run(config=config, cache=cache)
+    first, last = (
+        sum(r["loss"] for r in rows) / 5 for rows in (done.history[:5], done.history[-5:])
+    )
+    assert last < first - 0.1
+    assert done.seconds["superpixels"] > 0
+
+
+def test_a_loss_that_needs_what_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setitem(LOSSES, "odd", lambda student_feat, patches: student_feat.mean())
+    with pytest.raises(ValueError, match="the loss 'odd' needs patches"):
+        run(config=replace(CONFIG, loss="odd"))
+
+
+def test_an_interrupted_run_keeps_its_steps_and_continues(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(DistillStep, "__call__", stop_before(4, DistillStep.__call__))
     stopped = run(tmp_path)
     assert not stopped.finished and len(stopped.history) == 3
     assert store.load_checkpoint(tmp_path).step == 3
@@ -151,7 +215,7 @@ def test_an_interrupt_keeps_what_is_done_and_goes_on(whole, tmp_path, monkeypatc
 
 def launched(out, *launcher, kill_at=None):
     """Run this file as a program; with `kill_at`, kill it and its processes after so many steps."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    root = str(Path(__file__).parents[2])
     child = subprocess.Popen(
         [sys.executable, *launcher, __file__, str(out)],
         env={**os.environ, "PYTHONPATH": root},
@@ -175,7 +239,7 @@ def test_a_killed_run_ends_on_the_same_weights(whole, tmp_path):
     assert [row["step"] for row in continued.history] == list(range(8))
 
 
-def test_two_processes_share_the_views_and_go_on_when_launched_again(whole, tmp_path):
+def test_two_processes_share_the_views_and_continue_when_launched_again(whole, tmp_path):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     launched(tmp_path / "whole", *torchrun)
     launched(tmp_path / "killed", *torchrun, kill_at=5)

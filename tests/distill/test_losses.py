@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from kit.data.classes import IGNORE
+from kit.distill.losses import LOSSES, LossInputs, compute_loss, needs
 from kit.distill.losses import pointwise as loss
 
 ALL = [loss.distillation_loss, loss.cosine_loss, loss.squared_l2_loss]
@@ -23,15 +23,6 @@ def test_distillation_loss_equals_the_published_one_with_gradient(oracles):
     value.backward()
     assert torch.allclose(value, oracle["loss"][0], atol=1e-6)
     assert torch.allclose(student.grad, oracle["grad_student"], atol=1e-7)
-
-
-def test_segmentation_loss_equals_the_published_one_with_gradient(oracles):
-    oracle = load_file(oracles / "segmentation_loss_metrics.safetensors")
-    logits = oracle["logits"].requires_grad_()
-    value = loss.segmentation_loss(logits, oracle["labels"].long())
-    value.backward()
-    assert torch.allclose(value, oracle["loss_ce_plus_lovasz"][0], atol=1e-5)
-    assert torch.allclose(logits.grad, oracle["grad_logits"], atol=1e-6)
 
 
 @pytest.mark.parametrize("function", ALL)
@@ -79,36 +70,47 @@ def test_gradient_is_finite_where_both_agree_exactly():
     assert student.grad.isfinite().all()
 
 
-def test_lovasz_by_hand():
-    # One class, one of two points missed: errors 1 and 0, Jaccard loss of the worst point 1/2.
-    probability = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    assert loss.lovasz_softmax(probability, torch.tensor([0, 0])).item() == pytest.approx(0.5)
+def some_inputs(**more):
+    student, teacher = random_pairs(6)
+    return LossInputs(student, teacher, torch.tensor([0, 0, 0, 1, 1, 1]), **more)
 
 
-def test_lovasz_of_hard_predictions_is_one_minus_the_mean_iou():
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.randint(3, (200,), generator=generator)
-    predicted = torch.randint(3, (200,), generator=generator)
-    iou = [
-        ((predicted == c) & (labels == c)).sum() / ((predicted == c) | (labels == c)).sum()
-        for c in range(3)
-    ]
-    value = loss.lovasz_softmax(F.one_hot(predicted, 3).float(), labels)
-    assert value.item() == pytest.approx(1 - torch.stack(iou).mean().item(), abs=1e-5)
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_by_name_equals_its_function(name):
+    inputs = some_inputs()
+    assert needs(name) == {"student_feat", "teacher_feat"}
+    expected = LOSSES[name](inputs.student_feat, inputs.teacher_feat)
+    assert torch.equal(compute_loss(name, inputs), expected)
 
 
-def test_points_without_label_change_nothing():
-    generator = torch.Generator().manual_seed(2)
-    logits, labels = torch.randn(20, 4, generator=generator), torch.arange(20) % 4
-    more = torch.cat([logits, torch.full((5, 4), 9.0)])
-    ignored = torch.cat([labels, torch.full((5,), IGNORE)])
-    assert torch.equal(
-        loss.segmentation_loss(logits, labels), loss.segmentation_loss(more, ignored)
-    )
+def test_a_loss_gets_what_its_parameters_name(monkeypatch):
+    got = {}
+
+    def scratch(superpixels, student_feat, classes, image_of_pair, temperature=0.5):
+        got.update(locals())
+        return student_feat.sum()
+
+    monkeypatch.setitem(LOSSES, "scratch", scratch)
+    inputs = some_inputs(superpixels=torch.arange(6), classes=torch.ones(6).long())
+    compute_loss("scratch", inputs)
+    assert got.pop("temperature") == 0.5 and "teacher_feat" not in got
+    assert needs("scratch") == {"superpixels", "student_feat", "classes", "image_of_pair"}
+    for name in needs("scratch"):
+        assert got[name] is getattr(inputs, name)
 
 
-def test_no_labelled_point_gives_zero_with_a_gradient():
-    logits = torch.randn(4, 3, requires_grad=True)
-    value = loss.segmentation_loss(logits, torch.full((4,), IGNORE))
-    value.backward()
-    assert value.item() == 0 and torch.equal(logits.grad, torch.zeros(4, 3))
+def test_an_input_that_is_not_there_is_named_with_what_to_try(monkeypatch):
+    monkeypatch.setitem(LOSSES, "regions", lambda student_feat, superpixels: student_feat.sum())
+    monkeypatch.setitem(LOSSES, "labelled", lambda student_feat, classes: student_feat.sum())
+    monkeypatch.setitem(LOSSES, "odd", lambda student_feat, patches: student_feat.sum())
+    with pytest.raises(ValueError, match="'regions' needs superpixels, .* TrainingBatches"):
+        compute_loss("regions", some_inputs())
+    with pytest.raises(ValueError, match="'labelled' needs classes, .* has no labels"):
+        compute_loss("labelled", some_inputs())
+    with pytest.raises(ValueError, match="'odd' needs patches, .* LossInputs, it has student_feat"):
+        compute_loss("odd", some_inputs())
+
+
+def test_an_unknown_loss_lists_those_there_are():
+    with pytest.raises(ValueError, match="no loss 'l1'; choose one of l2, cosine, squared_l2"):
+        needs("l1")

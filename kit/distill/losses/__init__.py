@@ -1,5 +1,79 @@
-"""Distillation losses by name."""
+"""Distillation losses by name, and how each gets the inputs that it needs.
+
+A loss is a pure function. The names of its parameters say what it needs: fields of `LossInputs`,
+for example `loss(student_feat, teacher_feat)` or `loss(student_feat, teacher_feat, superpixels)`. A
+parameter with a default value is a setting of the loss. A new loss is one function in a file of
+this folder, and one line in `LOSSES`.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from kit.distill.losses.pointwise import cosine_loss, distillation_loss, squared_l2_loss
 
-LOSSES = {"l2": distillation_loss, "cosine": cosine_loss, "squared_l2": squared_l2_loss}
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "l2": distillation_loss,
+    "cosine": cosine_loss,
+    "squared_l2": squared_l2_loss,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LossInputs:
+    """Everything that a loss can ask for, of M pairs of a point and a pixel.
+
+    Attributes:
+        student_feat: the student's features of the points.
+        teacher_feat: the teacher's features at the pixels; row i belongs to the same pair.
+        image_of_pair: which image of the batch the pixel is in.
+        superpixels: the superpixel that the pixel is in, unique over the images of the batch.
+        classes: the class of the point, IGNORE where it has no label; None: no labels are known.
+    """
+
+    student_feat: Float[Tensor, "M D"]
+    teacher_feat: Float[Tensor, "M D"]
+    image_of_pair: Int[Tensor, " M"]
+    superpixels: Int[Tensor, " M"] | None = None
+    classes: Int[Tensor, " M"] | None = None
+
+
+ADVICE = {
+    "superpixels": "make the batches with superpixels: TrainingBatches(..., needs=needs(loss))",
+    "classes": "the data set has no labels, choose a data set with labels or another loss",
+}
+
+
+def needs(name: str) -> frozenset[str]:
+    """The inputs that a loss needs, as names of fields of `LossInputs`.
+
+    Raises:
+        ValueError: there is no such loss; lists those there are.
+    """
+    if name not in LOSSES:
+        raise ValueError(f"there is no loss {name!r}; choose one of {', '.join(LOSSES)}")
+    parameters = inspect.signature(LOSSES[name]).parameters.values()
+    return frozenset(each.name for each in parameters if each.default is inspect.Parameter.empty)
+
+
+def compute_loss(name: str, inputs: LossInputs) -> Float[Tensor, ""]:
+    """Compute a loss from those inputs that it needs.
+
+    Raises:
+        ValueError: an input that the loss needs is missing; says which, and what to try.
+    """
+    wanted = {each: getattr(inputs, each, None) for each in needs(name)}
+    missing = sorted(each for each, value in wanted.items() if value is None)
+    if missing:
+        known = ", ".join(field.name for field in fields(LossInputs))
+        advice = "; ".join(
+            ADVICE.get(each, f"{each} is no field of LossInputs, it has {known}")
+            for each in missing
+        )
+        raise ValueError(
+            f"the loss {name!r} needs {', '.join(missing)}, which is not there: {advice}"
+        )
+    return LOSSES[name](**wanted)

@@ -1,0 +1,170 @@
+"""The folder of a distillation: begin a run, continue it, save it.
+
+It holds run.json (how the run was made), history.jsonl (one row per step), a checkpoint from which
+the run continues, and at the end student.safetensors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+
+from kit import store
+from kit.data.keyframe import Dataset
+from kit.distill.settings import DistillConfig
+from kit.store.serialisation import to_plain
+from kit.student.checkpoints import save_student
+from kit.student.presets import config_to_plain
+from kit.student.student import Student
+from kit.teacher.teacher import Teacher
+
+HISTORY = "history.jsonl"
+STUDENT = "student.safetensors"
+# Settings that may differ when a run is continued: they do not change the result.
+FREE = {"num_workers", "checkpoint_every", "compile"}
+
+
+class RunFolder:
+    """Reads and writes the files of a run; without a folder it does nothing.
+
+    Args:
+        folder: of the run; None: nothing is written.
+        description: everything that the result depends on, see `describe`.
+        fabric: only its first process writes.
+    """
+
+    def __init__(self, folder: Path | None, description: dict, fabric: Fabric):
+        self.folder, self.description, self.fabric = folder, description, fabric
+        self._writes = folder is not None and fabric.is_global_zero
+
+    def open(
+        self,
+        student: Student,
+        optimizer: torch.optim.Optimizer,
+        config: DistillConfig,
+        settings: Any = None,
+    ) -> tuple[int, list[dict]]:
+        """Begin a run, or load the state of the run that is in the folder.
+
+        Args:
+            student: gets the weights of the run.
+            optimizer: gets the state of the run.
+            config: of this distillation.
+            settings: written to run.json, so that a command can be repeated.
+
+        Returns:
+            first_step: the number of steps already done.
+            history: one row for each of them.
+
+        Raises:
+            ValueError: the folder holds a run with other settings; names them.
+        """
+        if self.folder is None:
+            return 0, []
+        first_step, history = 0, []
+        checkpoint = store.load_checkpoint(self.folder)
+        if checkpoint is not None:
+            configs = {"distill": config, "student": student.config}
+            check_same(checkpoint.meta, self.description, configs, self.folder)
+            checkpoint.restore(student, optimizer)
+            first_step = checkpoint.step
+            rows = store.read_jsonl(self.folder / HISTORY)
+            history = [row for row in rows if row["step"] < first_step]
+        self.fabric.barrier()  # every process has read before one of them writes
+        if self._writes:
+            store.truncate_jsonl(self.folder / HISTORY, lambda row: row["step"] < first_step)
+            store.start_run(
+                self.folder,
+                self.description,
+                config.seed,
+                resumed=checkpoint is not None,
+                settings=settings,
+            )
+        return first_step, history
+
+    def record(self, row: dict) -> None:
+        """Append one row to the history."""
+        if self._writes:
+            store.append_jsonl(self.folder / HISTORY, row)
+
+    def save(
+        self, step: int, student: Student, optimizer: torch.optim.Optimizer, finished: bool
+    ) -> None:
+        """Write a checkpoint after `step` steps and, if the run is finished, the student."""
+        if not self._writes:
+            return
+        store.save_checkpoint(self.folder, step, student, optimizer, self.description)
+        if finished:
+            save_student(student, self.folder / STUDENT)
+
+
+def describe(
+    dataset: Dataset,
+    keyframes: Sequence[int],
+    teacher: Teacher,
+    student: Student,
+    config: DistillConfig,
+) -> dict:
+    """Describe everything that the result of a distillation depends on, in the types of JSON."""
+    description = {
+        "distill": config,
+        "student": config_to_plain(student.config),
+        "teacher": {"name": teacher.name, "fingerprint": teacher.fingerprint},
+        "data": {
+            "name": dataset.name,
+            "tokens": [dataset.tokens[i] for i in keyframes],
+            "content": dataset.content(),
+        },
+    }
+    return to_plain(description, "description")
+
+
+def check_same(before: dict, now: dict, configs: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to continue a run with other settings.
+
+    A setting that did not exist when the run was started counts as its default.
+
+    Args:
+        before: the description of the run in the folder.
+        now: the description of this run.
+        configs: dataclasses of settings by part of the description, which know the defaults.
+        folder: for the message.
+
+    Raises:
+        ValueError: settings, teacher or data differ; names what differs.
+    """
+    changed = []
+    for part, values in now.items():
+        there = before.get(part, {})
+        if part in configs:
+            there = {"type": values.get("type"), **with_defaults(there, configs[part])}
+        for name in sorted(({*there} | {*values}) - FREE):
+            if there.get(name) != values.get(name):
+                changed.append(f"{part}.{name}: {there.get(name)} there, {values.get(name)} now")
+    if changed:
+        listed = "\n  ".join(line[:200] for line in changed)
+        raise ValueError(
+            f"{folder} holds a run with other settings; choose another folder or the same "
+            f"settings:\n  {listed}"
+        )
+
+
+def with_defaults(stored: Mapping[str, Any], config: Any) -> dict[str, Any]:
+    """Add the settings that are missing in a stored description, with their defaults.
+
+    Args:
+        stored: settings of a dataclass in the types of JSON, nested dataclasses as nested objects.
+        config: an instance of this dataclass.
+    """
+    completed = dict(stored)
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name not in stored:
+            if field.default is not MISSING:
+                completed[field.name] = to_plain(field.default)
+        elif is_dataclass(value) and isinstance(stored[field.name], Mapping):
+            completed[field.name] = with_defaults(stored[field.name], value)
+    return completed

@@ -1,0 +1,107 @@
+"""One step of a distillation: the features of teacher and student, the loss, and the update.
+
+Devices, precision and several processes are Lightning Fabric's.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from kit.distill.batches import TrainingBatch, timed
+from kit.distill.losses import LossInputs, compute_loss
+from kit.distill.settings import DistillConfig
+from kit.store import FeatureCache
+from kit.student.student import Student
+from kit.teacher.camera_maps import camera_maps
+from kit.teacher.teacher import Teacher
+
+
+class DistillStep:
+    """Teacher, student and optimizer; a call makes one step.
+
+    Args:
+        teacher: frozen.
+        student: trained in place.
+        config: gives the loss and the optimizer's settings.
+        fabric: device, precision and processes.
+        cache: keeps the teacher's feature maps, so that it computes each image once.
+
+    Attributes:
+        student: as it was given, without the wrappers of Fabric.
+        optimizer: likewise.
+        seconds: the time spent so far, by stage.
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        student: Student,
+        config: DistillConfig,
+        fabric: Fabric,
+        cache: FeatureCache | None = None,
+    ):
+        self.teacher, self.student = teacher.to(fabric.device), student
+        self.optimizer = torch.optim.AdamW(
+            student.parameters(), lr=config.lr, weight_decay=config.weight_decay
+        )
+        self._loss, self._fabric, self._cache = config.loss, fabric, cache
+        self._wrapped, self._wrapped_optimizer = fabric.setup(
+            _FromFunction(student), self.optimizer
+        )
+        self._wrapped.train()
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, batch: TrainingBatch, lr: float) -> float:
+        """Make one step with the learning rate `lr`; returns the loss before the update."""
+        for stage, seconds in batch.seconds.items():
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        with timed(self.seconds, "teacher"):
+            teacher_feat = self._teacher_feat(batch)  # (M, D)
+        with timed(self.seconds, "student"):
+            points = batch.points.to(self._fabric.device)
+            student_feat = self._wrapped(lambda: points)  # (M, D)
+        with timed(self.seconds, "loss"):
+            inputs = LossInputs(
+                student_feat.float(),
+                teacher_feat,
+                points.batch_of_point,
+                self._on_device(batch.superpixels),
+                self._on_device(batch.classes),
+            )
+            loss = compute_loss(self._loss, inputs)
+        with timed(self.seconds, "student"):
+            self._fabric.backward(loss)
+            self._wrapped_optimizer.step()
+            self._wrapped_optimizer.zero_grad()
+        return loss.item()
+
+    def _teacher_feat(self, batch: TrainingBatch) -> Float[Tensor, "M D"]:
+        maps = camera_maps(self.teacher, [view.camera for view in batch.views], self._cache)
+        feat = []
+        for each, view in zip(maps, batch.views, strict=True):
+            image = torch.zeros(len(view.uv), dtype=torch.int64)
+            feat.append(each.sample(image, view.uv, view.camera.image_size))
+        return torch.cat(feat)
+
+    def _on_device(self, values: Tensor | None) -> Tensor | None:
+        return None if values is None else values.to(self._fabric.device)
+
+
+class _FromFunction(nn.Module):
+    """A student whose batch is the result of a function.
+
+    If Fabric is given a batch itself, it takes it apart to convert its tensors for mixed precision,
+    and it cannot put frozen dataclasses together again.
+    """
+
+    def __init__(self, student: nn.Module):
+        super().__init__()
+        self.student = student
+
+    def forward(self, batch: Callable) -> Tensor:
+        return self.student(batch())
