@@ -7,6 +7,8 @@ from pathlib import Path
 typing.GENERATING_DOCUMENTATION = "kit"  # jaxtyping: annotations read Float[Tensor, "N 3"]
 
 import plotly  # noqa: E402
+from docutils import nodes  # noqa: E402
+from docutils.utils.math.latex2mathml import tex2mathml  # noqa: E402
 
 import kit  # noqa: E402
 
@@ -70,8 +72,11 @@ html_static_path = [
 html_css_files = ["kit.css"]
 html_js_files = ["figures.js"]
 html_show_sourcelink = False
+html_sidebars = {"*": []}  # pages at the top need no navigation of their section
+html_math_renderer = "mathml"
 html_theme_options = {
     "navbar_align": "left",
+    "header_links_before_dropdown": 8,
     "show_prev_next": True,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
@@ -109,19 +114,28 @@ COLON = "\ufffc"  # stands for a colon that napoleon would read as the end of a 
 
 
 def before_napoleon(app, what, name, found, options, lines: list[str]) -> None:
-    """Several named values below "Returns:" become a list; a property's text may hold a colon."""
+    """Show named values below "Returns:" as a list; no text before a colon is a type."""
     for number, line in enumerate(lines[:-1]):
         if line.strip() == "Returns:" and NAMED.match(lines[number + 1]):
             lines[number] = line.replace("Returns", "Returned")
+        elif line.strip() == "Returns:":
+            lines[number + 1] = lines[number + 1].replace(":", COLON)
     if what in ("attribute", "data", "property") and lines:
         lines[0] = lines[0].replace(":", COLON)
 
 
 def after_napoleon(app, what, name, found, options, lines: list[str]) -> None:
-    lines[:] = [line.replace(COLON, ":") for line in lines]
+    lines[:] = [line.replace(COLON, ":").replace(":Returned:", ":Returns:") for line in lines]
+
+
+def show_math(writer, node) -> None:
+    """Formulas as MathML, which browsers draw without a script."""
+    writer.body.append(tex2mathml(node.astext(), as_block=node.tagname == "math_block"))
+    raise nodes.SkipNode
 
 
 def setup(app) -> None:
+    app.add_html_math_renderer("mathml", (show_math, None), (show_math, None))
     app.connect("builder-inited", write_exported_names)
     app.connect("autodoc-process-docstring", before_napoleon, priority=400)
     app.connect("autodoc-process-docstring", after_napoleon, priority=600)

@@ -22,8 +22,10 @@ FIGURES = DOCS / "_build/static/figures"
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NO_WIDGET = (
-    '<div class="needs-python">Interactive: open this notebook with <code>make lab</code>.</div>'
+    '<div class="needs-python">This view is interactive and needs Python: open the notebook with '
+    "<code>make lab</code>.</div>"
 )
+PROGRESS = "%|"  # in the text of a progress bar
 
 
 def main(executed: Path, pages: Path) -> None:
@@ -64,7 +66,7 @@ def _copy_of(notebook: NotebookNode, path: Path) -> NotebookNode | None:
 def with_outputs(notebook: NotebookNode, copy: NotebookNode, name: str) -> None:
     """Give a notebook the outputs of its executed copy, in a form that a page can show."""
     for number, (cell, done) in enumerate(zip(code_cells(notebook), code_cells(copy), strict=True)):
-        cell.outputs = [out for out in done.outputs if out.get("name") != "stderr"]
+        cell.outputs = [out for out in done.outputs if not _is_progress(out)]
         for index, output in enumerate(cell.outputs):
             data = output.get("data", {})
             if PLOTLY in data:
@@ -72,6 +74,13 @@ def with_outputs(notebook: NotebookNode, copy: NotebookNode, name: str) -> None:
                 output.data = NotebookNode({"text/html": html})
             elif WIDGET in data:
                 output.data = NotebookNode({"text/html": NO_WIDGET})
+
+
+def _is_progress(output: NotebookNode) -> bool:
+    """Whether an output is a progress bar or another message on stderr."""
+    return output.get("name") == "stderr" or PROGRESS in output.get("data", {}).get(
+        "text/plain", ""
+    )
 
 
 def _figure(figure: dict, name: str) -> str:

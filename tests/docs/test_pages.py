@@ -92,3 +92,7 @@ def check(name: str, options: list[str], command: str) -> None:
 def test_pages_are_found_and_show_code():
     shown = {page.stem for page in PAGES if blocks(page, "python")}
     assert {"quickstart", "your-own-data", "extending", "README"} <= shown
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().split()) <= 1000
