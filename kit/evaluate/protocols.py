@@ -1,6 +1,7 @@
 """Probing protocols: probe the features of a whole data set, keyframe by keyframe."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 import torch
 from jaxtyping import Float, Int
@@ -52,12 +53,12 @@ def probe_dataset(
             compared on the same points. None: all that have a feature.
 
     Raises:
-        ValueError: a keyframe is in both, or one of them has no labels.
+        ValueError: a keyframe is in both parts or has no labels, or there is none to train on.
     """
-    _check_disjoint(train, held_out)
-    learned = labelled_features(source, dataset, train, config, points_of)
+    _check_split(train, held_out)
+    train_on = labelled_features(source, dataset, train, config, points_of)
     scored = (_features_of(source, dataset[i], points_of) for i in held_out)
-    return linear_probe(learned, scored, dataset.classes, config)
+    return linear_probe(train_on, scored, dataset.classes, config)
 
 
 def labelled_features(
@@ -88,7 +89,9 @@ def labelled_features(
     return feat, labels
 
 
-def _check_disjoint(train: Sequence[int], held_out: Sequence[int]) -> None:
+def _check_split(train: Sequence[int], held_out: Sequence[int]) -> None:
+    if len(train) == 0:
+        raise ValueError("a probe needs at least one keyframe to train on, got none")
     if shared := set(train) & set(held_out):
         raise ValueError(
             f"keyframes {sorted(shared)} are in both train and held_out; keep them in one"
@@ -129,17 +132,19 @@ def probe_student(
         config: `epochs`, `batch_size`, learning rate and seed are used.
 
     Raises:
-        ValueError: a keyframe is in both.
+        ValueError: a keyframe is in both parts, or there is none to train on.
 
     Source: ScaLR (arXiv:2310.17504), linear probing: 20 epochs, batches of 8 scans of at most
         20,000 points, the last epoch is scored. Differs: points are augmented as in distillation,
         where the published code rotates coordinates and features by two independent angles.
     """
-    _check_disjoint(train, held_out)
+    _check_split(train, held_out)
     steps = config.epochs * -(-len(train) // config.batch_size)
     student.eval()
-    head = new_head(student.config.width, len(dataset.classes))
-    fit_head(_augmented_batches(student, dataset, train, config), head, steps, config)
+    batches = _augmented_batches(student, dataset, train, config)
+    first = next(batches)
+    head = new_head(first[0].shape[1], len(dataset.classes))
+    fit_head(chain([first], batches), head, steps, config)
     last = source(student, layer=student.layers[-1])
     scored = (_features_of(last, dataset[i], None) for i in held_out)
     return score_head(head, scored, dataset.classes)

@@ -11,6 +11,7 @@ from kit.evaluate import protocols
 from kit.evaluate.probe import ProbeConfig
 from kit.features.spaces import Features, Space
 from kit.student.presets import build_student
+from kit.student.student import StudentConfig
 
 QUICK = ProbeConfig(steps=20, batch_points=512, points_per_keyframe=500, lr=3e-2, epochs=2)
 
@@ -41,6 +42,13 @@ def test_a_keyframe_in_both_parts_is_refused(street, student):
         protocols.probe_dataset(kit.source(kit.position), street, [0, 1], [1, 2])
     with pytest.raises(ValueError, match=r"keyframes \[0\]"):
         protocols.probe_student(student, street, [0], [0])
+
+
+def test_no_keyframe_to_train_on_is_refused(street, student):
+    with pytest.raises(ValueError, match="at least one keyframe to train on, got none"):
+        protocols.probe_dataset(kit.source(kit.position), street, [], [1])
+    with pytest.raises(ValueError, match="at least one keyframe to train on, got none"):
+        protocols.probe_student(student, street, [], [1])
 
 
 def test_all_sources_are_compared_on_the_points_that_cameras_see(street, student):
@@ -77,3 +85,23 @@ def test_the_papers_probe_scores_every_labelled_point_and_leaves_the_student(str
     result = protocols.probe_student(student, street, [0, 1], [2], QUICK)
     assert result.confusion.sum() == (street[2].labels != 255).sum()
     assert all(torch.equal(before[name], value) for name, value in student.state_dict().items())
+
+
+def test_the_papers_probe_needs_no_more_than_the_interface_of_a_student(street):
+    """One batch of one scan: the head is fitted to what `features` returns, whatever its width."""
+
+    class Coordinates(torch.nn.Linear):
+        config, layers, distilled_from = StudentConfig(), ("output",), None
+
+        def features(self, batch, layers=None):
+            feat = batch.feat[:, 1:4]
+            return feat if layers is None else {"output": feat}
+
+        def head(self, point_feat):
+            return self(point_feat)
+
+        def stages(self):
+            return {}
+
+    result = protocols.probe_student(Coordinates(3, 12), street, [0], [1], QUICK)
+    assert result.head[1].in_features == 3 and 0 < result.miou < 1
