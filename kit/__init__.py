@@ -20,6 +20,7 @@ _torchvision_pair.install()
 _HOME = {
     "Camera": "kit.data.keyframe",
     "ClassMap": "kit.data.classes",
+    "DiscoverConfig": "kit.discover.settings",
     "DistillConfig": "kit.distill.settings",
     "Explorer": "kit.show",
     "FeatureCache": "kit.store",

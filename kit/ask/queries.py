@@ -164,7 +164,7 @@ class Query:
     def from_text(
         cls, teacher: Teacher, text: str, *, cache: FeatureCache | None = None
     ) -> "Query":
-        """Find what a text says: any text with a CLIP teacher, otherwise the name of an asset.
+        """Find what a text describes: any text with a CLIP teacher, otherwise the name of an asset.
 
         Args:
             teacher: a `kit.teacher.clip.ClipTeacher` encodes any text.

@@ -1,6 +1,6 @@
 """Connected components of a scan, and how rough their surface is.
 
-An object is judged as a whole, and not point by point.
+Scores are averaged over a component, so that an object is scored as a whole.
 """
 
 import numpy as np

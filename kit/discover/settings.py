@@ -31,8 +31,8 @@ class DiscoverConfig:
             computed.
         surface_voxel: one point of each voxel of this size is used for surface variation. Without
             it, a wall near the lidar is as rough as the noise.
-        rounds: how often the linear layer is trained; from the second time on, on its own answer.
-            0: the shape of the scan alone.
+        rounds: trainings of the linear layer; from the second one on, on its own scores. 0: the
+            shape of the scan alone.
         examples: points drawn for each side of every training.
         seed: of the points drawn.
         object_floor: lower points belong to no object.

@@ -7,7 +7,7 @@ from torch import Tensor
 from kit.data.classes import IGNORE, NUSCENES
 from kit.data.keyframe import Keyframe
 
-THINGS = NUSCENES.names[:10]  # classes that can move or be moved; nuScenes annotates their boxes
+THINGS = NUSCENES.names[:10]  # can move or be moved; nuScenes annotates their boxes
 
 
 def annotated_foreground(

@@ -25,10 +25,10 @@ QUERIES = {"car": along(0, -0.5), "bus": along(1, -0.5)}
 
 def test_the_best_query_above_zero_wins_else_none_of_these():
     f = features([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
-    answer = segment(keyframe_of(3), QUERIES, f)
-    assert answer.labels.tolist() == [0, 1, 2]
-    assert answer.scores[1].tolist() == pytest.approx([0.1, 0.3])
-    assert answer.to_classes(NUSCENES).tolist() == [3, 2, IGNORE]
+    found = segment(keyframe_of(3), QUERIES, f)
+    assert found.labels.tolist() == [0, 1, 2]
+    assert found.scores[1].tolist() == pytest.approx([0.1, 0.3])
+    assert found.to_classes(NUSCENES).tolist() == [3, 2, IGNORE]
     assert segment(keyframe_of(3), QUERIES, f, threshold=None).labels.tolist()[2] in (0, 1)
     assert segment(keyframe_of(3), QUERIES, f, threshold=0.4).labels.tolist() == [0, 2, 2]
 
@@ -41,9 +41,9 @@ def test_points_without_a_feature_are_ignored():
 def test_where_a_point_has_image_features_the_mean_of_both_counts():
     f = features([[0.8, 0.6, 0.0]] * 3)
     seen = features([[0.0, 1.0, 0.0], [0.6, 0.6, 0.5]], index=[0, 2], num_points=3)
-    answer = segment(keyframe_of(3), QUERIES, f, image_features=seen)
-    assert answer.labels.tolist() == [1, 0, 0]
-    assert answer.scores[0].tolist() == pytest.approx([(0.3 - 0.5) / 2, (0.1 + 0.5) / 2])
+    found = segment(keyframe_of(3), QUERIES, f, image_features=seen)
+    assert found.labels.tolist() == [1, 0, 0]
+    assert found.scores[0].tolist() == pytest.approx([(0.3 - 0.5) / 2, (0.1 + 0.5) / 2])
     only_seen = features([[0.8, 0.6, 0.0]], index=[1], num_points=3)
     assert segment(keyframe_of(3), QUERIES, only_seen, image_features=seen).labels.tolist() == [
         1,
@@ -60,8 +60,8 @@ def test_neighbours_outvote_a_point():
 
 def test_otsus_threshold_splits_the_best_scores():
     feat = [[1.0, 0.1 * i, 0.0] for i in range(3)] + [[0.1, 0.1 * i, 1.0] for i in range(3)]
-    answer = segment(keyframe_of(6), {"car": along(0)}, features(feat), threshold="otsu")
-    assert answer.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    found = segment(keyframe_of(6), {"car": along(0)}, features(feat), threshold="otsu")
+    assert found.labels.tolist() == [0, 0, 0, 1, 1, 1]
 
 
 def test_wrong_calls_are_named():
@@ -80,6 +80,6 @@ def test_wrong_calls_are_named():
 
 def test_queries_may_have_other_names_than_classes():
     f = features([[1.0, 0.0, 0.0]])
-    answer = segment(keyframe_of(1), {"road": along(0)}, f)
+    found = segment(keyframe_of(1), {"road": along(0)}, f)
     wanted = NUSCENES.names.index("driveable_surface")
-    assert answer.to_classes(NUSCENES, {"road": "driveable_surface"}).tolist() == [wanted]
+    assert found.to_classes(NUSCENES, {"road": "driveable_surface"}).tolist() == [wanted]

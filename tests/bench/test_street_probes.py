@@ -18,7 +18,7 @@ from kit.teacher.presets import build_teacher
 
 
 def ahead(name, turn):
-    """A camera at the lidar's place that looks along y (turn 1) or back (turn -1)."""
+    """A camera at the lidar, directed along y (turn 1) or against y (turn -1)."""
     T = np.eye(4)
     T[:3, :3] = [[turn, 0, 0], [0, 0, -1], [0, turn, 0]]  # right, down, forward of the lidar's axes
     K = torch.tensor([[50.0, 0, 50], [0, 50, 30], [0, 0, 1]], dtype=torch.float64)

@@ -109,6 +109,7 @@ def asset_features(
         inside, around = (torch.cat(column) for column in zip(*parts, strict=True))
         return {"inside": inside.half(), "around": draw(around, MAX_AROUND).half()}
 
+    # The keys of both caches are those of the first version, so that stored features are found.
     key = f"words {teacher.fingerprint} {name} {seed} {VIEWS} {TILE} {VARIANTS}"
     alone = cache.get_or_compute(key, compute)
     inside = alone["inside"].float()
