@@ -2,7 +2,7 @@
 
 In: tensors, settings, rows of a table. Out: files that are complete or absent, in which a changed
 byte is found. Read `files.py` first (the only place that writes), then `cache.py` (features by key)
-and `runs.py` (run folders and checkpoints).
+and `runs.py` (run folders and checkpoints). `torch_files.py` reads files of `torch.save`.
 """
 
 from kit.store.cache import FeatureCache, default_cache_folder
@@ -31,6 +31,7 @@ from kit.store.runs import (
     start_run,
 )
 from kit.store.serialisation import to_json, to_plain
+from kit.store.torch_files import read_torch_file
 
 __all__ = [
     "CHECKPOINT",
@@ -50,6 +51,7 @@ __all__ = [
     "peak_memory",
     "read_json",
     "read_jsonl",
+    "read_torch_file",
     "save_checkpoint",
     "save_tensors",
     "sha256_of",

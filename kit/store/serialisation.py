@@ -116,9 +116,10 @@ def unpack_tensors(data: bytes) -> tuple[dict[str, Tensor], dict]:
     try:
         tensors = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:
+        looks = recognise(data) or f"these {len(data):,} bytes are incomplete or something else"
         raise ValueError(
-            f"expected a complete safetensors file: {describe_bytes(data)} ({error}). Nothing in "
-            "it was executed. Download again, or convert weights you trust: "
+            f"expected a complete safetensors file: {looks} ({error}). Nothing in it was executed. "
+            "Download again, or convert weights you trust: "
             "save_tensors(new, torch.load(old, weights_only=True))"
         ) from error
     length = int.from_bytes(data[:8], "little")
@@ -126,8 +127,8 @@ def unpack_tensors(data: bytes) -> tuple[dict[str, Tensor], dict]:
     return tensors, json.loads(texts["meta"]) if set(texts) == {"meta"} else texts
 
 
-def describe_bytes(data: bytes) -> str:
-    """Say what the first bytes of a file look like, for the message that it cannot be read."""
+def recognise(data: bytes) -> str | None:
+    """Say which other format the first bytes of a file look like; None if they are not known."""
     known = {
         b"PK": "it begins like a zip, which torch.save writes around a pickle",
         b"\x80": "it begins like a pickle",
@@ -137,7 +138,7 @@ def describe_bytes(data: bytes) -> str:
     for start, words in known.items():
         if data.startswith(start):
             return words
-    return f"these {len(data):,} bytes are incomplete or of another format"
+    return None
 
 
 def sha256(data: bytes) -> str:

@@ -7,17 +7,13 @@ the import finds the tensors, infers the size from them, and reports which match
 Source: the saved dictionaries of ScaLR (arXiv:2310.17504) and WaffleIron (arXiv:2301.10100).
 """
 
-import io
-import tarfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from pickle import UnpicklingError
 
-import torch
 from torch import Tensor
 
+from kit.store import read_torch_file
 from kit.student.checkpoints import save_student
 from kit.student.scans import InputConfig
 from kit.student.waffleiron.config import WaffleIronConfig
@@ -109,35 +105,9 @@ def _few(lines: list[str]) -> str:
 
 
 def _read(path: Path) -> object:
-    """What is in the file, without running anything that is in it."""
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file")
-    data: object = path
-    if tarfile.is_tarfile(path) and not zipfile.is_zipfile(path):
-        data = _member(path)
-    try:
-        return torch.load(data, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise ValueError(
-            f"{path}: holds more than tensors and plain values, and is not opened because reading "
-            "that would run code from the file. Where you trust it: load it with PyTorch yourself "
-            "and save only its state_dict."
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: not a PyTorch checkpoint, or cut short ({error})") from error
-
-
-def _member(path: Path) -> io.BytesIO:
-    """The one checkpoint in a tar archive; nothing is unpacked onto the disk."""
-    with tarfile.open(path) as archive:
-        files = [m for m in archive if m.isfile() and m.name.endswith((".pth", ".pt", ".ckpt"))]
-        if len(files) != 1:
-            names = ", ".join(member.name for member in files) or "none"
-            raise ValueError(
-                f"{path}: expected one .pth, .pt or .ckpt in the archive, found {names}; unpack it "
-                "and name the one you mean"
-            )
-        return io.BytesIO(archive.extractfile(files[0]).read())
+    return read_torch_file(path)
 
 
 def _find_student(content: object, path: str | Path) -> tuple[dict[str, Tensor], str]:

@@ -1,0 +1,149 @@
+"""Files of torch.save: read in every form, never executed, and refused with the reason."""
+
+import io
+import os
+import pickle
+import random
+import tarfile
+import warnings
+
+import pytest
+import safetensors.torch
+import torch
+
+from kit.store import read_torch_file
+
+CONTENT = {"model": {"weight": torch.arange(6.0).reshape(2, 3)}, "epoch": 3, "lr": [0.1]}
+
+
+class Evil:
+    """Creates a file when it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, ("touch gotcha",)
+
+
+def archive(path, *files, mode="w:gz"):
+    with tarfile.open(path, mode) as tar:
+        for file in files:
+            tar.add(file, f"logs/{file.name}")
+    return path
+
+
+@pytest.fixture
+def file(tmp_path):
+    torch.save(CONTENT, tmp_path / "a.pth")
+    return tmp_path / "a.pth"
+
+
+def same(content):
+    return torch.equal(content["model"]["weight"], CONTENT["model"]["weight"]) and (
+        content["epoch"],
+        content["lr"],
+    ) == (3, [0.1])
+
+
+def test_both_formats_of_torch_save_are_read(tmp_path, file):
+    torch.save(CONTENT, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert (tmp_path / "old.pt").read_bytes()[:1] == b"\x80" and file.read_bytes()[:2] == b"PK"
+    assert same(read_torch_file(file)) and same(read_torch_file(tmp_path / "old.pt"))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("ending", ["pth", "pt", "ckpt"])
+def test_the_only_checkpoint_of_an_archive_is_read(tmp_path, file, mode, ending):
+    (tmp_path / "readme.txt").write_text("no checkpoint")
+    inside = file.rename(tmp_path / f"a.{ending}")
+    path = archive(tmp_path / "a.tar.gz", tmp_path / "readme.txt", inside, mode=mode)
+    inside.unlink()
+    assert same(read_torch_file(path))
+    assert {entry.name for entry in tmp_path.iterdir()} == {"readme.txt", "a.tar.gz"}
+
+
+def test_an_archive_with_two_checkpoints_or_none_is_refused(tmp_path, file):
+    (tmp_path / "b.pt").write_bytes(file.read_bytes())
+    (tmp_path / "readme.txt").write_text("no checkpoint")
+    two = archive(tmp_path / "two.tar.gz", file, tmp_path / "b.pt")
+    with pytest.raises(ValueError, match=r"two\.tar\.gz: .* found logs/a.pth, logs/b.pt\. Unpack"):
+        read_torch_file(two)
+    none = archive(tmp_path / "none.tar.gz", tmp_path / "readme.txt")
+    with pytest.raises(ValueError, match=r"none\.tar\.gz: expected one .* found none"):
+        read_torch_file(none)
+
+
+@pytest.mark.parametrize("form", ["zip", "old", "tar.gz"])
+def test_a_file_with_code_is_refused_and_the_code_is_not_run(tmp_path, monkeypatch, form):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "evil.pth"
+    torch.save({"x": Evil()}, path, _use_new_zipfile_serialization=form != "old")
+    if form == "tar.gz":
+        path = archive(tmp_path / "evil.tar.gz", path)
+    with pytest.raises(ValueError, match=f"{path.name}: holds Python objects.* could run code .*"):
+        read_torch_file(path)
+    assert not (tmp_path / "gotcha").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"<html>not found</html>", "it begins like a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (safetensors.torch.save({"x": torch.ones(2)}), "must be named .safetensors"),
+        (pickle.dumps({"x": Evil()}, 0), "of another format"),
+        (b"", "of another format"),
+    ],
+)
+def test_files_of_other_formats_are_named(tmp_path, monkeypatch, data, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pth").write_bytes(data)
+    with pytest.raises(ValueError, match=rf"a\.pth: expected a file of torch\.save, .*{words}"):
+        read_torch_file(tmp_path / "a.pth")
+    assert not (tmp_path / "gotcha").exists()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.pth: there is no such file"):
+        read_torch_file(tmp_path / "gone.pth")
+
+
+@pytest.mark.parametrize("form", ["zip", "old", "tar.gz"])
+def test_a_file_that_is_cut_short_is_named(tmp_path, file, form):
+    path = file
+    if form == "old":
+        torch.save(CONTENT, path, _use_new_zipfile_serialization=False)
+    if form == "tar.gz":
+        path = archive(tmp_path / "a.tar.gz", file)
+    data = path.read_bytes()
+    for length in range(0, len(data) - 12, 17):
+        path.write_bytes(data[:length])
+        if form == "tar.gz" and length > 0.8 * len(data):  # only the end of the archive is missing
+            break
+        with pytest.raises(ValueError, match=rf"{path.name}: "):
+            read_torch_file(path)
+
+
+@pytest.mark.parametrize("form", ["zip", "old", "tar.gz"])
+def test_changed_bytes_give_a_clear_error_or_load(tmp_path, file, form):
+    path, places = file, random.Random(0)
+    if form == "old":
+        torch.save(CONTENT, path, _use_new_zipfile_serialization=False)
+    if form == "tar.gz":
+        path = archive(tmp_path / "a.tar.gz", file)
+    data = path.read_bytes()
+    for _ in range(200):
+        bad = bytearray(data)
+        bad[places.randrange(len(bad))] = places.randrange(256)
+        path.write_bytes(bad)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                read_torch_file(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+
+
+def test_tensors_come_to_the_cpu(tmp_path):
+    data = io.BytesIO()
+    torch.save(torch.ones(3, device="meta"), data)
+    (tmp_path / "meta.pth").write_bytes(data.getvalue())
+    assert read_torch_file(tmp_path / "meta.pth").device.type in ("cpu", "meta")
