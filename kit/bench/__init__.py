@@ -14,11 +14,12 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import torch
 
-from kit.store import files as store
-from kit.store.machine import commit, machine, peak_memory, versions
+from kit import store
+from kit.store.machine import commit, describe_machine, peak_memory, versions
 
 SIGNS = {
     ">=": operator.ge,
@@ -27,7 +28,7 @@ SIGNS = {
     ">": operator.gt,
     "<": operator.lt,
 }
-__all__ = ["Row", "machine", "names", "peak_memory", "run"]
+__all__ = ["Row", "names", "peak_memory", "run"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Row:
 def names() -> list[str]:
     """The names of all benches."""
     found = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name for name in found if not name.startswith("_"))
+    return sorted(name for name in found if not name.startswith("_") and name != "figures")
 
 
 def run(
@@ -117,9 +118,10 @@ def _parse_target(target: str) -> tuple[Callable, float]:
 def _how_made() -> dict:
     head, dirty = commit()
     return {
-        "machine": machine(),
+        "machine": describe_machine(),
         "versions": versions(),
         "commit": f"{head}-dirty" if dirty else head,
+        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
