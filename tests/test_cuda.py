@@ -10,7 +10,6 @@ import torch.nn.functional as F
 import kit
 from kit.distill.loop import distill
 from kit.distill.settings import DistillConfig
-from kit.features.extract import student_source, teacher_source
 from kit.student import scans as inputs
 from kit.student.presets import build_student
 from kit.student.scans import InputConfig
@@ -61,7 +60,7 @@ def test_waffleiron_equals_its_cpu_self(compiled, checkpointing):
     torch.manual_seed(ARBITRARY)
     config = WaffleIronConfig(6, 64, head=(48,), checkpointing=checkpointing, inputs=SCAN)
     student = WaffleIron(config)
-    batch = inputs.collate(scans(), SCAN)
+    batch = kit.collate(scans(), SCAN)
     expected, gradients = learn(deepcopy(student), batch)
     student.compile_mixes(compiled)
     output, found = learn(student.cuda(), batch.to("cuda"))
@@ -73,7 +72,7 @@ def test_waffleiron_equals_its_cpu_self(compiled, checkpointing):
 def test_mixed_precision_stays_near(compiled):
     torch.manual_seed(ARBITRARY)
     student = WaffleIron(WaffleIronConfig(6, 64, head=(48,), inputs=SCAN)).cuda()
-    batch = inputs.collate(scans(), SCAN).to("cuda")
+    batch = kit.collate(scans(), SCAN).to("cuda")
     expected, gradients = learn(student, batch)
     student.compile_mixes(compiled)
     output, found = learn(student, batch, dtype=torch.bfloat16)
@@ -86,7 +85,7 @@ def test_minkunet_equals_its_cpu_self_and_goes_back(name):
     pytest.importorskip("kit.student.minkunet.model")
     student = build_student(name, 48, inputs=replace(SCAN, voxel_size=0.4))
     config = student.config.inputs
-    batch = inputs.collate(scans(), config)
+    batch = kit.collate(scans(), config)
     # With few voxels at the bottom, batch statistics would blow rounding up. The convolutions stay
     # in training mode: on a GPU spconv gives no gradient in eval mode.
     expected, gradients = learn(deepcopy(student), batch, fixed_norms=True)
@@ -107,7 +106,7 @@ def recording(shared_data):
 @pytest.mark.parametrize(
     "name", [pytest.param("wi-6-64", marks=pytest.mark.compiles), "minkunet-18"]
 )
-def test_a_student_learns_and_is_looked_at(recording, name, tmp_path):
+def test_a_student_is_distilled_and_extracted(recording, name, tmp_path):
     teacher = kit.build_teacher()
     size = InputConfig(voxel_size=0.2, max_points=4000)
     student = build_student(name, teacher.dim, inputs=size)
@@ -116,12 +115,12 @@ def test_a_student_learns_and_is_looked_at(recording, name, tmp_path):
     run = distill(recording, teacher, student, config, out=tmp_path, progress=False)
     loss = [row["loss"] for row in run.history]
     assert sum(loss[-5:]) < sum(loss[:5]) - 0.5
-    rows, feat = student_source(run.student)(recording[0])
-    assert feat.device.type == "cpu" and feat.isfinite().all()
-    rows, feat = teacher_source(teacher)(recording[0])
-    on_cpu = teacher_source(teacher.cpu())(recording[0])[1]
-    assert F.cosine_similarity(feat, on_cpu).min() > 0.99
-    there = kit.load_student(tmp_path / "student.safetensors")
-    expected = student_source(there)(recording[0])[1]
-    found = student_source(run.student)(recording[0])[1]
-    assert far(found, expected) < 1e-2
+    features = kit.extract(run.student, recording[0])
+    assert features.feat.device.type == "cpu" and features.space == kit.space_of(teacher)
+    on_gpu = kit.extract(teacher, recording[0])
+    on_cpu = kit.extract(teacher.cpu(), recording[0])
+    assert F.cosine_similarity(on_gpu.feat, on_cpu.feat).min() > 0.99
+    stored = kit.load_student(tmp_path / "student.safetensors")
+    layer = stored.layers[-1]
+    expected = kit.extract(stored, recording[0], layer=layer).feat
+    assert far(kit.extract(run.student, recording[0], layer=layer).feat, expected) < 1e-2
