@@ -1,4 +1,4 @@
-"""How much an image transformer attends to each point: FOUND's way to a background seed."""
+"""Attention of an image transformer to each point, as FOUND uses it to find the background."""
 
 import torch
 from jaxtyping import Float, Int
@@ -14,23 +14,26 @@ EPS = 1e-10
 
 @torch.no_grad()
 def attention_map(teacher: Teacher, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 h w"]:
-    """Attention of the class token to every patch in the last block, heads weighted.
+    """Attention of the class token to every patch in the last block, as a weighted sum over heads.
 
-    A head that attends to a small part of the image counts more.
+    A head that attends to a small part of the image has a larger weight.
 
     Args:
-        teacher: of a transformer with a class token.
+        teacher: its network is a transformer with a class token.
         images: in [0, 1], of the teacher's size.
 
     Raises:
-        ValueError: the network has no class token, so nothing attends for the whole image.
+        ValueError: the network has no class token.
 
-    Source: FOUND (CVPR 2023): a head's weight is the logarithm of the sum of all heads' shares of
-        patches above the mean attention, over its own share.
+    Source: FOUND (CVPR 2023). Take for each head the ratio of patches above the mean attention. A
+        head's weight is the logarithm of the sum of all ratios over its own ratio.
     """
     network = teacher.network
     if getattr(network, "cls_token", None) is None or not hasattr(network, "blocks"):
-        raise ValueError(f"the teacher {teacher.name} has no class token whose attention to take")
+        raise ValueError(
+            f"the teacher {teacher.name} has no class token, so it has no attention map; use a "
+            "transformer such as dinov2_vits14"
+        )
     attention, inputs = network.blocks[-1].attn, []
     hook = attention.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
     try:
@@ -38,14 +41,14 @@ def attention_map(teacher: Teacher, images: Float[Tensor, "B 3 H W"]) -> Float[T
     finally:
         hook.remove()
     heads = _class_attention(attention, inputs[0])[:, :, network.num_prefix_tokens :]  # (B, A, L)
-    share = (heads > heads.mean((1, 2), keepdim=True)).float().mean(2) + EPS  # (B, A)
-    weight = (share.sum(1, keepdim=True) / share).log()
+    ratio = (heads > heads.mean((1, 2), keepdim=True)).float().mean(2) + EPS  # (B, A)
+    weight = (ratio.sum(1, keepdim=True) / ratio).log()
     summed = (weight[:, :, None] * heads).sum(1)  # (B, L)
     return summed[:, None].unflatten(2, network.patch_embed.grid_size)
 
 
 def _class_attention(attention, tokens: Float[Tensor, "B L D"]) -> Float[Tensor, "B A L"]:
-    """What each head A attends to from the first token, as timm computes it."""
+    """The attention of the first token in each of A heads, as timm computes it."""
     batch, length, _ = tokens.shape
     qkv = attention.qkv(tokens).reshape(batch, length, 3, attention.num_heads, -1)
     query, key, _ = qkv.permute(2, 0, 3, 1, 4)
@@ -56,7 +59,15 @@ def _class_attention(attention, tokens: Float[Tensor, "B L D"]) -> Float[Tensor,
 def attention_of_points(
     teacher: Teacher, keyframe: Keyframe
 ) -> tuple[Int[Tensor, " S"], Float[Tensor, " S"]]:
-    """The attention to each point that a camera sees, mean over cameras; rows as `kit.extract`'s."""
+    """The attention to each point that a camera sees, the mean over cameras.
+
+    Returns:
+        index: indices of the points, ascending: those of `kit.extract(teacher, keyframe)`.
+        attention: of each of them.
+
+    Raises:
+        ValueError: the network has no class token.
+    """
     pairs = find_pairs(keyframe.points, keyframe.cameras)
     values = torch.zeros(len(pairs))
     for index in pairs.camera.unique().tolist():
@@ -67,6 +78,6 @@ def attention_of_points(
         first = torch.zeros(int(of_camera.sum()), dtype=torch.int64)
         sampled = maps.sample(first, pairs.uv[of_camera], pairs.image_sizes[index])
         values[of_camera] = sampled[:, 0].cpu()
-    rows, row = pairs.point.unique(return_inverse=True)
-    total = torch.zeros(len(rows)).index_add_(0, row, values)
-    return rows, total / torch.bincount(row)
+    seen, row = pairs.point.unique(return_inverse=True)
+    total = torch.zeros(len(seen)).index_add_(0, row, values)
+    return seen, total / torch.bincount(row)

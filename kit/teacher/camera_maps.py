@@ -1,4 +1,4 @@
-"""Feature maps of cameras' images, computed once: images are not augmented, so maps can be kept."""
+"""Feature maps of camera images, with a cache: images are not augmented, so maps can be kept."""
 
 from collections.abc import Sequence
 
@@ -16,20 +16,21 @@ def camera_maps(
     cache: FeatureCache | None = None,
     batch_size: int = 6,
 ) -> list[FeatureMaps]:
-    """The feature maps of each camera's image, from the cache where they are.
+    """The feature maps of each camera's image, from the cache if they are in it.
 
-    With a cache all maps pass through half precision, so that the result does not depend on whether
-    one was cached already.
+    With a cache all maps are rounded to half precision, so that the result does not depend on
+    whether they were in the cache.
 
     Args:
+        teacher: computes the maps that are not in the cache.
         cameras: their images may differ in size.
-        cache: filled with what was not in it.
+        cache: new maps are added to it.
         batch_size: images given to the network at a time.
     """
     found: list[FeatureMaps | None] = [None] * len(cameras)
-    keys = (
-        [f"{teacher.fingerprint}/{c.fingerprint()}" for c in cameras] if cache is not None else []
-    )
+    keys = []
+    if cache is not None:
+        keys = [f"{teacher.fingerprint}/{camera.fingerprint()}" for camera in cameras]
     for index, key in enumerate(keys):
         stored = cache.get(key)
         if stored is not None:

@@ -1,11 +1,10 @@
-"""CLIP as a teacher: an image network whose patches have the feature space of CLIP's texts.
+"""CLIP as a teacher: features of image patches in the feature space of CLIP's text encoder.
 
-    teacher = kit.build_teacher("clip_vitb16")      # then distil a student from it, as from any other
+    teacher = kit.build_teacher("clip_vitb16")
     query = kit.Query.from_text(teacher, "a cyclist")
 
-One file of open_clip holds both halves of CLIP: the image half is put into timm's network, the text
-half into open_clip's. Only published weights give texts a meaning; where they cannot be reached, the
-error names the ways to them.
+A file of open_clip holds the image encoder and the text encoder. The image encoder is put into
+timm's network, the text encoder into open_clip's.
 """
 
 import hashlib
@@ -18,11 +17,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kit.teacher.teacher import Teacher
-from kit.teacher.weights import build_network, hub_file, read_weights
+from kit.teacher.network import build_network
+from kit.teacher.teacher import Teacher, check_image_size
+from kit.teacher.weights import hub_file, read_weights
 
-# By name: timm's network, open_clip's model, the repository of open_clip's file. Pairs must match
-# in their activation, or the features are slightly wrong without any error.
+# By name: timm's network, open_clip's model, the repository of open_clip's file. Network and model
+# must have the same activation, or features are slightly wrong without an error.
 PAIRS = {
     "clip_vitb16": (
         "vit_base_patch16_clip_quickgelu_224.openai",
@@ -35,28 +35,31 @@ PAIRS = {
         "laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
     ),
 }
+PATCH = 16  # pixels
 FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 WAYS = (
-    "The ways to CLIP's weights: a machine that reaches huggingface.co; a filled cache "
-    "(HF_HOME=<folder> HF_HUB_OFFLINE=1); a file (weights=<open_clip's "
-    "open_clip_model.safetensors>)"
+    "Weights of CLIP come from a machine that reaches huggingface.co, from a filled cache "
+    "(HF_HOME=<folder> HF_HUB_OFFLINE=1), or from a file of open_clip "
+    "(weights=<open_clip_model.safetensors>)"
 )
 
 
 class ClipTeacher(Teacher):
     """A dense CLIP: features of patches in the feature space of CLIP's texts, without training.
 
-    In the last block every patch attends to itself alone: attention is replaced by its value path,
-    all else of the block stays. Then come CLIP's own last norm and projection.
+    In the last block every patch attends to itself only: attention is replaced by its value path,
+    and the rest of the block stays. CLIP's final norm and projection follow.
 
     Args:
-        name: a name of `PAIRS`.
+        name: a name from `PAIRS`.
         image_size: (height, width) in pixels, multiples of 16.
-        weights: open_clip's file with both halves; "random" for tests; None: hub or cache.
+        weights: open_clip's file with both encoders; "random" for tests; None: the published
+            weights, from the Hugging Face cache or the hub.
 
     Raises:
-        ValueError: no such pair, or a file with other weights.
-        FileNotFoundError: the weights cannot be reached; names the ways.
+        ValueError: an unknown name, a size that is not a multiple of 16, or a file with other
+            weights.
+        FileNotFoundError: the weights cannot be reached; names the ways to them.
 
     Source: MaskCLIP (arXiv:2112.01071) and its published code, which keeps the residual and the MLP
         around the value path. Differs: timm's position embedding, resized with antialiasing.
@@ -70,8 +73,9 @@ class ClipTeacher(Teacher):
         weights: str | Path | None = None,
     ):
         if name not in PAIRS:
-            raise ValueError(f"no pair {name!r} of CLIP halves; there are {', '.join(PAIRS)}")
+            raise ValueError(f"no CLIP teacher {name!r}; there are {', '.join(PAIRS)}")
         model, text_model, repository = PAIRS[name]
+        check_image_size(image_size, PATCH, model)
         if weights is None:
             try:
                 weights = hub_file(name, repository, FILES)
@@ -88,7 +92,8 @@ class ClipTeacher(Teacher):
         return hashlib.sha256(f"value path {super().fingerprint}".encode()).hexdigest()[:32]
 
     def choices(self) -> str:
-        return repr((self.model, self.image_size, (-1,), False))  # as TimmTeacher's were once
+        # Layer and norm as in older versions, so that fingerprints stay the same.
+        return repr((self.model, self.image_size, (-1,), False))
 
     def maps(self, normalised: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
         network = self.network
@@ -101,7 +106,7 @@ class ClipTeacher(Teacher):
 
     @cached_property
     def text(self) -> nn.Module:
-        """open_clip's model, from the same file."""
+        """open_clip's model, with the weights of the same file."""
         import open_clip
 
         with torch.random.fork_rng(devices=[]):
@@ -113,7 +118,7 @@ class ClipTeacher(Teacher):
 
     @torch.no_grad()
     def encode_text(self, texts: list[str]) -> Float[Tensor, "T D"]:
-        """Unit embeddings of texts, in the space of the patches."""
+        """Embeddings of texts at unit length, in the feature space of the patches."""
         import open_clip
 
         tokens = open_clip.get_tokenizer(self.text_model)(texts)
@@ -121,10 +126,10 @@ class ClipTeacher(Teacher):
 
 
 def value_path(block: nn.Module, tokens: Float[Tensor, "B L W"]) -> Float[Tensor, "B L W"]:
-    """A transformer block of timm in which every token attends to itself alone."""
+    """A transformer block of timm in which every token attends to itself only."""
     attention, width = block.attn, tokens.shape[2]
-    inside = block.norm1(tokens)
+    normed = block.norm1(tokens)
     bias = None if attention.qkv.bias is None else attention.qkv.bias[2 * width :]
-    value = F.linear(inside, attention.qkv.weight[2 * width :], bias)
+    value = F.linear(normed, attention.qkv.weight[2 * width :], bias)
     tokens = tokens + block.ls1(attention.proj(value))
     return tokens + block.ls2(block.mlp(block.norm2(tokens)))

