@@ -1,0 +1,44 @@
+"""Images as PNG or JPEG bytes, and back. Opens no file."""
+
+import base64
+import io
+
+import numpy as np
+from jaxtyping import UInt, UInt8
+from PIL import Image
+
+
+def png_bytes(pixels: UInt[np.ndarray, "H W *rgb"], **options) -> bytes:
+    """Encode uint8 pixels, or (H, W) uint16, without loss; options are Pillow's for PNG files."""
+    return _encoded(pixels, "png", options)
+
+
+def jpeg_bytes(pixels: UInt8[np.ndarray, "H W 3"], quality: int) -> bytes:
+    """Encode pixels with loss; quality is 1 to 95."""
+    return _encoded(pixels, "jpeg", dict(quality=quality))
+
+
+def _encoded(pixels: np.ndarray, kind: str, options: dict) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Decode the bytes of an image file to (H, W) or (H, W, 3) pixels."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.array(image)
+
+
+def shrink(pixels: UInt8[np.ndarray, "H W 3"], max_width: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Scale an image down to at most `max_width` pixels; its proportions stay."""
+    height, width = pixels.shape[:2]
+    if width <= max_width:
+        return pixels
+    size = (max_width, max(round(height * max_width / width), 1))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    """Write an image file as a data URI for a page; kind is "png" or "jpeg"."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
