@@ -1,5 +1,6 @@
 """Settings of the site; `make docs` builds it."""
 
+import inspect
 import re
 import typing
 from pathlib import Path
@@ -9,6 +10,7 @@ typing.GENERATING_DOCUMENTATION = "kit"  # jaxtyping: annotations read Float[Ten
 import plotly  # noqa: E402
 from docutils import nodes  # noqa: E402
 from docutils.utils.math.latex2mathml import tex2mathml  # noqa: E402
+from sphinx.util.inspect import stringify_signature  # noqa: E402
 
 import kit  # noqa: E402
 
@@ -56,7 +58,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"'.*'"),
     ("py:class", r"(Tensor|Module|Generator|Optimizer|ndarray|Figure|Fabric|SparseConvTensor)"),
-    ("py:class", r"(Float|Int|Int8|Int32|Integer|UInt8|Bool|Shaped)"),
+    ("py:class", r"(Float|Int|Int8|Int32|Integer|UInt|UInt8|Bool|Shaped)"),
     ("py:class", r"(pathlib|collections|os|t|torch|numpy|np|PIL|matplotlib|plotly)\..*"),
     ("py:class", r"(lightning|spconv|anywidget|traitlets)\..*"),
     ("py:class", r"kit\..*\.(_\w+|T|Annotated.*)"),
@@ -122,10 +124,25 @@ def before_napoleon(app, what, name, found, options, lines: list[str]) -> None:
             lines[number + 1] = lines[number + 1].replace(":", COLON)
     if what in ("attribute", "data", "property") and lines:
         lines[0] = lines[0].replace(":", COLON)
+    if what == "module":  # an indented block is shown as it is written
+        text = re.sub(r"(?m)^\n(?=    )", "\n.. code-block:: text\n\n", "\n".join(lines))
+        lines[:] = text.splitlines()
 
 
 def after_napoleon(app, what, name, found, options, lines: list[str]) -> None:
     lines[:] = [line.replace(COLON, ":").replace(":Returned:", ":Returns:") for line in lines]
+
+
+def widget_signature(app, what, name, found, options, signature, returned) -> tuple | None:
+    """The arguments of a widget's `__init__`, which its base class hides."""
+    if what != "class" or not str(signature).startswith("(*args: t.Any"):
+        return None
+    arguments = inspect.signature(found.__init__)
+    without_self = list(arguments.parameters.values())[1:]
+    arguments = arguments.replace(
+        parameters=without_self, return_annotation=inspect.Signature.empty
+    )
+    return stringify_signature(arguments, unqualified_typehints=True), None
 
 
 def show_math(writer, node) -> None:
@@ -137,5 +154,6 @@ def show_math(writer, node) -> None:
 def setup(app) -> None:
     app.add_html_math_renderer("mathml", (show_math, None), (show_math, None))
     app.connect("builder-inited", write_exported_names)
+    app.connect("autodoc-process-signature", widget_signature)
     app.connect("autodoc-process-docstring", before_napoleon, priority=400)
     app.connect("autodoc-process-docstring", after_napoleon, priority=600)

@@ -36,7 +36,7 @@ def main(executed: Path, pages: Path) -> None:
     shutil.copytree(NOTEBOOKS / "pictures", pages / "pictures", dirs_exist_ok=True)
     for source in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(source, as_version=4)
-        copy = _copy_of(notebook, executed / source.name)
+        copy = executed_copy(notebook, executed / source.name)
         if copy is None:
             print(f"executing {source.name}", flush=True)
             copy = nbformat.read(source, as_version=4)
@@ -51,7 +51,7 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def _copy_of(notebook: NotebookNode, path: Path) -> NotebookNode | None:
+def executed_copy(notebook: NotebookNode, path: Path) -> NotebookNode | None:
     """The executed copy at this path; None if its code differs, it failed or was not executed."""
     if not path.exists():
         return None
