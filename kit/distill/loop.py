@@ -88,7 +88,8 @@ def distill(
         config: settings of the distillation.
         keyframes: indices of the keyframes to train on; by default all.
         out: folder of the run. If a run is already there, it is continued.
-        cache: keeps the teacher's feature maps, so that it computes each image once.
+        cache: keeps the teacher's feature maps and the superpixels, so that each image is computed
+            once.
         fabric: device and precision; by default `make_fabric(config)`.
         progress: show a progress bar with the loss and the time left.
         settings: written to run.json under "settings", so that the command that started the run can
@@ -106,27 +107,16 @@ def distill(
     fabric = fabric or make_fabric(config)
     if fabric.world_size > 1 and fabric.device.type == "cuda":  # torch has it for GPUs only
         student = nn.SyncBatchNorm.convert_sync_batchnorm(student)
-    batches = TrainingBatches(
-        dataset,
-        keyframes,
-        student.config.inputs,
-        batch_size=config.batch_size,
-        steps=config.steps,
-        seed=config.seed,
-        augment=config.augment,
-        needs=needs(config.loss),
-        cache=cache,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
-    )
+    batches = _batches(dataset, keyframes, student, config, cache, fabric)
     step = DistillStep(teacher, student, config, fabric, cache)
     description = describe(dataset, keyframes, teacher, student, config)
     folder = RunFolder(Path(out) if out else None, description, fabric)
     first_step, history = folder.open(student, step.optimizer, config, settings)
     student.distilled_from = DistilledFrom(teacher.name, teacher.fingerprint)
     with _compiled(student, config.compile):
+        rows = _rows(step, batches, config, first_step)
         shown = progress and fabric.is_global_zero
-        finished = _run(step, batches, config, folder, first_step, history, shown)
+        finished = _run(rows, step, config, folder, first_step, history, shown)
     return DistillRun(student.eval(), history, finished, step.seconds, folder.folder)
 
 
@@ -143,6 +133,29 @@ def _check(teacher: Teacher, student: Student, config: DistillConfig) -> None:
         )
 
 
+def _batches(
+    dataset: Dataset,
+    keyframes: Sequence[int],
+    student: Student,
+    config: DistillConfig,
+    cache: FeatureCache | None,
+    fabric: Fabric,
+) -> TrainingBatches:
+    return TrainingBatches(
+        dataset,
+        keyframes,
+        student.config.inputs,
+        batch_size=config.batch_size,
+        steps=config.steps,
+        seed=config.seed,
+        augment=config.augment,
+        needs=needs(config.loss),
+        cache=cache,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
+
+
 @contextmanager
 def _compiled(student: Student, wanted: bool) -> Iterator[None]:
     """Compile the student's layers for the time of a block."""
@@ -155,16 +168,10 @@ def _compiled(student: Student, wanted: bool) -> Iterator[None]:
             student.compile_mixes(False)
 
 
-def _run(
-    step: DistillStep,
-    batches: TrainingBatches,
-    config: DistillConfig,
-    folder: RunFolder,
-    first_step: int,
-    history: list[dict],
-    progress: bool,
-) -> bool:
-    """Make the steps that are left, and append them to `history`; False if the user interrupted."""
+def _rows(
+    step: DistillStep, batches: TrainingBatches, config: DistillConfig, first_step: int
+) -> Iterator[dict]:
+    """Make the steps that are left; yields the row of each for the history, without the time."""
     numbers = range(first_step, config.steps)
     loader = DataLoader(
         batches,
@@ -173,26 +180,40 @@ def _run(
         num_workers=config.num_workers,
         persistent_workers=config.num_workers > 0,
     )
-    done, finished = first_step, True
+    for number, batch in zip(numbers, loader, strict=True):
+        torch.manual_seed(config.seed * 1_000_003 + number)  # for drop path
+        lr = config.lr_at(number)
+        loss = step(batch, lr)
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss became {loss} at step {number}: try a lower lr than {config.lr}, or the "
+                "precision 32-true"
+            )
+        yield {"step": number, "loss": loss, "lr": lr, "pairs": len(batch.points.feat)}
+
+
+def _run(
+    rows: Iterator[dict],
+    step: DistillStep,
+    config: DistillConfig,
+    folder: RunFolder,
+    first_step: int,
+    history: list[dict],
+    progress: bool,
+) -> bool:
+    """Make the steps of `rows`, record and save them; False if the user interrupted."""
+    done = first_step
     earlier = history[-1]["seconds"] if history else 0.0
-    began = time.perf_counter()
-    with tqdm(
-        total=config.steps, initial=done, desc="distilling", unit="step", disable=not progress
-    ) as bar:
+    began, finished = time.perf_counter(), True
+    options = {"desc": "distilling", "unit": "step", "disable": not progress}
+    with tqdm(total=config.steps, initial=done, **options) as bar:
         try:
-            for number, batch in zip(numbers, loader, strict=True):
-                torch.manual_seed(config.seed * 1_000_003 + number)  # for drop path
-                lr = config.lr_at(number)
-                loss = step(batch, lr)
-                _check_finite(loss, number, config)
-                done = number + 1
-                seconds = round(earlier + time.perf_counter() - began, 3)
-                pairs = len(batch.points.feat)
-                history.append(
-                    {"step": number, "loss": loss, "lr": lr, "pairs": pairs, "seconds": seconds}
-                )
-                folder.record(history[-1])
-                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            for row in rows:
+                row["seconds"] = round(earlier + time.perf_counter() - began, 3)
+                history.append(row)
+                folder.record(row)
+                done = row["step"] + 1
+                bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
                 bar.update()
                 if done % config.checkpoint_every == 0 and done < config.steps:
                     folder.save(done, step.student, step.optimizer, finished=False)
@@ -202,11 +223,3 @@ def _run(
     if not finished:
         print(f"interrupted after {done} of {config.steps} steps; these steps are kept")
     return finished
-
-
-def _check_finite(loss: float, step: int, config: DistillConfig) -> None:
-    if not math.isfinite(loss):
-        raise FloatingPointError(
-            f"the loss became {loss} at step {step}: try a lower lr than {config.lr}, or the "
-            "precision 32-true"
-        )

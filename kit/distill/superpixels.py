@@ -3,17 +3,16 @@
 Source: SLIC with the settings of SLidR (arXiv:2203.16258), by scikit-image.
 """
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
-from PIL import Image
 from torch import Tensor
 
 from kit.data.keyframe import Camera
 from kit.store import FeatureCache
+from kit.store.images import decode, png_bytes
 
 NUM_SEGMENTS = 150  # about as many regions per image
 COMPACTNESS = 6.0  # weight of distance in the image against distance in colour
@@ -70,11 +69,9 @@ def superpixels_of_pairs(
 
 def _to_png(regions: Int[Tensor, "H W"]) -> UInt8[Tensor, " B"]:
     """The bytes of a PNG file, which are much smaller than the numbers themselves."""
-    data = io.BytesIO()
-    Image.fromarray(regions.numpy().astype(np.uint16)).save(data, format="png")
-    return torch.frombuffer(bytearray(data.getvalue()), dtype=torch.uint8)
+    data = png_bytes(regions.numpy().astype(np.uint16))
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
 
 
 def _from_png(data: UInt8[Tensor, " B"]) -> Int[Tensor, "H W"]:
-    with Image.open(io.BytesIO(data.numpy().tobytes())) as image:
-        return torch.from_numpy(np.asarray(image).astype(np.int64))
+    return torch.from_numpy(decode(data.numpy().tobytes()).astype(np.int64))

@@ -33,7 +33,7 @@ def same(one, other):
     )
 
 
-def test_a_batch_depends_on_seed_and_step_alone(street):
+def test_a_batch_depends_on_seed_and_step_only(street):
     first, second = batches(street), batches(street)
     second[0], second[5]  # other batches before it change nothing
     assert same(first[3], second[3])
@@ -53,7 +53,7 @@ def test_processes_share_the_views_of_a_step(street):
         assert torch.equal(view.uv, part.uv) and view.camera.name == part.camera.name
 
 
-def test_every_keyframe_comes_once_per_epoch_in_an_order_of_its_own(street):
+def test_every_keyframe_comes_once_per_epoch_in_a_new_order(street):
     made, drawn = batches(street, batch_size=3), []
     made._load = lambda index: drawn.append(index) or street[index]
     for step in range(6):

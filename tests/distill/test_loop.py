@@ -130,7 +130,7 @@ def test_learning_rate_follows_the_schedule(whole):
     assert max(rsqrt) == pytest.approx(CONFIG.lr, rel=0.01) and 0 < rsqrt[-1] < 0.01 * CONFIG.lr
 
 
-def test_the_student_knows_its_teacher_and_lies_in_its_space(whole):
+def test_a_distilled_student_names_its_teacher_and_shares_its_space(whole):
     teacher = small_teacher()
     loaded = load_student(whole.folder / "student.safetensors")
     for student in (whole.student, loaded):
@@ -145,7 +145,7 @@ def test_the_settings_of_the_command_are_in_the_folder(tmp_path):
     assert store.read_json(tmp_path / "run.json")["settings"] == store.to_plain(settings)
 
 
-def test_a_finished_run_is_not_done_again(whole):
+def test_a_finished_run_is_not_repeated(whole):
     again = run(whole.folder)
     assert same_weights(again.student, whole.student) and len(again.history) == 8
 
@@ -214,7 +214,7 @@ def test_an_interrupted_run_keeps_its_steps_and_continues(whole, tmp_path, monke
 
 
 def launched(out, *launcher, kill_at=None):
-    """Run this file as a program; with `kill_at`, kill it and its processes after so many steps."""
+    """Run this file as a program; kill it and its processes after `kill_at` steps."""
     root = str(Path(__file__).parents[2])
     child = subprocess.Popen(
         [sys.executable, *launcher, __file__, str(out)],
@@ -231,7 +231,7 @@ def launched(out, *launcher, kill_at=None):
     assert child.wait(timeout=120) == (-signal.SIGKILL if kill_at else 0)
 
 
-def test_a_killed_run_ends_on_the_same_weights(whole, tmp_path):
+def test_a_killed_run_ends_with_the_same_weights(whole, tmp_path):
     launched(tmp_path, kill_at=5)
     assert store.load_checkpoint(tmp_path).step in (2, 4, 6)
     continued = run(tmp_path)
@@ -249,7 +249,7 @@ def test_two_processes_share_the_views_and_continue_when_launched_again(whole, t
     assert same_weights(load_student(one), load_student(other))
     rows = store.read_jsonl(tmp_path / "killed" / "history.jsonl")
     assert [row["step"] for row in rows] == list(range(8))
-    assert not same_weights(load_student(one), whole.student)  # statistics are each process's own
+    assert not same_weights(load_student(one), whole.student)  # each process has its own statistics
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Superpixels: regions that follow colour, found once per image, with numbers of their own."""
+"""Superpixels: they follow colour, are computed once per image, and have unique numbers."""
 
 from pathlib import Path
 

@@ -9,7 +9,7 @@ import torch
 from kit import store
 
 
-def test_the_first_writer_of_a_key_wins(tmp_path):
+def test_the_first_entry_of_a_key_is_kept(tmp_path):
     cache = store.FeatureCache(tmp_path)
     assert cache.get("a") is None and cache.size() == 0
     cache.put("a", {"x": torch.ones(2)})

@@ -1,4 +1,4 @@
-"""Kills, full disks and several processes at once: what is stored stays whole."""
+"""Killed processes, full disks, several processes at once: files stay complete."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ import torch
 from kit import store
 from kit.store import files
 
-# One process that has torch loaded, and forks for every piece of code it is sent.
+# A process that has imported torch; it forks for each piece of code that it reads.
 FORK_SERVER = """
 import json, os, random, resource, shutil, signal, sys, time, warnings
 from pathlib import Path
@@ -50,7 +50,7 @@ def server():
 
 @pytest.fixture
 def in_child(server, tmp_path):
-    """Run `main(folder, *words)` of a piece of code in a process of its own."""
+    """Run the function `main(folder, *words)` of a piece of code in another process."""
 
     def run(code: str, *words):
         request = {"code": code, "folder": str(tmp_path), "words": words}
@@ -76,7 +76,7 @@ def states_while(folder: Path, write) -> list[dict[str, bytes]]:
     states = []
 
     def look(frame, event, arg):
-        sys.settrace(None)  # pathlib is used here too
+        sys.settrace(None)  # this function uses pathlib itself
         state = {path.name: path.read_bytes() for path in folder.iterdir()}
         sys.settrace(watch)
         if event == "line" and state not in states:
@@ -118,7 +118,7 @@ def test_a_kill_at_any_line_leaves_the_old_or_the_new_tensors(tmp_path, start, a
         store.save_tensors(path, one)
     if start == "by hand":
         path.write_bytes(safetensors.torch.save(one))
-    strict = start != "by hand"  # until the first write it has no checksum
+    strict = start != "by hand"  # before the first write there is no checksum
     first = states_while(tmp_path, lambda: store.save_tensors(path, {"x": one["x"] * 2}))
     assert len(first) >= 5
     seen = set()
@@ -126,7 +126,7 @@ def test_a_kill_at_any_line_leaves_the_old_or_the_new_tensors(tmp_path, start, a
         lay_out(tmp_path, state)
         seen.add(stored_value(path, strict))
         for again in states_while(tmp_path, lambda: store.save_tensors(path, {"x": one["x"] * 3})):
-            lay_out(tmp_path, again)  # killed once more, on the way from there
+            lay_out(tmp_path, again)  # killed a second time
             assert stored_value(path, strict) in allowed | {3}
         store.save_tensors(path, {"x": one["x"] * 4})
         assert stored_value(path, True) == 4
@@ -134,7 +134,7 @@ def test_a_kill_at_any_line_leaves_the_old_or_the_new_tensors(tmp_path, start, a
     assert seen == allowed
 
 
-def test_a_kill_at_any_line_leaves_whole_rows(tmp_path):
+def test_a_kill_at_any_line_leaves_complete_rows(tmp_path):
     path = tmp_path / "history.jsonl"
     for step in range(3):
         store.append_jsonl(path, {"step": step})
@@ -152,7 +152,7 @@ def test_a_kill_at_any_line_leaves_whole_rows(tmp_path):
     assert seen == [[0, 1, 2], [0], [0, 7]]
 
 
-def test_kills_at_random_moments_leave_one_whole_version(in_child):
+def test_kills_at_random_moments_leave_one_complete_version(in_child):
     code = """
 def main(folder):
     path, seen = folder / "a.safetensors", []
@@ -175,7 +175,7 @@ def main(folder):
     assert len(seen) == 20 and max(seen) > 0
 
 
-# Files may have 64 kB at most in this child: what the system says then is what a full disk says.
+# Files of this process are limited to 64 kB; beyond that the system fails as with a full disk.
 FULL_DISK = """
 def main(folder):
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -222,7 +222,7 @@ def test_a_full_disk_is_a_clear_error_and_the_old_file_stays(in_child, tmp_path)
     assert leftovers(tmp_path) == []
 
 
-def test_readers_and_writers_of_one_file_never_see_half_of_it(in_child):
+def test_readers_never_get_half_of_a_file_that_others_write(in_child):
     code = """
 def work(path, rank):
     end, turns = time.time() + 1, 0

@@ -1,4 +1,4 @@
-"""The switch between a reader's settings and those of tests."""
+"""`kit.fast`: small settings if KIT_FAST is set, otherwise those for a reader."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_without_the_variable_a_reader_gets_the_normal_setting(monkeypatch):
     assert kit.fast(None, 3) is None
 
 
-def test_the_environment_is_asked_at_every_call(monkeypatch):
+def test_the_variable_is_read_at_every_call(monkeypatch):
     monkeypatch.setenv("KIT_FAST", "1")
     assert kit.fast("long", "short") == "short"
     monkeypatch.delenv("KIT_FAST")

@@ -241,7 +241,7 @@ def test_nothing_is_written_if_the_condition_is_true_under_the_lock(tmp_path):
 
 
 def writing_calls(path: Path):
-    """Lines of a module that put something on disk by themselves."""
+    """The calls in a module that write files."""
     for node in ast.walk(ast.parse(path.read_text())):
         if not isinstance(node, ast.Call):
             continue

@@ -22,7 +22,7 @@ def git(folder, *words):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A repository with a kit/ in it."""
+    """A git repository that holds a folder kit/."""
     (tmp_path / "kit").mkdir()
     (tmp_path / "kit" / "loss.py").write_text("a = 1\n")
     (tmp_path / "notes.txt").write_text("a")
@@ -49,7 +49,7 @@ def test_another_projects_repository_is_not_the_kits(checkout):
     assert machine.commit(installed) == (None, None)
 
 
-def test_a_git_hook_does_not_mislead(checkout, tmp_path_factory, monkeypatch):
+def test_inside_a_git_hook_the_commit_is_the_same(checkout, tmp_path_factory, monkeypatch):
     other = tmp_path_factory.mktemp("other")
     git(other, "init", "-q")
     head = git(checkout, "rev-parse", "HEAD")
@@ -87,7 +87,7 @@ def test_peak_memory_counts_megabytes():
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="how glibc hands memory back")
 def test_kept_memory_is_not_fetched_page_by_page_again():
-    """In a process of its own: a test must not change how the others get memory."""
+    """In another process, because the setting would stay for all other tests."""
     script = (
         "import resource, torch; from kit.store.machine import keep_freed_memory\n"
         "assert keep_freed_memory()\n"
