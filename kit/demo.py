@@ -234,19 +234,14 @@ def _pictures(
         name: extract(models[name], keyframe, cache=cache)
         for name in ("teacher", "random", "distilled")
     }
-    rows = features["teacher"].index
-    rows = rows[torch.linspace(0, len(rows) - 1, min(POINTS_IN_PICTURES, len(rows))).long()]
-    points = keyframe.points[rows]
-    spaces = {name: each.restrict(rows).feat for name, each in features.items()}
-    clouds = {name: (points, feat) for name, feat in spaces.items()}
-    point = example_point(keyframe, rows)
-    picked = int((rows == point).nonzero()[0])
+    index = features["teacher"].index
+    index = index[torch.linspace(0, len(index) - 1, min(POINTS_IN_PICTURES, len(index))).long()]
+    points = keyframe.points[index]
+    shown = {name: each.restrict(index) for name, each in features.items()}
+    point = example_point(keyframe, index)
     figures = {
-        "features": show.feature_pca(clouds, max_points=POINTS_IN_PICTURES),
-        "similarity": show.similarity_side_by_side(
-            {name: (points, feat, picked) for name, feat in spaces.items()},
-            max_points=POINTS_IN_PICTURES,
-        ),
+        "features": show.feature_pca(keyframe, shown, max_points=POINTS_IN_PICTURES),
+        "similarity": show.similarity(keyframe, shown, point, max_points=POINTS_IN_PICTURES),
         "loss": show.loss_curve(history),
     }
     if probes:
@@ -254,10 +249,10 @@ def _pictures(
         student = models["distilled"]
         point_feat = extract(student, keyframe, layer=student.layers[-1]).feat
         with torch.no_grad():
-            predicted = head(point_feat[rows]).argmax(1)
+            predicted = head(point_feat[index]).argmax(1)
         results = {name: {"miou": p.miou, "iou": p.iou} for name, p in probes.items()}
         figures["labels"] = show.labels(points, predicted, classes)
-        figures["errors"] = show.errors(points, predicted, keyframe.labels[rows], classes)
+        figures["errors"] = show.errors(points, predicted, keyframe.labels[index], classes)
         figures["iou"] = show.iou_bars(results)
     for name, figure in figures.items():
         wide = name in ("features", "similarity")

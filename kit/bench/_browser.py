@@ -1,4 +1,4 @@
-"""Chromium for the benches and tests of the explorer, and a JupyterLab to drive with it."""
+"""Chromium and a JupyterLab for the benches and tests of the explorer."""
 
 import importlib.util
 import os
@@ -21,7 +21,7 @@ INSTALL = "sudo apt-get install -y chromium"
 
 
 def why_no_browser() -> str | None:
-    """Why nothing can be shown here, or None: Playwright or Chromium is missing."""
+    """Why there is no browser, Playwright or Chromium being missing; None if there is one."""
     if importlib.util.find_spec("playwright") is None:
         return "needs the Python package playwright (in requirements.lock)"
     if find_chromium() is None:
@@ -30,7 +30,7 @@ def why_no_browser() -> str | None:
 
 
 def find_chromium() -> str | None:
-    """The browser's program: KIT_CHROMIUM, or Debian's."""
+    """The path of the browser: KIT_CHROMIUM, or an installed Chromium or Chrome; None without."""
     asked = os.environ.get("KIT_CHROMIUM")
     return asked or next(filter(None, map(shutil.which, NAMES)), None)
 
@@ -44,7 +44,7 @@ def playwright():
 
 @contextmanager
 def chromium(driver, *, webgl: bool = True):
-    """A headless Chromium that draws with the CPU (SwiftShader), so that it runs anywhere.
+    """A headless Chromium that draws with the CPU (SwiftShader) and needs no graphics card.
 
     Args:
         driver: from `playwright`.
@@ -62,12 +62,12 @@ def chromium(driver, *, webgl: bool = True):
 
 
 @contextmanager
-def jupyterlab(folder: Path, patience: int = 90) -> Iterator[str]:
-    """A JupyterLab of its own on this machine; yields its address, ends it afterwards.
+def jupyterlab(folder: Path, timeout: int = 90) -> Iterator[str]:
+    """Run a JupyterLab on this machine; yields its address and ends it afterwards.
 
     Args:
         folder: where its notebooks are.
-        patience: seconds it may take to start.
+        timeout: seconds until it must have started.
     """
     port, home = _free_port(), tempfile.mkdtemp(prefix="kit-lab-")
     settings = {"page_config_data": {"buildCheck": False, "buildAvailable": False}}
@@ -85,12 +85,12 @@ def jupyterlab(folder: Path, patience: int = 90) -> Iterator[str]:
     command += [f"--ServerApp.root_dir={folder}", f"--ServerApp.tornado_settings={settings}"]
     if os.geteuid() == 0:
         command.append("--allow-root")
-    _ask_for_no_news(Path(home) / "settings")
+    _disable_news(Path(home) / "settings")
     log = tempfile.TemporaryFile()
     server = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | places)
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(f"{address}/api", server, patience)
+        _wait_for(f"{address}/api", server, timeout)
         yield address
     finally:
         server.terminate()
@@ -116,24 +116,25 @@ def write_notebook(path: Path, cells: Sequence[str]) -> None:
     store.write_json(path, notebook)
 
 
-def open_notebook(page, address: str, name: str, patience: int = 60_000) -> None:
+def open_notebook(page, address: str, name: str, timeout: int = 60_000) -> None:
     """Open a notebook of that JupyterLab and wait until its kernel is idle."""
-    page.goto(f"{address}/lab/tree/{name}?reset", timeout=patience)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=patience)
-    page.wait_for_selector('[data-status="idle"]', state="attached", timeout=patience)
+    page.goto(f"{address}/lab/tree/{name}?reset", timeout=timeout)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=timeout)
+    page.wait_for_selector('[data-status="idle"]', state="attached", timeout=timeout)
 
 
-def run_cell(page, index: int, patience: int = 60) -> None:
-    """Run one code cell to its end; a click on its prompt selects it whatever was clicked before.
+def run_cell(page, index: int, timeout: int = 60) -> None:
+    """Run one code cell to its end.
 
-    A JupyterLab that has just opened may not listen to keys yet, or forgets a cell it was about to
-    run, so this asks until the prompt has a new number.
+    A click on its prompt selects the cell. A JupyterLab that has just opened may ignore keys, or
+    drop a cell that was about to run, so the keys are pressed again until the prompt has a new
+    number.
 
     Raises:
-        TimeoutError: it had none after `patience` seconds.
+        TimeoutError: the prompt has no new number after `timeout` seconds.
     """
     prompt = page.locator(".jp-Notebook .jp-CodeCell").nth(index).locator(".jp-InputPrompt")
-    before, end = prompt.inner_text(), time.monotonic() + patience
+    before, end = prompt.inner_text(), time.monotonic() + timeout
     while time.monotonic() < end:
         shown = prompt.inner_text()
         if shown != before and any(sign.isdigit() for sign in shown):
@@ -142,11 +143,11 @@ def run_cell(page, index: int, patience: int = 60) -> None:
             prompt.click()
             page.keyboard.press("Control+Enter")
         page.wait_for_timeout(1000)
-    raise TimeoutError(f"cell {index} did not run to its end within {patience} s")
+    raise TimeoutError(f"cell {index} did not run to its end within {timeout} s")
 
 
-def _ask_for_no_news(settings: Path) -> None:
-    """No question about news over what is clicked."""
+def _disable_news(settings: Path) -> None:
+    """Switch off JupyterLab's question about news, which would cover the page."""
     file = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     store.write_json(file, {"fetchNews": "false", "checkForUpdates": False})
 
@@ -157,8 +158,8 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait_for(address: str, server: subprocess.Popen, patience: int) -> None:
-    end = time.monotonic() + patience
+def _wait_for(address: str, server: subprocess.Popen, timeout: int) -> None:
+    end = time.monotonic() + timeout
     while time.monotonic() < end:
         if server.poll() is not None:
             raise RuntimeError(f"JupyterLab ended at once, with code {server.returncode}")
@@ -167,4 +168,4 @@ def _wait_for(address: str, server: subprocess.Popen, patience: int) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise TimeoutError(f"JupyterLab did not answer within {patience} s")
+    raise TimeoutError(f"JupyterLab did not answer within {timeout} s")

@@ -1,7 +1,7 @@
-"""Is the explorer quick enough to think with? In Chromium, drawn by the CPU, and in JupyterLab.
+"""How fast the explorer answers: in Chromium, drawn by the CPU, and in JupyterLab.
 
 The street's first keyframe (or that of `--data`) with three feature sets and its images, brought to
-35,000 and to 300,000 points by drawing points anew and moving them by a few centimetres.
+35,000 and to 300,000 points by repeating points, moved by a few centimetres.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from kit.student.pretrained import pretrained
 from kit.teacher.camera_maps import camera_maps
 from kit.teacher.presets import build_teacher
 
-# `x` is the explorer of the page; `sync` waits until the GPU is done.
+# `x` is the explorer of the page; `sync` waits until the GPU has drawn.
 PRELUDE = """const x = document.querySelector('.kx').explorer;
 const gl = x.cloud.gl;
 const sync = () => gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
@@ -40,11 +40,11 @@ x.canvas.setPointerCapture = () => {};
 """
 CLICK = """async (place) => { %s
   for (let i = 0; i < 3; i++) await next();
-  const began = performance.now(), told = Date.now(), frames = x.frames;
+  const began = performance.now(), clicked = Date.now(), frames = x.frames;
   send('pointerdown', place); send('pointerup', place);
   while (x.frames === frames) await next();
   sync();
-  return [performance.now() - began, x.state.picked, told]; }"""
+  return [performance.now() - began, x.state.picked, clicked]; }"""
 ORBIT = """async (seconds) => { %s
   const began = performance.now(), frames = x.frames;
   while (performance.now() - began < 1000 * seconds) { x.turn(4, 0); await next(); sync(); }
@@ -61,12 +61,16 @@ NOTEBOOK = (
 
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
-    """Report what the browser measures; without one, say why not."""
+    """Measure in the browser.
+
+    Raises:
+        RuntimeError: there is no browser.
+    """
     reason = _browser.why_no_browser()
     if reason:
         raise RuntimeError(f"bench explorer {reason}")
     made = make(data or "street")
-    yield from _packing(Explorer(**made))
+    yield from _quantisation(Explorer(**made))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory())
         driver = stack.enter_context(_browser.playwright())
@@ -81,7 +85,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
 
 
 def make(source: str) -> dict:
-    """Arguments of an explorer: teacher, random weights and the student that comes with the kit."""
+    """Arguments of an explorer: features of the teacher, random weights and the kit's student."""
     keyframe = open_dataset(source)[0]
     teacher, student, cache = build_teacher(), pretrained(), FeatureCache()
     models = {"teacher": teacher, "random": random_student(student), "distilled": student}
@@ -91,12 +95,12 @@ def make(source: str) -> dict:
     return {
         "keyframes": frame,
         "features": sets,
-        "grids": dict(zip(keyframe.cameras, maps, strict=True)),
+        "feature_maps": dict(zip(keyframe.cameras, maps, strict=True)),
     }
 
 
 def resampled(made: dict, count: int) -> dict:
-    """The same with `count` points, features going along: all of them, and some again, moved."""
+    """The same with `count` points and their features: all points, and some again, moved."""
     keyframe: Keyframe = made["keyframes"]
     generator = torch.Generator().manual_seed(0)
     num = len(keyframe.points)
@@ -116,17 +120,17 @@ def resampled(made: dict, count: int) -> dict:
 
 
 def _resampled_features(features: Features, row: Tensor) -> Features:
-    """Features of points that were drawn from those of a keyframe."""
+    """The features of a keyframe's points in a new order; points may occur several times."""
     old = features.row_of(row)
     has = (old >= 0).nonzero()[:, 0]
     return Features(features.space, features.feat[old[has]], has, len(row))
 
 
-def _packing(explorer: Explorer) -> Iterator[Row]:
-    for name, packing in explorer.content.packings.items():
-        told = f"cosine error, {name}, {packing.channels} x int8"
-        yield Row(f"{told}, mean", packing.error_mean)
-        yield Row(f"{told}, 99 of 100", packing.error_most)
+def _quantisation(explorer: Explorer) -> Iterator[Row]:
+    for name, quantiser in explorer.content.quantisers.items():
+        title = f"cosine error, {name}, {quantiser.channels} x int8"
+        yield Row(f"{title}, mean", quantiser.error_mean)
+        yield Row(f"{title}, 99 of 100", quantiser.error_99)
 
 
 def _page(browser, path: Path, title: str, click: str | None, orbit: str | None) -> Iterator[Row]:
@@ -142,10 +146,10 @@ def _page(browser, path: Path, title: str, click: str | None, orbit: str | None)
     page.evaluate("() => document.querySelector('.kx').explorer.change({mode: 'similarity'})")
     spent = [page.evaluate(CLICK % PRELUDE, place)[0] for place in _places(page)]
     yield Row(f"{title}click to recoloured", statistics.median(spent), "ms", click)
-    page.evaluate(ORBIT % PRELUDE, 1)  # it finds out how many points it can draw
+    page.evaluate(ORBIT % PRELUDE, 1)  # the explorer adapts the number of points to the machine
     yield Row(f"{title}orbit", page.evaluate(ORBIT % PRELUDE, 2), "frames/s", orbit)
-    share = page.evaluate("() => document.querySelector('.kx').explorer.share")
-    yield Row(f"{title}drawn while turning", 100 * share, "% of points")
+    ratio = page.evaluate("() => document.querySelector('.kx').explorer.drawnRatio")
+    yield Row(f"{title}drawn while turning", 100 * ratio, "% of points")
     page.evaluate("() => document.querySelector('.kx').explorer.change({side_by_side: true})")
     spent = [page.evaluate(CLICK % PRELUDE, place)[0] for place in _places(page)]
     yield Row(f"{title}3 sets, click to recoloured", statistics.median(spent), "ms")
@@ -154,13 +158,13 @@ def _page(browser, path: Path, title: str, click: str | None, orbit: str | None)
 
 
 def _places(page, count: int = 7) -> list[list[float]]:
-    """Where points are on the page, all over the first panel."""
+    """Places on the page where a point is, spread over the first panel."""
     code = f"""() => {{ {PRELUDE}
       const {{left, top}} = x.canvas.getBoundingClientRect(), [panel] = x.panels, found = [];
       for (let i = 1; i < 400 && found.length < {count}; i++) {{
         const place = [panel.width * ((i * 0.618) % 1), panel.height * ((i * 0.414) % 1)];
         const [across, up] = [place[0], panel.height - place[1]];
-        const point = x.cloud.pointAt(panel, across, up, x.state.view, x.look());
+        const point = x.cloud.pointAt(panel, across, up, x.state.view, x.style());
         if (point >= 0) found.push([across + left, place[1] + top]);
       }} return found; }}"""
     return page.evaluate(code)
@@ -185,8 +189,8 @@ def _in_jupyterlab(browser, folder: Path, data: str) -> Iterator[Row]:
         page.locator(".kx-mode[data-mode=similarity]").click()
         clicked = []
         for place in _places(page):
-            _, _, told = page.evaluate(CLICK % PRELUDE, place)
-            clicked.append(told / 1000)
+            _, _, time = page.evaluate(CLICK % PRELUDE, place)
+            clicked.append(time / 1000)
             page.wait_for_timeout(600)
         _browser.run_cell(page, 2)
         words = _output(page, "python-knew").removeprefix("python-knew").strip()

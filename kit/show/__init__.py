@@ -1,21 +1,18 @@
-"""Every picture of the kit as a plotly figure; `save_png` writes the same figure as a PNG.
+"""Pictures: functions that return plotly figures, `save_png` for the same as a PNG, the explorer.
 
-`Explorer` is the one that can be touched.
+In: arrays, keyframes, features. Out: figures to turn and zoom, PNG files, an interactive widget or
+page. A function makes a description, a `Picture` of point clouds (`scene.py`) and charts
+(`chart.py`), which `figures/` and `png/` draw. Read `picture.py` and `figures/clouds.py` first,
+then `explorer/widget.py`.
 """
 
 from kit.show.explorer.widget import Explorer
 from kit.show.figures.charts import curves, iou_bars, loss_curve, points_from_above
 from kit.show.figures.classes import errors, labels
-from kit.show.figures.clouds import (
-    feature_pca,
-    points,
-    side_by_side,
-    similarity,
-    similarity_side_by_side,
-)
+from kit.show.figures.clouds import feature_pca, points, side_by_side, similarity
 from kit.show.figures.images import feature_image, image_grid, overlay
 from kit.show.pca import PcaBasis, fit_basis
-from kit.show.png.static import save_png
+from kit.show.png.render import save_png
 
 __all__ = [
     "Explorer",
@@ -35,5 +32,4 @@ __all__ = [
     "save_png",
     "side_by_side",
     "similarity",
-    "similarity_side_by_side",
 ]

@@ -1,4 +1,4 @@
-"""What every picture does first: torch or numpy in, checked numpy out, few enough to draw."""
+"""Check and convert the arrays that pictures are made of: torch or numpy in, numpy out."""
 
 from collections.abc import Sized
 
@@ -10,12 +10,11 @@ from torch import Tensor
 Number = float | int
 Points = Float[Tensor, "N 3"] | Float[np.ndarray, "N 3"]
 Colour = Shaped[Tensor, "M *rgb"] | Shaped[np.ndarray, "M *rgb"]
-Features = Float[Tensor, "M D"] | Float[np.ndarray, "M D"]
-Picture = Float[Tensor, "3 H W"] | Float[np.ndarray, "3 H W"]
+ImageArray = Float[Tensor, "3 H W"] | Float[np.ndarray, "3 H W"]
 
 
 def to_numpy(values: Tensor | np.ndarray) -> np.ndarray:
-    """Bring a tensor to the CPU as numpy, off its graph; half precision becomes float32."""
+    """Copy a tensor to numpy on the CPU, without its gradient; half precision becomes float32."""
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         values = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
@@ -31,7 +30,7 @@ def check_finite(values: np.ndarray, name: str) -> None:
 
 
 def check_points(points: Points, name: str = "points") -> Float[np.ndarray, "N 3"]:
-    """Return points as float32 numpy, or raise ValueError: wrong shape, none at all, or NaN."""
+    """Return points as float32 numpy; raise ValueError for a wrong shape, no points, or NaN."""
     array = to_numpy(points)
     if array.ndim != 2 or array.shape[1] != 3:
         raise ValueError(f"{name} must be (N, 3), got {array.shape}; give x, y, z only")
@@ -41,16 +40,16 @@ def check_points(points: Points, name: str = "points") -> Float[np.ndarray, "N 3
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def check_rows(rows: Sized, count: int, name: str, of: str = "points") -> None:
-    """Raise ValueError unless there is one row for each of `count` points."""
-    if len(rows) != count:
-        raise ValueError(f"{len(rows):,} rows of {name} for {count:,} {of}; they must be as many")
+def check_count(values: Sized, count: int, name: str, of: str = "points") -> None:
+    """Raise ValueError unless there is one value for each of `count` points."""
+    if len(values) != count:
+        raise ValueError(f"{len(values):,} rows of {name} for {count:,} {of}; they must be as many")
 
 
 def check_colour(colour: Colour, count: int, name: str = "colour") -> np.ndarray:
-    """Return (N,) float32 scalars or (N, 3) uint8 colours, or raise ValueError."""
+    """Return (N,) float32 numbers or (N, 3) uint8 colours; raise ValueError for anything else."""
     array = to_numpy(colour)
-    check_rows(array, count, name)
+    check_count(array, count, name)
     if array.ndim == 2 and array.shape[1] == 3 and array.dtype == np.uint8:
         return array
     if array.ndim != 1:
@@ -62,8 +61,8 @@ def check_colour(colour: Colour, count: int, name: str = "colour") -> np.ndarray
     return array.astype(np.float32)
 
 
-def check_picture(image: Picture, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
-    """Return (H, W, 3) uint8 pixels of an image in [0, 1], or raise ValueError."""
+def check_image(image: ImageArray, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
+    """Return (H, W, 3) uint8 pixels of an image in [0, 1]; raise ValueError for anything else."""
     array = to_numpy(image)
     if array.ndim != 3 or array.shape[0] != 3 or array.size == 0:
         raise ValueError(f"{name} must be (3, H, W), got {array.shape}")
@@ -77,10 +76,13 @@ def check_picture(image: Picture, name: str = "image") -> UInt8[np.ndarray, "H W
 
 
 def choose(count: int, max_points: int) -> np.ndarray:
-    """Choose rows to draw: all, or `max_points` drawn once and for all, in file order.
+    """Choose the points to draw: an ascending index of all, or of `max_points` drawn at random.
 
-    The same counts give the same rows, so two clouds of one scan keep the same points. Taking every
-    k-th row would keep some beams of the lidar and lose others.
+    The draw has a fixed seed: equal counts give equal choices, so two clouds of one scan keep the
+    same points. Taking every k-th point would keep some beams of the lidar and lose others.
+
+    Raises:
+        ValueError: max_points below 1.
     """
     if max_points < 1:
         raise ValueError(f"max_points must be at least 1, got {max_points}")
@@ -89,13 +91,13 @@ def choose(count: int, max_points: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(count)[:max_points])
 
 
-def told(shown: int, count: int) -> str:
-    """Say how many points are drawn."""
+def count_text(shown: int, count: int) -> str:
+    """Write how many points are drawn: "15,000 of 31,218 points"."""
     return f"{count:,} points" if shown == count else f"{shown:,} of {count:,} points"
 
 
 def robust_limits(values: np.ndarray, percent: Number = 1.0) -> tuple[float, float]:
-    """Bounds without the extreme `percent` on either side; widened where all values are equal."""
+    """Return the `percent` and 100 - `percent` percentiles; widened where all values are equal."""
     low, high = (float(v) for v in np.percentile(values, [percent, 100 - percent]))
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
@@ -104,7 +106,11 @@ def palette(rgb: UInt8[np.ndarray, "N 3"]) -> tuple[np.ndarray, UInt8[np.ndarray
     """Write colours as an index into a list of them: one or two bytes a point instead of a string.
 
     Up to 4,096 different colours are exact. More are first rounded to 16 levels a channel (an error
-    of at most 8 of 255), which does not depend on the other colours: equal stays equal.
+    of at most 8 of 255). The rounding does not depend on the other colours: equal stays equal.
+
+    Returns:
+        index: (N,) uint8 or uint16, into the list.
+        colours: the list.
     """
     codes, index = _distinct(rgb)
     if len(codes) > 4096:
@@ -114,6 +120,6 @@ def palette(rgb: UInt8[np.ndarray, "N 3"]) -> tuple[np.ndarray, UInt8[np.ndarray
 
 
 def _distinct(rgb: UInt8[np.ndarray, "N 3"]) -> tuple[np.ndarray, np.ndarray]:
-    """Different colours as numbers 0xRRGGBB, and which of them each row is."""
+    """Return the different colours as numbers 0xRRGGBB, and the position of each row's colour."""
     codes = rgb.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
     return np.unique(codes, return_inverse=True)

@@ -1,7 +1,7 @@
-"""Features as colours, through one basis for teacher and student.
+"""Principal components of features as colours, with one basis for teacher and student.
 
-Colours tuned per cloud look fine and prove nothing. A `PcaBasis` is fitted once, on the teacher's
-features, and everything that is compared is drawn with it: equal features, equal colours.
+Colours tuned for each cloud cannot be compared. A `PcaBasis` is fitted once, on the teacher's
+features, and colours everything that is compared: equal features get equal colours.
 """
 
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from kit.features.spaces import Features
 from kit.show.arrays import check_finite, choose, to_numpy
+from kit.show.features import Given
 
-Rows = Float[Tensor, "N D"] | Float[np.ndarray, "N D"]
 MAX_ROWS = 30_000  # enough for three directions; a fit takes less than a second
-AnyRows = Float[Tensor, "_ _"] | Float[np.ndarray, "_ _"]  # sizes differ from set to set
 
 
 @dataclass(frozen=True)
 class PcaBasis:
-    """The directions along which features differ most, and how far they reach.
+    """The directions of largest variance of features, and the range along each.
 
     Attributes:
         mean: (D,) of the features it was fitted on.
         components: (D, K) orthonormal columns, the largest variance first. The largest entry of
             each is positive, so the same features always give the same colours.
         low, high: (K,) 2nd and 98th percentile along each component: black and full colour.
-        unit: rows are brought to unit length first.
+        unit: features are brought to unit length first.
     """
 
     mean: Float[Tensor, " D"]
@@ -36,7 +36,7 @@ class PcaBasis:
     high: Float[Tensor, " K"]
     unit: bool = True
 
-    def project(self, feat: Rows) -> Float[Tensor, "N K"]:
+    def project(self, feat: Given) -> Float[Tensor, "N K"]:
         """Return the coordinates of features (N, D) in this basis.
 
         Raises:
@@ -50,34 +50,65 @@ class PcaBasis:
             )
         return (rows - self.mean) @ self.components
 
-    def colours(self, feat: Rows) -> UInt8[Tensor, "N 3"]:
-        """Return red, green, blue: the first three coordinates, `low` to `high` as 0 to 255.
+    def ratios(self, feat: Given) -> Float[Tensor, "N K"]:
+        """Return the coordinates with `low` at 0 and `high` at 1, cut to this range.
+
+        A component without any variance gives 0.5.
+
+        Raises:
+            ValueError: as `project`.
+        """
+        span, flat = self._span()
+        return torch.where(flat, 0.5, (self.project(feat) - self.low) / span).clamp(0, 1)
+
+    def to_ratio(self) -> tuple[Float[Tensor, " K"], Float[Tensor, " K"]]:
+        """Return weight and start: a ratio is `start + weight * coordinate`, then cut to [0, 1]."""
+        span, flat = self._span()
+        return torch.where(flat, 0.0, 1 / span), torch.where(flat, 0.5, -self.low / span)
+
+    def _span(self) -> tuple[Tensor, Tensor]:
+        """Return the range of each component, 1 where it has no variance, and where that is."""
+        span = self.high - self.low
+        flat = span <= 1e-6
+        return torch.where(flat, 1.0, span), flat
+
+    def colours(
+        self, feat: Given, components: tuple[int, int, int] = (0, 1, 2)
+    ) -> UInt8[Tensor, "N 3"]:
+        """Return red, green and blue: three coordinates, from `low` to `high` as 0 to 255.
 
         A component without any variance gives the middle value.
 
+        Args:
+            feat: (N, D), or `Features`.
+            components: which coordinates are red, green and blue.
+
         Raises:
-            ValueError: as `project`, or the basis has fewer than three components.
+            ValueError: as `project`, or the basis lacks one of the components.
         """
-        if self.components.shape[1] < 3:
+        if max(components) >= self.components.shape[1]:
             raise ValueError(
-                f"colours need 3 components, the basis has {self.components.shape[1]}; "
-                "fit it with num_components=3"
+                f"colours need {max(components) + 1} components, the basis has "
+                f"{self.components.shape[1]}; fit it with num_components={max(components) + 1}"
             )
-        reach = (self.high - self.low)[:3]
-        flat = reach <= 1e-6
-        share = (self.project(feat)[:, :3] - self.low[:3]) / torch.where(flat, 1.0, reach)
-        share = torch.where(flat, 0.5, share)  # (N, 3)
-        return (share.clamp(0, 1) * 255).round().to(torch.uint8)
+        return to_bytes(self.ratios(feat)[:, list(components)])
 
 
-def fit_basis(*feature_sets: AnyRows, num_components: int = 3, unit: bool = True) -> PcaBasis:
+def to_bytes(ratios: Float[Tensor, "N K"]) -> UInt8[Tensor, "N K"]:
+    """Write ratios in [0, 1] as 0 to 255."""
+    return (ratios * 255).round().to(torch.uint8)
+
+
+def fit_basis(*feature_sets: Given, num_components: int = 3, unit: bool = True) -> PcaBasis:
     """Fit one basis on all rows of the feature sets together.
 
     Args:
-        feature_sets: one or more (N_i, D); for a comparison the teacher's alone, or the fit follows
-            whatever the student does. Of more than 30,000 rows so many are used.
+        feature_sets: one or more `Features` or (N_i, D). For a comparison give the teacher's alone:
+            otherwise the basis depends on the student too. Of more than 30,000 rows so many are
+            used.
         num_components: K, at most D.
-        unit: bring rows to unit length first, because the distillation loss compares directions.
+        unit: bring features to unit length first, because the distillation loss compares
+            directions.
 
     Raises:
         ValueError: no rows, different widths, more components than channels, or NaN.
@@ -96,23 +127,27 @@ def fit_basis(*feature_sets: AnyRows, num_components: int = 3, unit: bool = True
     rows = torch.cat(sets)
     rows = rows[torch.from_numpy(choose(len(rows), MAX_ROWS))]  # (N, D)
     mean = rows.double().mean(0)
-    components = _main_directions(rows.double() - mean, num_components)
+    components = main_directions(rows.double() - mean)[:, :num_components].contiguous()
     coordinates = ((rows - mean.float()) @ components).numpy()
     low, high = np.percentile(coordinates, [2, 98], axis=0).astype(np.float32)
     return PcaBasis(mean.float(), components, torch.tensor(low), torch.tensor(high), unit)
 
 
-def _main_directions(centred: Tensor, num_components: int) -> Tensor:
-    """Return (D, K) float32 directions of largest variance, with a fixed sign."""
-    _, directions = torch.linalg.eigh(centred.T @ centred / len(centred))  # ascending
-    directions = directions.flip(1)[:, :num_components]
+def main_directions(rows: Float[Tensor, "N D"]) -> Float[Tensor, "D D"]:
+    """Return the eigenvectors of the second moment of rows as columns, the largest first.
+
+    The largest entry of each is positive, so that equal rows give equal directions.
+    """
+    rows = rows.double()
+    _, directions = torch.linalg.eigh(rows.T @ rows / max(len(rows), 1))  # ascending
+    directions = directions.flip(1)
     largest = directions.abs().argmax(0, keepdim=True)
     return (directions * directions.gather(0, largest).sign()).float()
 
 
-def _rows(feat: AnyRows, unit: bool, name: str) -> Tensor:
+def _rows(feat: Given, unit: bool, name: str) -> Tensor:
     """Return (N, D) float32 rows, of unit length if asked; zero rows stay zero."""
-    array = to_numpy(feat)
+    array = to_numpy(feat.feat if isinstance(feat, Features) else feat)
     if array.ndim != 2:
         raise ValueError(f"{name} must be (N, D), got {array.shape}")
     check_finite(array, name)

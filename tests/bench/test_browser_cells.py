@@ -1,4 +1,4 @@
-"""Running a cell of JupyterLab: asked again when it is forgotten, not while it runs."""
+"""Running a cell of JupyterLab: the keys are pressed again if it is dropped, not while it runs."""
 
 from unittest.mock import MagicMock
 
@@ -18,17 +18,20 @@ def page_whose_prompt_shows(*texts):
     "texts, presses",
     [
         (("[ ]:", "[ ]:", "[*]:", "[1]:"), 1),
-        (("[ ]:", "[ ]:", "[*]:", "[ ]:", "[*]:", "[1]:"), 2),  # forgotten once
-        (("[3]:", "[3]:", "[3]:", "[*]:", "[*]:", "[ ]:", "[12]:"), 3),  # not heard, forgotten
+        (("[ ]:", "[ ]:", "[*]:", "[ ]:", "[*]:", "[1]:"), 2),  # dropped once
+        (
+            ("[3]:", "[3]:", "[3]:", "[*]:", "[*]:", "[ ]:", "[12]:"),
+            3,
+        ),  # ignored, dropped
     ],
 )
-def test_a_cell_is_asked_for_until_its_prompt_has_a_new_number(texts, presses):
+def test_the_keys_are_pressed_until_the_prompt_has_a_new_number(texts, presses):
     page = page_whose_prompt_shows(*texts)
     _browser.run_cell(page, 0)
     assert page.keyboard.press.call_count == presses
 
 
-def test_a_cell_that_never_ends_is_named():
+def test_a_cell_that_does_not_end_is_named():
     page = MagicMock()
     with pytest.raises(TimeoutError, match="cell 4 did not run"):
-        _browser.run_cell(page, 4, patience=0)
+        _browser.run_cell(page, 4, timeout=0)

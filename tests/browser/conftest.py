@@ -1,12 +1,13 @@
-"""A browser for the tests of this folder, or the reason why there is none."""
+"""A browser for the tests of this folder; without one they are skipped with the reason."""
 
 import explorer_scene as scene
 import numpy as np
 import pytest
 
 from kit.bench import _browser
-from kit.show.explorer.paint import colours_of, view_of
+from kit.show.explorer.paint import colours_of
 from kit.show.png.splat import project
+from kit.show.scene import Viewpoint
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,12 @@ def browser_without_webgl(driver):
         yield opened
 
 
+def viewpoint_of(view: dict, image_size: tuple[int, int]) -> Viewpoint:
+    """The viewpoint of the explorer's trait `view` in a picture of (height, width) pixels."""
+    view = {name: value for name, value in view.items() if name != "camera"}
+    return Viewpoint.orbit(**view, aspect=image_size[1] / image_size[0])
+
+
 class Shown:
     """A saved page in the browser, beside the explorer it was saved from."""
 
@@ -37,13 +44,13 @@ class Shown:
         self.explorer, self.path = explorer, explorer.save(path, keyframes=keyframes)
         viewport = {"width": size[0], "height": size[1]}
         self.page = browser.new_page(viewport=viewport, color_scheme=scheme)
-        self.requests, self.complaints = [], []
+        self.requests, self.errors = [], []
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on(
             "console",
             lambda message: (
-                message.type in ("error", "warning") and self.complaints.append(message.text)
+                message.type in ("error", "warning") and self.errors.append(message.text)
             ),
         )
         self.page.goto(self.path.as_uri())
@@ -51,7 +58,7 @@ class Shown:
         self.wait()
 
     def run(self, code: str, argument=None):
-        """The value of JavaScript with `x`, the explorer in the page, and `given`."""
+        """Run JavaScript with `x`, the explorer in the page, and `given`; returns its value."""
         wrapped = "(given) => { const x = document.querySelector('.kx').explorer; %s }"
         return self.page.evaluate(wrapped % code, argument)
 
@@ -60,7 +67,7 @@ class Shown:
         self.wait()
 
     def wait(self):
-        """Until what was asked for is drawn."""
+        """Wait until the last change is drawn."""
         x = "document.querySelector('.kx').explorer"
         self.page.wait_for_function(f"() => {x}.frames > 0 && !{x}.waiting")
 
@@ -78,22 +85,22 @@ class Shown:
         )
 
     def reference(self) -> tuple[np.ndarray, np.ndarray]:
-        """Colours by numpy in the page's state, and the rows that are shown."""
+        """Colours by numpy in the page's state, and the index of the points shown."""
         for name, value in self.run("return x.state").items():
             self.explorer.set_trait(name, value)
         return colours_of(self.explorer)
 
     def places(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where numpy expects each point on the page (N, 2) px, and its depth."""
+        """Place of each point on the page by numpy (N, 2) px, and its depth."""
         box = self.page.locator(".kx-cloud").bounding_box()
         size = (round(box["height"]), round(box["width"]))
         points = self.explorer.content.keyframes[self.state("keyframe")].points.numpy()
-        view = view_of(self.state("view"), size[1] / size[0])
+        view = viewpoint_of(self.state("view"), size)
         uv, depth = project(points.astype(np.float64), view, size)
         return uv + [box["x"], box["y"]], depth
 
     def alone(self, margin: float = 26.0) -> np.ndarray:
-        """Rows of points that stand alone on the picture, away from its borders and the legend."""
+        """Points without others close by on the screen, away from its borders and the legend."""
         uv, depth = self.places()
         box = self.page.locator(".kx-cloud").bounding_box()
         low = np.array([box["x"] + 260, box["y"] + 40])
@@ -109,11 +116,11 @@ class Shown:
         self.page.locator(selector).evaluate(code, value)
         self.wait()
 
-    def click(self, row: int, *keys: str):
+    def click(self, point: int, *keys: str):
         uv, _ = self.places()
         for key in keys:
             self.page.keyboard.down(key)
-        self.page.mouse.click(*uv[row])
+        self.page.mouse.click(*uv[point])
         for key in keys:
             self.page.keyboard.up(key)
         self.wait()
@@ -121,7 +128,7 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def shown(browser, tmp_path_factory):
-    """The small scene, open; tests set what they need."""
+    """The small scene, opened once; tests set the state they need."""
     page = Shown(browser, scene.explorer(), tmp_path_factory.mktemp("page") / "explorer.html")
     yield page
     page.page.close()
@@ -143,7 +150,7 @@ def open_page(browser, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _first_state(request):
-    """Every test begins as the page was opened."""
+    """Before every test, the state of the page is that of its opening."""
     if "shown" in request.fixturenames:
         shown = request.getfixturevalue("shown")
         shown.run("x.clickKind = 'pick'; x.enlarge(null); x.select(new Int32Array(0), 'cloud')")

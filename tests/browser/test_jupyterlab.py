@@ -1,4 +1,4 @@
-"""The real JupyterLab: a notebook is run, points are clicked, the kernel knows."""
+"""A notebook in JupyterLab: clicks arrive in the kernel, and its changes in the page."""
 
 import os
 import sys
@@ -9,13 +9,13 @@ import pytest
 from explorer_scene import explorer
 
 from kit.bench import _browser
-from kit.show.explorer.paint import view_of
 from kit.show.png.splat import project
+from kit.show.scene import Viewpoint
 
 HERE = Path(__file__).parent
 CELLS = [
     "from explorer_scene import explorer\nx = explorer()\nheard = []\nx.on_click(heard.append)\nx",
-    'print("picked", x.picked, x.negatives, x.mode, len(x.clicks), [c.row for c in heard])',
+    'print("picked", x.picked, x.negatives, x.mode, len(x.clicks), [c.point for c in heard])',
     'x.mode, x.threshold = "foreground", 0.4\nx.view = x.view | {"elevation": 70.0}',
     'print("selected", len(x.selected), x.selected[:3].tolist(), x.view["azimuth"])',
     "big = explorer(3, count=40_000, channels=128)\nbig",
@@ -27,7 +27,11 @@ def page(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     _browser.write_notebook(folder / "explore.ipynb", CELLS)
     with pytest.MonkeyPatch.context() as patch:
-        paths = [str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
+        paths = [
+            str(HERE.parent / "helpers"),
+            str(HERE.parents[1]),
+            os.environ.get("PYTHONPATH", ""),
+        ]
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         with _browser.jupyterlab(folder) as address:
@@ -44,23 +48,23 @@ def run(page, code: str):
 
 
 def wait(page, code: str):
-    """Until JavaScript about `x`, the explorer in the page, is true."""
+    """Wait until JavaScript about `x`, the explorer in the page, is true."""
     found = "() => { const x = document.querySelector('.kx')?.explorer; if (!x) return; %s; }"
     page.wait_for_function(found % code, timeout=60_000)
 
 
 def text_of(page, word: str) -> str:
-    """What a cell printed, once it stands there."""
+    """The output of a cell that holds a word, once it is there."""
     line = page.locator(".jp-OutputArea-output", has_text=word).last
     line.wait_for(timeout=20_000)
     return line.inner_text().strip()
 
 
 def places(page):
-    """Where numpy expects each point on the page."""
+    """Place of each point on the page by numpy, and the points without others close by."""
     box = page.locator(".kx-cloud").bounding_box()
     size = (round(box["height"]), round(box["width"]))
-    view = view_of(run(page, "return x.state.view"), size[1] / size[0])
+    view = Viewpoint.orbit(**run(page, "return x.state.view"), aspect=size[1] / size[0])
     points = explorer().content.keyframes[0].points.numpy().astype(np.float64)
     uv, depth = project(points, view, size)
     inside = (depth > 0) & (uv > [280, 50]).all(1) & (uv < [size[1] - 30, size[0] - 60]).all(1)
@@ -70,7 +74,18 @@ def places(page):
     return uv + [box["x"], box["y"]], alone
 
 
-def test_clicks_reach_the_kernel_and_the_kernel_reaches_the_page(page):
+def draw_box(page):
+    """Drag over almost all of the first image."""
+    image = page.locator(".kx-strip .kx-image").first
+    image.scroll_into_view_if_needed()
+    box = image.bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 20, box["y"] + box["height"] - 20, steps=3)
+    page.mouse.up()
+
+
+def test_clicks_arrive_in_the_kernel_and_its_changes_in_the_page(page):
     _browser.run_cell(page, 0)
     page.wait_for_function(
         "() => document.querySelector('.kx')?.explorer?.frames > 0", timeout=60_000
@@ -103,13 +118,7 @@ def test_clicks_reach_the_kernel_and_the_kernel_reaches_the_page(page):
     kept = np.array(shown).reshape(-1, 4)[:, 3] == 255
     np.testing.assert_array_equal(kept, scores >= np.float32(0.4))
 
-    image = page.locator(".kx-strip .kx-image").first
-    image.scroll_into_view_if_needed()
-    box = image.bounding_box()
-    page.mouse.move(box["x"] + 20, box["y"] + 20)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] - 20, box["y"] + box["height"] - 20, steps=3)
-    page.mouse.up()
+    draw_box(page)
     rows = sorted(run(page, "return Array.from(x.selection)"))
     assert len(rows) > 20
     _browser.run_cell(page, 3)
@@ -117,13 +126,13 @@ def test_clicks_reach_the_kernel_and_the_kernel_reaches_the_page(page):
 
 
 def test_keyframes_of_many_megabytes_arrive(page):
-    """More at once than Jupyter lets through as messages."""
+    """Jupyter drops messages that are as large; widgets are not limited."""
     _browser.run_cell(page, 4)
     last = "([...document.querySelectorAll('.kx')].at(-1).explorer || {})"
     page.wait_for_function(f"() => {last}.setup?.keyframes.length === 3 && {last}.frames > 0")
     for index in (1, 2):
         page.evaluate(f"() => {last}.change({{keyframe: {index}}})")
-        page.wait_for_function(f"() => {last}.data.index === {index}", timeout=30_000)
+        page.wait_for_function(f"() => {last}.data.keyframe === {index}", timeout=30_000)
         size = page.evaluate(f"() => {last}.data.arrays.position.buffer.byteLength")
         assert size > 10e6
 

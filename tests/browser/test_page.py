@@ -1,4 +1,4 @@
-"""A saved page in Chromium, held against numpy: clicks, colours, images, text that stays text."""
+"""A saved page in Chromium, compared with numpy: clicks, colours, images, text from data."""
 
 import explorer_scene as scene
 import numpy as np
@@ -17,19 +17,19 @@ def expected(shown, picked, negatives=(), name="distilled", cosine="centred"):
 
 
 def close(shown, name="distilled") -> float:
-    """Above this, an error of a cosine is not the packing's: 99 of 100 keep the measured bound."""
-    return 2.5 * shown.explorer.content.packings[name].error_most
+    """The largest error of a cosine that quantisation explains, from its measured percentile."""
+    return 2.5 * shown.explorer.content.quantisers[name].error_99
 
 
 def agrees(shown, picture, reference, most=3):
-    """Bytes of colours agree up to rounding, for all but the few the packing moves further."""
+    """Whether colours agree up to rounding, but for a few that quantisation changes more."""
     apart = np.abs(picture.astype(int) - reference.astype(int)).max(1)
     return (apart <= most).mean() > 0.97 and apart.max() <= 24
 
 
-def test_it_opens_alone_and_says_nothing_wrong(shown):
+def test_it_needs_no_other_file_and_logs_no_error(shown):
     assert shown.requests == [shown.path.as_uri()]
-    assert shown.complaints == []
+    assert shown.errors == []
     assert shown.page.title() == "a scene"
     policy = shown.page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
     assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe" not in policy
@@ -77,7 +77,7 @@ def test_the_picture_shows_these_colours(shown, tmp_path):
     shown.change(point_size=1.0)
 
 
-def test_shift_adds_and_alt_excludes(shown):
+def test_shift_adds_and_alt_adds_a_negative(shown):
     first, second, third = shown.alone()[[2, 7, 11]]
     shown.click(first)
     shown.click(second, "Shift")
@@ -108,7 +108,7 @@ def test_a_drag_turns_and_picks_nothing(shown):
     assert after["azimuth"] == pytest.approx(before["azimuth"] + 60 * 0.35, abs=0.4)
     assert after["elevation"] > before["elevation"] and after["target"] == before["target"]
     row = shown.alone()[1]
-    shown.click(row)  # numpy still knows where everything is
+    shown.click(row)  # numpy computes the places in the new view
     assert shown.state("picked") == [row]
 
 
@@ -134,7 +134,7 @@ def test_every_mode_has_the_colours_numpy_computes(shown, mode, name):
         assert (colours[rows, :3] == reference).mean() > 0.999
 
 
-def test_modes_are_one_click_away_and_ask_no_kernel(shown):
+def test_a_click_changes_the_mode_without_a_kernel(shown):
     for mode in ("labels", "height", "similarity"):
         shown.page.locator(f".kx-mode[data-mode={mode}]").click()
         shown.wait()
@@ -287,8 +287,8 @@ def test_a_box_in_an_image_selects_what_falls_into_it(shown):
     assert shown.state("picked") == []
 
 
-def test_python_can_set_what_it_reads(shown):
-    """The model's changes arrive as if they came from a kernel."""
+def test_the_view_can_be_set(shown):
+    """Changes of the model have the same effect as changes from a kernel."""
     shown.run("x.change({view: {...x.state.view, elevation: 90, azimuth: 30}})")
     shown.wait()
     row = shown.alone()[0]
@@ -296,26 +296,26 @@ def test_python_can_set_what_it_reads(shown):
     assert shown.state("picked") == [row]
 
 
-def test_text_from_data_stays_text(open_page):
+def test_names_from_data_are_shown_as_text(open_page):
     names = (scene.HOSTILE, "CAM <b>FRONT</b>")
     hostile = scene.explorer(names=names, scores={scene.HOSTILE: np.zeros(900, np.float32) + 0.5})
     page = open_page(hostile)
-    assert page.page.title() == "a scene" and page.complaints == []
+    assert page.page.title() == "a scene" and page.errors == []
     assert page.page.locator("img").count() == 0 and page.page.locator(".kx b").count() == 0
     shown_names = page.page.locator("figcaption").all_inner_texts()
     assert any("onerror" in name for name in shown_names)
     assert scene.HOSTILE in page.page.locator(".kx-mode").all_inner_texts()
     page.page.locator(".kx-mode").last.click()
     page.wait()
-    assert page.page.title() == "a scene" and page.complaints == []
+    assert page.page.title() == "a scene" and page.errors == []
 
 
-def test_the_slider_goes_through_the_keyframes_and_the_question_stays(open_page):
+def test_the_slider_goes_through_the_keyframes_and_the_picked_point_stays(open_page):
     sequence = scene.explorer(num_keyframes=2)
     sequence.mode, sequence.feature_set, sequence.picked = "similarity", "distilled", [300]
     page = open_page(sequence, keyframes=[0, 1])
     page.drag_slider(".kx-keyframes input", 1)
-    page.page.wait_for_function("() => document.querySelector('.kx').explorer.data.index === 1")
+    page.page.wait_for_function("() => document.querySelector('.kx').explorer.data.keyframe === 1")
     page.wait()
     reference, _ = page.reference()
     assert agrees(page, page.colours()[:, :3], reference, 8)
@@ -324,27 +324,27 @@ def test_the_slider_goes_through_the_keyframes_and_the_question_stays(open_page)
     assert page.state("picked") == [row] and page.state("picked_in") == 1
 
 
-def test_an_image_with_a_grid_is_coloured_cell_by_cell(open_page):
+def test_an_image_with_a_feature_map_is_coloured_cell_by_cell(open_page):
     generator = torch.Generator().manual_seed(5)
     frame = scene.keyframe()
     teacher = scene.features(frame, 1)
-    grid = teacher[torch.randint(900, (6 * 12,), generator=generator)].T.reshape(48, 6, 12)
-    explorer = scene.explorer(features={"teacher": teacher}, grids={"CAM_FRONT": grid})
+    cells_feat = teacher[torch.randint(900, (6 * 12,), generator=generator)].T.reshape(48, 6, 12)
+    explorer = scene.explorer(features={"teacher": teacher}, feature_maps={"CAM_FRONT": cells_feat})
     page = open_page(explorer)
     page.change(mode="similarity", picked=[300])
     explorer.picked = [300]
     code = (
-        "const {canvas} = x.gridColours(x.data.cameras[0]);"
+        "const {canvas} = x.mapColours(x.data.cameras[0]);"
         "return Array.from(canvas.getContext('2d').getImageData(0, 0, 12, 6).data)"
     )
     cells = np.array(page.run(code), dtype=np.uint8).reshape(6, 12, 4)
-    mean = explorer.content.packings["teacher"].mean
-    rows = torch.nn.functional.normalize(grid.flatten(1).T, dim=1) - mean
+    mean = explorer.content.quantisers["teacher"].mean
+    rows = torch.nn.functional.normalize(cells_feat.flatten(1).T, dim=1) - mean
     asked = torch.nn.functional.normalize(teacher[300], dim=0) - mean
     cosine = torch.nn.functional.cosine_similarity(rows, asked[None]).numpy()
     low = explorer.setup["similarity_low"]["centred"]
-    share = ((cosine - low) / (1 - low)).clip(0, 1).reshape(6, 12)
-    np.testing.assert_allclose(cells[..., 3] / 255, 0.35 + 0.65 * share, atol=0.03)
-    order = np.argsort(share.ravel())
+    ratio = ((cosine - low) / (1 - low)).clip(0, 1).reshape(6, 12)
+    np.testing.assert_allclose(cells[..., 3] / 255, 0.35 + 0.65 * ratio, atol=0.03)
+    order = np.argsort(ratio.ravel())
     assert cells.reshape(-1, 4)[order[-1], 0] > cells.reshape(-1, 4)[order[0], 0]  # red, not blue
-    assert page.run("return x.gridColours(x.data.cameras[1])") is None
+    assert page.run("return x.mapColours(x.data.cameras[1])") is None

@@ -1,15 +1,15 @@
-"""Where the browser offers no WebGL2, the page says so and still shows points."""
+"""Without WebGL2 the page shows a message and the points, which cannot be clicked."""
 
 import explorer_scene as scene
 
 from kit.show.explorer.export import fallback_page
 
 
-def test_a_saved_page_says_so_and_draws_the_points_from_above(browser_without_webgl, tmp_path):
+def test_a_saved_page_shows_a_message_and_the_points_from_above(browser_without_webgl, tmp_path):
     page = browser_without_webgl.new_page()
     page.goto(scene.explorer().save(tmp_path / "page.html").as_uri())
     page.wait_for_selector("canvas.kx-flat", timeout=20_000)
-    assert "no WebGL2" in page.locator(".kx-sorry").inner_text()
+    assert "no WebGL2" in page.locator(".kx-message").inner_text()
     drawn = page.locator("canvas.kx-flat").evaluate(
         "(node) => node.getContext('2d').getImageData(0, 0, node.width, node.height).data"
         ".filter((value, i) => i % 4 === 3 && value).length"
@@ -24,19 +24,21 @@ def test_in_a_notebook_python_sends_a_plotly_figure_of_ten_thousand_points():
     heard = []
     explorer = scene.explorer()
     explorer.send = lambda message, buffers=None: heard.append(message)
-    explorer._hear(explorer, {"type": "no webgl2"}, [])
+    explorer._receive(explorer, {"type": "no webgl2"}, [])
     assert heard[0]["type"] == "fallback" and "Plotly.newPlot" in heard[0]["page"]
 
 
 def test_the_figure_is_put_into_a_frame_of_its_own(browser_without_webgl, tmp_path):
-    """The page with a kernel's answer in place of its own fallback."""
+    """The page with the answer of a kernel instead of its own fallback."""
     path = scene.explorer().save(tmp_path / "page.html")
     source = path.read_text(encoding="utf8")
     start = source.index('<meta http-equiv="Content-Security-Policy"')
     source = source[:start] + source[source.index(">", start) + 1 :]  # the script is changed below
-    answer = "heard.forEach((call) => call({ type: 'fallback', page: '<p id=here>a figure</p>' }));"
+    answer = (
+        "listeners.forEach((call) => call({ type: 'fallback', page: '<p id=here>a figure</p>' }));"
+    )
     source = source.replace("standalone: true,", "standalone: false,")
-    question = 'const block = message.type === "need"'
+    question = 'const payload = message.type === "need"'
     source = source.replace(question, f"{answer}\n{question}")
     path.write_text(source, encoding="utf8")
     page = browser_without_webgl.new_page()

@@ -1,10 +1,13 @@
-"""A small scene whose every answer numpy knows: points on a plane and on boxes, two cameras."""
+"""A small scene for which numpy can compute every expected value: points and two cameras."""
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from kit.data.classes import IGNORE, NUSCENES
 from kit.data.keyframe import Camera, Keyframe, Sensor
+from kit.features.spaces import Features, Space
 from kit.show import Explorer
 
 SIZE = (240, 480)  # height, width of the images
@@ -14,8 +17,7 @@ HOSTILE = "</script><img src=x onerror=\"document.title='hacked'\">"
 def camera(name: str, azimuth: float, colour: tuple[int, int, int]) -> Camera:
     """A camera half a metre above the lidar that looks `azimuth` degrees to the right of y."""
     turn = np.radians(azimuth)
-    right = [np.cos(turn), -np.sin(turn), 0.0]
-    ahead = [np.sin(turn), np.cos(turn), 0.0]
+    right, ahead = [np.cos(turn), -np.sin(turn), 0.0], [np.sin(turn), np.cos(turn), 0.0]
     axes = np.array([right, [0.0, 0.0, -1.0], ahead])
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = axes, -axes @ [0.1, 0.2, 0.5]
@@ -27,7 +29,7 @@ def camera(name: str, azimuth: float, colour: tuple[int, int, int]) -> Camera:
 
 
 def keyframe(seed: int = 0, count: int = 900, names=("CAM_FRONT", "CAM_RIGHT")) -> Keyframe:
-    """Points 4 to 30 m away, lidar frame: x right, y ahead, z up; the third of them stands up."""
+    """Points 4 to 30 m away, lidar frame: x right, y ahead, z up; a third of them above ground."""
     rng = np.random.default_rng(seed)
     turn, far = rng.uniform(0, 2 * np.pi, count), rng.uniform(4, 30, count)
     height = np.where(rng.random(count) < 0.35, rng.uniform(-1.6, 2.5, count), -1.7)
@@ -47,8 +49,21 @@ def keyframe(seed: int = 0, count: int = 900, names=("CAM_FRONT", "CAM_RIGHT")) 
     )
 
 
+def bare(points: torch.Tensor) -> Keyframe:
+    """A keyframe with these points (N, 3) and nothing else."""
+    return replace(
+        keyframe(),
+        points=points,
+        intensity=torch.rand(len(points)),
+        cameras={},
+        labels=None,
+        row_in_file=None,
+        num_rows_in_file=None,
+    )
+
+
 def features(frame: Keyframe, seed: int, dim: int = 48) -> torch.Tensor:
-    """(N, D): a class's own direction, some place, some noise, and much that all have in common."""
+    """(N, D): a direction for each class, a part from the place, noise, and a common part."""
     generator = torch.Generator().manual_seed(seed)
     common, ways = torch.randn(dim, generator=generator), torch.randn(256, dim, generator=generator)
     place = frame.points @ torch.randn(3, dim, generator=generator) * 0.03
@@ -56,12 +71,17 @@ def features(frame: Keyframe, seed: int, dim: int = 48) -> torch.Tensor:
     return 3 * common + ways[frame.labels] + place + noise
 
 
+def features_of(feat: torch.Tensor, index: torch.Tensor, num_points: int) -> Features:
+    """Features of some points: row i of feat (S, D) belongs to point index[i]."""
+    return Features(Space("a space", feat.shape[1], "its key"), feat, index, num_points)
+
+
 def explorer(
     num_keyframes: int = 1, names=("CAM_FRONT", "CAM_RIGHT"), count: int = 900, **options
 ) -> Explorer:
-    """Teacher (only where a camera sees), random, distilled; predictions; two scores."""
+    """Teacher (features of every third point), random, distilled; predictions; two scores."""
     frames = [keyframe(seed, count, names) for seed in range(num_keyframes)]
-    seen = [torch.arange(0, len(frame.points), 3) for frame in frames]
+    some = torch.arange(0, count, 3)
     one = frames[0] if num_keyframes == 1 else frames
 
     def each(make):
@@ -69,7 +89,7 @@ def explorer(
         return made[0] if num_keyframes == 1 else made
 
     sets = {
-        "teacher": each(lambda frame, i: (seen[i], features(frame, 1)[seen[i]])),
+        "teacher": each(lambda frame, i: features_of(features(frame, 1)[some], some, count)),
         "random": each(lambda frame, i: features(frame, 2)),
         "distilled": each(lambda frame, i: features(frame, 3)),
     }

@@ -29,29 +29,29 @@ def test_a_palette_of_many_colours_is_close_and_equal_stays_equal():
 
 
 def test_thinning_is_repeatable_spread_out_and_in_order():
-    rows = arrays.choose(100_000, 1000)
-    assert len(rows) == 1000 == len(np.unique(rows))
-    np.testing.assert_array_equal(rows, np.sort(rows))
-    np.testing.assert_array_equal(rows, arrays.choose(100_000, 1000))
-    quarters = np.histogram(rows, 4, (0, 100_000))[0]
+    index = arrays.choose(100_000, 1000)
+    assert len(index) == 1000 == len(np.unique(index))
+    np.testing.assert_array_equal(index, np.sort(index))
+    np.testing.assert_array_equal(index, arrays.choose(100_000, 1000))
+    quarters = np.histogram(index, 4, (0, 100_000))[0]
     assert quarters.min() > 200
     np.testing.assert_array_equal(arrays.choose(5, 5), np.arange(5))
     with pytest.raises(ValueError, match="max_points"):
         arrays.choose(5, 0)
 
 
-def test_a_picture_keeps_its_pixels():
+def test_an_image_keeps_its_pixels():
     image = torch.zeros(3, 2, 4)
     image[0, 1, 3], image[2, 0, 1] = 1.0, 0.5
-    pixels = arrays.check_picture(image)
+    pixels = arrays.check_image(image)
     assert pixels.shape == (2, 4, 3)
     assert pixels[1, 3].tolist() == [255, 0, 0]
     assert pixels[0, 1].tolist() == [0, 0, 128]
 
 
-def test_a_normalised_picture_is_named():
+def test_a_normalised_image_is_named():
     with pytest.raises(ValueError, match="-2.00 to 2.00"):
-        arrays.check_picture(torch.linspace(-2, 2, 12).reshape(3, 2, 2))
+        arrays.check_image(torch.linspace(-2, 2, 12).reshape(3, 2, 2))
 
 
 def test_constant_values_get_limits_that_are_not_equal():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from kit.features.spaces import Features, Space
 from kit.show import PcaBasis, fit_basis
 
 
@@ -75,6 +76,26 @@ def test_length_does_not_matter_when_rows_are_made_unit():
     assert not torch.equal(fit_basis(feat, unit=False).colours(feat * 37.0), basis.colours(feat))
 
 
+def test_features_are_fitted_and_coloured_as_their_rows():
+    rows = torch.rand(100, 6, generator=torch.Generator().manual_seed(0))
+    features = Features(Space("a", 6, "key"), rows, torch.arange(0, 200, 2), 200)
+    basis = fit_basis(features)
+    assert torch.equal(basis.components, fit_basis(rows).components)
+    assert torch.equal(basis.colours(features), basis.colours(rows))
+
+
+def test_ratios_are_linear_between_low_and_high_and_half_without_variance():
+    rows = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    feat = torch.nn.functional.pad(rows, (0, 1), value=3.0)  # the third channel never varies
+    basis = fit_basis(feat, unit=False)
+    weight, start = basis.to_ratio()
+    linear = (start + weight * basis.project(feat)).clamp(0, 1)
+    torch.testing.assert_close(basis.ratios(feat), linear)
+    assert (basis.ratios(feat)[:, 2] == 0.5).all() and weight[2] == 0
+    swapped = basis.colours(feat, (2, 1, 0))
+    assert torch.equal(swapped, basis.colours(feat).flip(1))
+
+
 def test_several_sets_are_fitted_as_one():
     a = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
     b = torch.randn(60, 5, generator=torch.Generator().manual_seed(1)) + 2
@@ -92,7 +113,7 @@ def test_constant_features_and_zero_rows_are_mid_grey_and_finite():
     assert basis.project(torch.zeros(1, 4)).isfinite().all()
 
 
-def test_half_precision_and_gradients_are_no_obstacle():
+def test_half_precision_and_gradients_are_accepted():
     feat = torch.rand(50, 6, generator=torch.Generator().manual_seed(0))
     basis = fit_basis(feat.clone().requires_grad_())
     change = basis.colours(feat.bfloat16()).int() - basis.colours(feat).int()
@@ -100,7 +121,7 @@ def test_half_precision_and_gradients_are_no_obstacle():
     assert torch.equal(basis.colours(feat.requires_grad_()), basis.colours(feat.detach()))
 
 
-def test_what_cannot_be_fitted_is_named():
+def test_features_that_cannot_be_fitted_are_named():
     feat = torch.rand(10, 6)
     with pytest.raises(ValueError, match="6 and 7"):
         fit_basis(feat, torch.rand(4, 7))

@@ -1,6 +1,6 @@
-"""The explorer: an interactive view of keyframes, their images and features, in a notebook or a page.
+"""The explorer: keyframes, their images and features as an interactive view.
 
-In: keyframes, features, predictions, scores. Out: a widget, a page of its own, pictures and clouds.
-Read `widget.py` first, then `state.py` (what is shown), `payload.py` (what the browser gets) and
-`js/explorer.js` (how it is drawn).
+In: keyframes, features, predictions, scores. Out: a widget for notebooks, a page that needs nothing
+else, pictures and clouds. Read `widget.py` first, then `state.py` (what is shown), `payload.py`
+(what the browser gets) and `js/explorer.js` (how it is drawn).
 """

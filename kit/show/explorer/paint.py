@@ -1,9 +1,11 @@
-"""The explorer's colours computed in numpy, from the features as they are.
+"""The colours of the explorer's points, computed in numpy from the features without quantisation.
 
-For files, and as the second opinion the browser's colours are tested against.
+They go into files, and the browser's colours are tested against them.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,30 +13,75 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from kit.data.classes import IGNORE
 from kit.projection import find_pairs
-from kit.show import arrays, theme
+from kit.show import theme
+from kit.show.explorer.modes import Mode, mode_of
+from kit.show.explorer.payload import POINT_SIZE, numbers
 from kit.show.explorer.quantisation import unit_rows
-from kit.show.explorer.state import Content
-from kit.show.png.splat import Viewpoint
-from kit.show.png.static_style import on_scale
+from kit.show.explorer.state import Content, features_at
+from kit.show.pca import to_bytes
+from kit.show.scene import Cloud, Scene, SizeInSpace, Viewpoint
 
 if TYPE_CHECKING:
     from kit.show.explorer.widget import Explorer
 
-QUIET = {False: (205, 209, 215), True: (62, 68, 77)}  # points without a value, on light and dark
+NO_VALUE_SIZE = 0.75  # of points without a value, relative to others; as in explorer.js
 
 
-def similarity_shown(
+@dataclass(frozen=True, eq=False)
+class Colours:
+    """The colours of a keyframe's points in one mode.
+
+    Attributes:
+        rgb: (N, 3).
+        has_value: (N,) the point has a value in this mode; the others are grey.
+        shown: (N,) False for points of hidden classes.
+    """
+
+    rgb: UInt8[np.ndarray, "N 3"]
+    has_value: Bool[np.ndarray, " N"]
+    shown: Bool[np.ndarray, " N"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is to be coloured: an explorer's state, one of its modes, one of its feature sets."""
+
+    explorer: "Explorer"
+    mode: Mode
+    set_name: str
+
+    @property
+    def content(self) -> Content:
+        return self.explorer.content
+
+    @property
+    def keyframe(self) -> int:
+        return self.explorer.keyframe
+
+    def predicted(self) -> np.ndarray | None:
+        of_set = self.content.predictions.get(self.set_name)
+        return None if of_set is None else of_set[self.keyframe]
+
+
+# Which points have a value (N,), and the colours of these (M, 3); or None if no point has one.
+Valued = tuple[Bool[np.ndarray, " N"], UInt8[np.ndarray, "M 3"]] | None
+
+
+def similarity_of(
     explorer: "Explorer", name: str
 ) -> tuple[Float[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
-    """Mean cosine of each point shown to the picked ones, minus that to the negatives.
+    """Mean cosine of each point to the picked ones, minus that to the negatives.
 
-    "centred" cosines are of unit features minus the set's mean (that of the packing), at unit
+    "centred" cosines are of unit features minus the set's mean (that of the quantiser), at unit
     length again; "plain" ones of the features as they are. Picked points without a feature do not
     count.
 
     Returns:
         score: (N,); 0 for points without a feature.
         has: (N,) whether the point has one.
+
+    Raises:
+        ValueError: no such feature set.
 
     Source: relevance feedback of Rocchio (1971), with equal weights; as each cosine is taken by
         itself, one picked point gives just the cosine to it.
@@ -45,9 +92,9 @@ def similarity_shown(
     count = len(content.keyframes[explorer.keyframe].points)
     rows, has = _directions(content, name, explorer.keyframe, np.arange(count), explorer.cosine)
     score = torch.zeros(count)
-    for asked, sign in ((explorer.picked, 1.0), (explorer.negatives, -1.0)):
-        place = np.array(asked, dtype=np.int64)
-        picks, valid = _directions(content, name, explorer.picked_in, place, explorer.cosine)
+    for points, sign in ((explorer.picked, 1.0), (explorer.negatives, -1.0)):
+        index = np.array(points, dtype=np.int64)
+        picks, valid = _directions(content, name, explorer.picked_in, index, explorer.cosine)
         if valid.any():
             score += sign * (rows @ picks[torch.from_numpy(valid)].T).mean(1)
     return score.numpy() * has, has
@@ -57,127 +104,165 @@ def _directions(
     content: Content, name: str, keyframe: int, points: np.ndarray, cosine: str
 ) -> tuple[Float[torch.Tensor, "P D"], Bool[np.ndarray, " P"]]:
     """Unit rows whose dot products are the cosines, and which points have one."""
-    unit = unit_rows(content.features[name][keyframe].of(points))
-    centred = unit - content.packings[name].mean
+    unit = unit_rows(features_at(content.features[name][keyframe], points))
+    centred = unit - content.quantisers[name].mean
     has = ((unit != 0).any(1) & (centred.norm(dim=1) >= 1e-6)).numpy()
     return (unit if cosine == "plain" else unit_rows(centred)), has
 
 
-def colours_of(
-    explorer: "Explorer", feature_set: str | None = None, dark: bool = False
-) -> tuple[UInt8[np.ndarray, "P 3"], Int[np.ndarray, " P"]]:
-    """Colours of the shown keyframe in the explorer's mode, and the rows they belong to.
+def scene_of(
+    explorer: "Explorer", set_name: str | None = None, dark: bool = False, aspect: float = 1.0
+) -> Scene:
+    """Describe one panel of the explorer: its points in the current mode and view.
 
     Args:
-        feature_set: in place of the explorer's.
+        set_name: of the feature set; None: the explorer's.
+        dark: on a dark page.
+        aspect: width by height of the panel.
+    """
+    colours = paint(explorer, set_name, dark)
+    points = explorer.content.keyframes[explorer.keyframe].points.numpy()
+    scale = explorer.point_size
+    clouds = []
+    for part, times in (
+        (colours.shown & colours.has_value, 1.0),
+        (colours.shown & ~colours.has_value, NO_VALUE_SIZE),
+    ):
+        size = SizeInSpace(
+            scale * times * POINT_SIZE["metres"],
+            scale * times * POINT_SIZE["least"],
+            scale * times * POINT_SIZE["most"],
+        )
+        clouds.append(Cloud(points[part], colours.rgb[part], size, np.flatnonzero(part)))
+    view = {name: value for name, value in explorer.view.items() if name != "camera"}
+    page = theme.DARK if dark else theme.LIGHT
+    return Scene(tuple(clouds), Viewpoint.orbit(**view, aspect=aspect), background=page.background)
+
+
+def colours_of(
+    explorer: "Explorer", set_name: str | None = None, dark: bool = False
+) -> tuple[UInt8[np.ndarray, "P 3"], Int[np.ndarray, " P"]]:
+    """Colours of the points that are shown, and their index; arguments as in `paint`."""
+    colours = paint(explorer, set_name, dark)
+    return colours.rgb[colours.shown], np.flatnonzero(colours.shown)
+
+
+def paint(explorer: "Explorer", set_name: str | None = None, dark: bool = False) -> Colours:
+    """Colour the explorer's keyframe in its mode.
+
+    Args:
+        set_name: of the feature set; None: the explorer's.
         dark: the grey of points without a value is that of a dark page.
+
+    Raises:
+        ValueError: no such feature set.
     """
     content, index = explorer.content, explorer.keyframe
-    name = feature_set or explorer.feature_set
+    name = set_name or explorer.feature_set
     if name and name not in content.sets:
         raise ValueError(f"no feature set {name!r}, there are {content.sets}")
-    keyframe = content.keyframes[index]
-    rgb = np.tile(np.array(QUIET[dark], dtype=np.uint8), (len(keyframe.points), 1))
-    shown = np.ones(len(rgb), dtype=bool)
-    mode = next(mode for mode in explorer.setup["modes"] if mode["name"] == explorer.mode)
-    kind = mode["kind"]
-    if kind in ("number", "score"):
-        _fill_scale(rgb, _values(content, index, mode["name"]), explorer, mode)
-    elif kind == "colour":
-        _fill_camera(rgb, keyframe)
-    elif kind in ("labels", "predictions", "errors"):
-        labels = content.labels[index]
-        predicted = content.predictions[name][index] if name in content.predictions else None
-        asked = predicted if kind == "predictions" else labels
-        if asked is not None:
-            shown = ~np.isin(asked, explorer.hidden_classes)
-        if kind == "errors":
-            _fill_errors(rgb, labels, predicted)
-        elif asked is not None:
-            scored = asked != IGNORE
-            rgb[scored] = np.array(content.classes.colours, dtype=np.uint8)[asked[scored]]
-    elif name in content.features and kind == "features":
-        _fill_features(rgb, content, name, index, explorer.components)
-    elif name in content.features and (explorer.picked or explorer.negatives):
-        _fill_similarity(rgb, explorer, name)
-    return rgb[shown], np.flatnonzero(shown)
+    asked = _Asked(explorer, mode_of(explorer.mode), name)
+    page = theme.DARK if dark else theme.LIGHT
+    count = len(content.keyframes[index].points)
+    rgb = np.tile(np.array(page.no_value, dtype=np.uint8), (count, 1))
+    has_value, shown = np.zeros(count, dtype=bool), np.ones(count, dtype=bool)
+    found = _KINDS[asked.mode.kind](asked)
+    if found is not None:
+        has_value, values = found
+        rgb[has_value] = values
+    classes = _classes(asked)
+    if classes is not None:
+        shown = ~np.isin(classes, explorer.hidden_classes)
+    return Colours(rgb, has_value, shown)
 
 
-def view_of(view: dict[str, Any], aspect: float = 1.0) -> Viewpoint:
-    """The trait `view` as a pinhole: azimuth 0 looks along y, 90 along x; elevation from above.
-
-    Args:
-        aspect: width by height of the picture; fov spans the shorter side.
-    """
-    azimuth, elevation = np.radians(view["azimuth"]), np.radians(view["elevation"])
-    flat = np.array([np.sin(azimuth), np.cos(azimuth), 0.0])
-    ahead = flat * np.cos(elevation) - np.array([0.0, 0.0, np.sin(elevation)])
-    up = flat * np.sin(elevation) + np.array([0.0, 0.0, np.cos(elevation)])
-    target = np.array(view["target"], dtype=np.float64)
-    half = np.tan(np.radians(view["fov"]) / 2) / min(aspect, 1.0)
-    upright = float(2 * np.degrees(np.arctan(half)))
-    return Viewpoint(target - view["distance"] * ahead, target, up, upright)
-
-
-def _values(content: Content, index: int, name: str) -> np.ndarray:
-    keyframe = content.keyframes[index]
-    if name == "height":
-        return keyframe.points[:, 2].numpy()
-    return keyframe.intensity.numpy() if name == "intensity" else content.scores[name][index]
-
-
-def _fill_scale(rgb: np.ndarray, values: np.ndarray, explorer: "Explorer", mode: dict) -> None:
+def _by_number(asked: _Asked) -> Valued:
+    values = numbers(asked.content, asked.keyframe, asked.mode.name)
     kept = np.ones(len(values), dtype=bool)
-    if mode["kind"] == "score" and explorer.threshold is not None:
-        kept = values >= explorer.threshold
-    rgb[kept] = _on(values[kept], "value", mode["low"], mode["high"])
+    if asked.mode.kind == "score" and asked.explorer.threshold is not None:
+        kept = values >= asked.explorer.threshold
+    limits = next(m for m in asked.explorer.setup["modes"] if m["name"] == asked.mode.name)
+    return kept, _on_scale(values[kept], "value", limits["low"], limits["high"])
 
 
-def _fill_similarity(rgb: np.ndarray, explorer: "Explorer", name: str) -> None:
-    score, has = similarity_shown(explorer, name)
-    kept = has if explorer.threshold is None else has & (score >= explorer.threshold)
-    low = explorer.setup["similarity_low"][explorer.cosine]
-    rgb[kept] = _on(score[kept], "similarity", low, 1.0)
-
-
-def _fill_camera(rgb: np.ndarray, keyframe) -> None:
+def _by_camera(asked: _Asked) -> Valued:
+    """The pixel each point falls on; where two cameras see a point, the later one's."""
+    keyframe = asked.content.keyframes[asked.keyframe]
+    rgb = np.zeros((len(keyframe.points), 3), dtype=np.uint8)
+    has = np.zeros(len(rgb), dtype=bool)
     pairs = find_pairs(keyframe.points, keyframe.cameras)
     for name, camera in keyframe.cameras.items():
         try:
             pixels = camera.pixels()
         except (FileNotFoundError, ValueError):
-            continue  # the explorer says so when it is made
-        seen = pairs.of_camera(name)
-        column, row = seen.uv.numpy().astype(np.int64).T
-        rgb[seen.point.numpy()] = pixels[row, column]
+            continue  # a note of the explorer names it
+        of_camera = pairs.of_camera(name)
+        column, row = of_camera.uv.numpy().astype(np.int64).T
+        rgb[of_camera.point.numpy()] = pixels[row, column]
+        has[of_camera.point.numpy()] = True
+    return has, rgb[has]
 
 
-def _fill_errors(rgb: np.ndarray, labels: np.ndarray | None, predicted: np.ndarray | None) -> None:
+def _classes(asked: _Asked) -> np.ndarray | None:
+    """The class of each point by which the legend hides points; None in other modes."""
+    if asked.mode.kind == "predictions":
+        return asked.predicted()
+    return asked.content.labels[asked.keyframe] if asked.mode.kind in ("labels", "errors") else None
+
+
+def _by_class(asked: _Asked) -> Valued:
+    classes = _classes(asked)
+    if classes is None:
+        return None
+    has = classes != IGNORE
+    return has, np.array(asked.content.classes.colours, dtype=np.uint8)[classes[has]]
+
+
+def _by_error(asked: _Asked) -> Valued:
+    labels, predicted = asked.content.labels[asked.keyframe], asked.predicted()
     if labels is None or predicted is None:
-        return
-    scored = (labels != IGNORE) & (predicted != IGNORE)
-    rgb[scored & (labels == predicted)] = _rgb(theme.RIGHT)
-    rgb[scored & (labels != predicted)] = _rgb(theme.WRONG)
+        return None
+    has = (labels != IGNORE) & (predicted != IGNORE)
+    both = np.array([theme.rgb_of(theme.WRONG), theme.rgb_of(theme.CORRECT)], dtype=np.uint8)
+    return has, both[(labels == predicted)[has].astype(np.int64)]
 
 
-def _fill_features(rgb: np.ndarray, content: Content, name: str, index: int, components) -> None:
-    part, basis = content.features[name][index], content.bases[name]
-    feat = part.feat
-    has = (feat != 0).any(1)
-    place = basis.project(feat)  # (M, C)
-    share = (place - basis.low) / (basis.high - basis.low).clamp(min=1e-6)
-    columns = [
-        share[:, c] if c < share.shape[1] else torch.full((len(share),), 0.5) for c in components
-    ]
-    colours = (torch.stack(columns, dim=1).clamp(0, 1) * 255).round().to(torch.uint8)
-    rgb[part.rows[has.numpy()]] = arrays.to_numpy(colours[has])
+def _by_component(asked: _Asked) -> Valued:
+    if asked.set_name not in asked.content.features:
+        return None
+    features = asked.content.features[asked.set_name][asked.keyframe]
+    directed = (features.feat != 0).any(1)
+    ratios = asked.content.bases[asked.set_name].ratios(features.feat[directed])  # (M, C)
+    lacking = max(3 - ratios.shape[1], 0)  # a component that features do not have: middle value
+    ratios = torch.nn.functional.pad(ratios, (0, lacking), value=0.5)
+    has = np.zeros(features.num_points, dtype=bool)
+    has[features.index[directed].numpy()] = True
+    return has, to_bytes(ratios[:, asked.explorer.components]).numpy()
 
 
-def _on(values: np.ndarray, scale: str, low: float, high: float) -> UInt8[np.ndarray, "N 3"]:
-    """Colours of a scale in 256 steps, as the browser's table has them."""
+def _by_similarity(asked: _Asked) -> Valued:
+    explorer = asked.explorer
+    if asked.set_name not in asked.content.features or not (explorer.picked or explorer.negatives):
+        return None
+    score, has = similarity_of(explorer, asked.set_name)
+    kept = has if explorer.threshold is None else has & (score >= explorer.threshold)
+    low = explorer.setup["similarity_low"][explorer.cosine]
+    return kept, _on_scale(score[kept], "similarity", low, 1.0)
+
+
+_KINDS: dict[str, Callable[[_Asked], Valued]] = {
+    "number": _by_number,
+    "score": _by_number,
+    "colour": _by_camera,
+    "labels": _by_class,
+    "predictions": _by_class,
+    "errors": _by_error,
+    "features": _by_component,
+    "similarity": _by_similarity,
+}
+
+
+def _on_scale(values: np.ndarray, scale: str, low: float, high: float) -> UInt8[np.ndarray, "N 3"]:
+    """Colours of a scale in 256 steps, as in the browser's table."""
     steps = np.floor(((values - low) / (high - low)).clip(0, 1) * 255 + 0.5)
-    return on_scale(steps, theme.colour_scale(scale)[0], 0.0, 255.0)
-
-
-def _rgb(colour: str) -> list[int]:
-    return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    return theme.on_scale(steps, theme.scale_colours(scale), 0, 255)

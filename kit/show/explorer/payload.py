@@ -1,47 +1,55 @@
-"""What travels to the browser: one dictionary of names, and one block of bytes per keyframe.
+"""What the browser gets: a dictionary that describes the content, and bytes for each keyframe.
 
-A block holds arrays end to end, each at a multiple of four bytes; its header says where. The same
-two are the traits of the live widget and the content of a saved page.
+The bytes hold arrays one after the other, each starting at a multiple of four; a header says where.
+Header and bytes are traits of the live widget, and are stored in a saved page.
 """
 
-import io
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from kit.data.classes import IGNORE
 from kit.data.keyframe import Camera, Keyframe
 from kit.projection import find_pairs
 from kit.show import arrays, theme
-from kit.show.explorer.quantisation import Packing
-from kit.show.explorer.state import OWN_MODES, Content
+from kit.show.explorer.modes import mode_of
+from kit.show.explorer.quantisation import Quantised, Quantiser
+from kit.show.explorer.state import Content, features_at
+from kit.store.images import jpeg_bytes, shrink
 
 IMAGE_WIDTH = 960  # pixels; wider images are stored smaller
-WORDS = {"height": "height z (m)", "intensity": "intensity"}
+JPEG_QUALITY = 84
+# Diameter of a point in space, and its limits on the screen, for a point_size of 1.
+POINT_SIZE = {"metres": 0.1, "least": 2, "most": 14}
 
 
-class Block:
-    """Arrays on their way into one block of bytes."""
+class Payload:
+    """Arrays joined into one block of bytes, with a table of their places."""
 
     def __init__(self):
-        self.pieces: list[bytes] = []
+        self.parts: list[bytes] = []
         self.size = 0
         self.arrays: dict[str, dict] = {}
 
-    def add(self, name: str, array: np.ndarray) -> str:
-        """Append an array, little-endian; returns its name."""
+    def add(self, name: str, array: np.ndarray) -> None:
+        """Append an array, little-endian."""
         array = np.ascontiguousarray(array)
         data = array.astype(array.dtype.newbyteorder("<")).tobytes()
         place = {"type": array.dtype.name, "start": self.size, "count": int(array.size)}
         self.arrays[name] = place
-        self.pieces += [data, b"\0" * (-len(data) % 4)]
-        self.size += len(data) + len(self.pieces[-1])
-        return name
+        self.parts += [data, b"\0" * (-len(data) % 4)]
+        self.size += len(data) + len(self.parts[-1])
+
+    def add_features(self, prefix: str, suffix: str, quantised: Quantised) -> None:
+        """Append the three arrays of quantised features."""
+        self.add(f"{prefix}direction{suffix}", quantised.direction)
+        self.add(f"{prefix}scale{suffix}", quantised.scale)
+        self.add(f"{prefix}length{suffix}", quantised.length)
 
     def bytes(self) -> bytes:
-        return b"".join(self.pieces)
+        return b"".join(self.parts)
 
 
 def describe(content: Content) -> dict[str, Any]:
@@ -55,8 +63,10 @@ def describe(content: Content) -> dict[str, Any]:
             "ignore": IGNORE,
         },
         "scales": {"value": list(theme.VIRIDIS), "similarity": list(theme.BLUE_RED)},
-        "right": theme.RIGHT,
+        "correct": theme.CORRECT,
         "wrong": theme.WRONG,
+        "pages": {"light": asdict(theme.LIGHT), "dark": asdict(theme.DARK)},
+        "point_size": POINT_SIZE,
         "keyframes": [
             {"token": k.token, "scene": k.scene, "count": len(k.points)} for k in content.keyframes
         ],
@@ -66,155 +76,156 @@ def describe(content: Content) -> dict[str, Any]:
 
 
 def notes(content: Content) -> list[str]:
-    """What a user should know about what is not shown."""
-    told = []
-    for keyframe, rows in zip(content.keyframes, content.rows, strict=True):
-        if len(rows) < len(keyframe.points):
-            told.append(arrays.told(len(rows), len(keyframe.points)) + " are drawn")
-    for name, parts in content.features.items():
-        empty = sum(int((part.feat == 0).all(1).sum()) for part in parts)
+    """Sentences about what is not shown, or shown differently."""
+    found = []
+    for keyframe, index in zip(content.keyframes, content.drawn, strict=True):
+        if len(index) < len(keyframe.points):
+            found.append(arrays.count_text(len(index), len(keyframe.points)) + " are drawn")
+    for name, sets in content.features.items():
+        empty = sum(int((each.feat == 0).all(1).sum()) for each in sets)
         if empty:
-            told.append(f"{name}: {empty:,} features are zero and have no direction: grey")
-    widths = {name: parts[0].feat.shape[1] for name, parts in content.features.items()}
-    own = [name for name, width in widths.items() if width != next(iter(widths.values()))]
-    if own:
-        told.append(f"{', '.join(own)}: another width, so colours come from a basis of its own")
-    return list(dict.fromkeys(told))
+            found.append(f"{name}: {empty:,} features are zero and have no direction: grey")
+    widths = {name: sets[0].space.dim for name, sets in content.features.items()}
+    other = [name for name, width in widths.items() if width != next(iter(widths.values()))]
+    if other:
+        found.append(f"{', '.join(other)}: another width, so colours come from another basis")
+    return list(dict.fromkeys(found))
 
 
 def _mode(name: str, content: Content) -> dict[str, Any]:
-    if name in OWN_MODES and name not in WORDS:
-        return {"name": name, "kind": name}
+    """A mode of the table, with the limits of its scale where it shows numbers."""
+    mode = mode_of(name)
+    if mode.kind not in ("number", "score"):
+        return asdict(mode)
+    count = range(len(content.keyframes))
+    low, high = arrays.robust_limits(np.concatenate([numbers(content, i, name) for i in count]))
+    return asdict(mode) | {"low": low, "high": high}
+
+
+def numbers(content: Content, index: int, name: str) -> np.ndarray:
+    """The number (N,) of each point in the modes height, intensity, or a score's."""
+    keyframe = content.keyframes[index]
     if name == "height":
-        values = np.concatenate([k.points[:, 2].numpy() for k in content.keyframes])
-    elif name == "intensity":
-        values = np.concatenate([k.intensity.numpy() for k in content.keyframes])
-    else:
-        values = np.concatenate(content.scores[name])
-    low, high = arrays.robust_limits(values)
-    kind = "number" if name in WORDS else "score"
-    return {"name": name, "kind": kind, "words": WORDS.get(name, name), "low": low, "high": high}
+        return keyframe.points[:, 2].numpy()
+    return keyframe.intensity.numpy() if name == "intensity" else content.scores[name][index]
 
 
 def _feature_set(name: str, content: Content) -> dict[str, Any]:
     described = {"name": name, "predictions": name in content.predictions, "channels": 0}
     if name not in content.features:
         return described
-    packing, basis = content.packings[name], content.bases[name]
-    # x = mean + length * (packing.basis @ direction); its place on the colours' axes is linear too
-    turn = basis.components.T @ packing.basis  # (C, K)
-    start = (packing.mean - basis.mean) @ basis.components  # (C,)
-    reach = (basis.high - basis.low).clamp(min=1e-6)
+    quantiser, basis = content.quantisers[name], content.bases[name]
+    # A unit feature is x = mean + length * (quantiser.basis @ direction), and its coordinates in
+    # the colours' basis are linear in x.
+    weight, start = basis.to_ratio()
+    turned = basis.components.T @ quantiser.basis  # (C, K)
+    mean = (quantiser.mean - basis.mean) @ basis.components  # (C,)
     return described | {
-        "channels": packing.channels,
-        "width": len(packing.mean),
-        "mean": packing.mean_coordinates.tolist(),
-        "mean_square": float(packing.mean @ packing.mean),
-        "error_mean": packing.error_mean,
-        "error_most": packing.error_most,
-        "turn": (turn / reach[:, None]).flatten().tolist(),
-        "start": ((start - basis.low) / reach).tolist(),
+        "channels": quantiser.channels,
+        "width": len(quantiser.mean),
+        "mean": quantiser.mean_coordinates.tolist(),
+        "mean_square": float(quantiser.mean @ quantiser.mean),
+        "error_mean": quantiser.error_mean,
+        "error_99": quantiser.error_99,
+        "component_weights": (turned * weight[:, None]).flatten().tolist(),
+        "component_starts": (start + mean * weight).tolist(),
     }
 
 
 def _similarity_low(content: Content) -> dict[str, float]:
-    """The cosines drawn in the scale's lowest colour: those of unlike points of the first set."""
+    """The low end of the similarity scale: the 2nd percentile of cosines in the first set."""
     if not content.features:
         return {"centred": -1.0, "plain": -1.0}
-    name, parts = next(iter(content.features.items()))
-    feat = torch.cat([part.feat for part in parts])
+    name, sets = next(iter(content.features.items()))
+    feat = torch.cat([each.feat for each in sets])
     feat = feat[torch.from_numpy(arrays.choose(max(len(feat), 1), 1000))] if len(feat) else feat
-    packing = content.packings[name]
-    packed = packing.pack(feat)
-    rows = np.flatnonzero(packed.length > 0)
+    quantiser = content.quantisers[name]
+    quantised = quantiser.quantise(feat)
+    rows = np.flatnonzero(quantised.length > 0)
     if len(rows) < 2:
         return {"centred": -1.0, "plain": -1.0}
-    centred, plain = packed.cosine(rows, rows), packing.plain(packed, rows, rows)
+    centred, plain = quantised.cosine(rows, rows), quantiser.plain(quantised, rows, rows)
     lows = {"centred": np.percentile(centred, 2), "plain": np.percentile(plain, 2)}
     return {kind: float(np.floor(min(low, 0.9) * 20) / 20) for kind, low in lows.items()}
 
 
-def pack_keyframe(content: Content, index: int) -> tuple[dict[str, Any], bytes]:
-    """The header and the block of one keyframe."""
-    keyframe, rows = content.keyframes[index], content.rows[index]
-    block = Block()
-    points = keyframe.points.numpy()[rows]
-    block.add("position", points.astype(np.float32))
-    block.add("intensity", keyframe.intensity.numpy()[rows].astype(np.float32))
-    if len(rows) < len(keyframe.points):
-        block.add("row", rows.astype(np.int32))
-    if content.labels[index] is not None:
-        block.add("labels", content.labels[index][rows].astype(np.uint8))
-    for number, name in enumerate(content.sets):
+def keyframe_payload(content: Content, number: int) -> tuple[dict[str, Any], bytes]:
+    """The header and the bytes of one keyframe."""
+    keyframe, drawn = content.keyframes[number], content.drawn[number]
+    payload = Payload()
+    payload.add("position", keyframe.points.numpy()[drawn].astype(np.float32))
+    payload.add("intensity", keyframe.intensity.numpy()[drawn].astype(np.float32))
+    if len(drawn) < len(keyframe.points):
+        payload.add("index", drawn.astype(np.int32))
+    if content.labels[number] is not None:
+        payload.add("labels", content.labels[number][drawn].astype(np.uint8))
+    for i, name in enumerate(content.sets):
         if name in content.features:
-            packed = content.packings[name].pack(content.features[name][index].of(rows))
-            block.add(f"direction/{number}", packed.direction)
-            block.add(f"scale/{number}", packed.scale)
-            block.add(f"length/{number}", packed.length)
+            feat = features_at(content.features[name][number], drawn)
+            payload.add_features("", f"/{i}", content.quantisers[name].quantise(feat))
         if name in content.predictions:
-            predicted = content.predictions[name][index][rows]
-            block.add(f"predicted/{number}", predicted.astype(np.uint8))
+            predicted = content.predictions[name][number][drawn]
+            payload.add(f"predicted/{i}", predicted.astype(np.uint8))
     for name, values in content.scores.items():
-        block.add(f"score/{name}", values[index][rows])
-    cameras, missing = _add_cameras(block, content, index)
+        payload.add(f"score/{name}", values[number][drawn])
+    cameras, missing = _add_cameras(payload, content, number)
     header = {
-        "index": index,
-        "count": len(rows),
+        "keyframe": number,
+        "count": len(drawn),
         "cameras": cameras,
         "missing": missing,
-        "arrays": block.arrays,
+        "arrays": payload.arrays,
     }
-    return header, block.bytes()
+    return header, payload.bytes()
 
 
-def _add_cameras(block: Block, content: Content, index: int) -> tuple[list[dict], list[str]]:
-    """Images, which points fall on which pixel, and the colour each point gets from them."""
-    keyframe, rows = content.keyframes[index], content.rows[index]
-    points = keyframe.points[torch.from_numpy(rows)]
+def _add_cameras(payload: Payload, content: Content, number: int) -> tuple[list[dict], list[str]]:
+    """Add images, the pixel of each point, and the colour each point gets from them."""
+    keyframe, drawn = content.keyframes[number], content.drawn[number]
+    points = keyframe.points[torch.from_numpy(drawn)]
     pairs = find_pairs(points, keyframe.cameras)
-    colour = np.zeros((len(rows), 4), dtype=np.uint8)
+    colour = np.zeros((len(drawn), 4), dtype=np.uint8)
     cameras, missing = [], []
-    for number, camera in enumerate(keyframe.cameras.values()):
+    for i, camera in enumerate(keyframe.cameras.values()):
         try:
             pixels = camera.pixels()
         except (FileNotFoundError, ValueError) as error:
             missing.append(f"{camera.name}: {error}")
             continue
-        seen = pairs.of_camera(camera.name)
-        uv, point = seen.uv.numpy(), seen.point.numpy()
+        of_camera = pairs.of_camera(camera.name)
+        uv, point = of_camera.uv.numpy(), of_camera.point.numpy()
         column, row = uv.astype(np.int64).T
         colour[point, :3], colour[point, 3] = pixels[row, column], 255
         height, width = camera.image_size
-        share = uv / np.array([width, height]) * 65535
-        block.add(f"pairs/{number}/point", point.astype(np.int32))
-        block.add(f"pairs/{number}/uv", share.round().astype(np.uint16))
-        depth = (seen.depth.numpy() * 100).clip(0, 65535)
-        block.add(f"pairs/{number}/depth", depth.astype(np.uint16))  # centimetres
-        block.add(f"image/{number}", np.frombuffer(_jpeg(pixels), dtype=np.uint8))
+        ratio = uv / np.array([width, height]) * 65535
+        payload.add(f"pairs/{i}/point", point.astype(np.int32))
+        payload.add(f"pairs/{i}/uv", ratio.round().astype(np.uint16))
+        depth = (of_camera.depth.numpy() * 100).clip(0, 65535)
+        payload.add(f"pairs/{i}/depth", depth.astype(np.uint16))  # centimetres
+        photo = jpeg_bytes(shrink(pixels, IMAGE_WIDTH), JPEG_QUALITY)
+        payload.add(f"image/{i}", np.frombuffer(photo, dtype=np.uint8))
         cameras.append(
-            {"name": camera.name, "number": number, "width": width, "height": height}
+            {"name": camera.name, "number": i, "width": width, "height": height}
             | _pose(camera)
-            | _add_grid(block, content, index, camera.name, number)
+            | _add_map(payload, content, number, camera.name, i)
         )
     if cameras:
-        block.add("colour", colour)
-    return _round_the_car(cameras), missing
+        payload.add("colour", colour)
+    return _left_to_right(cameras), missing
 
 
-def _add_grid(block: Block, content: Content, index: int, name: str, number: int) -> dict:
-    grid = content.grids[index].get(name)
-    if grid is None:
+def _add_map(payload: Payload, content: Content, number: int, camera: str, i: int) -> dict:
+    feature_map = content.feature_maps[number].get(camera)
+    if feature_map is None:
         return {}
-    packing: Packing = next(iter(content.packings.values()))
-    packed = packing.pack(grid.flatten(1).T.contiguous())
-    block.add(f"grid/{number}/direction", packed.direction)
-    block.add(f"grid/{number}/scale", packed.scale)
-    block.add(f"grid/{number}/length", packed.length)
-    return {"grid": list(grid.shape[1:])}
+    quantiser: Quantiser = next(iter(content.quantisers.values()))
+    cells = quantiser.quantise(feature_map.flatten(1).T.contiguous())
+    payload.add_features(f"map/{i}/", "", cells)
+    return {"map_size": list(feature_map.shape[1:])}
 
 
 def _pose(camera: Camera) -> dict[str, Any]:
-    """Where the camera stands and looks, lidar frame: eye (m), azimuth and elevation (degrees)."""
+    """Position and direction in the lidar frame: eye (m), azimuth, elevation and fov (degrees)."""
     matrix = camera.T_cam_lidar.numpy()
     turn, shift = matrix[:3, :3], matrix[:3, 3]
     eye, ahead = -turn.T @ shift, turn[2]
@@ -227,43 +238,30 @@ def _pose(camera: Camera) -> dict[str, Any]:
     }
 
 
-def _round_the_car(cameras: list[dict]) -> list[dict]:
-    """From the left rear over the front to the right rear, as one looks around."""
+def _left_to_right(cameras: list[dict]) -> list[dict]:
+    """Sort cameras from the left rear over the front to the right rear."""
     if not cameras:
         return []
-    ahead = ahead_of(cameras)
+    ahead = _forward_azimuth(cameras)
     return sorted(cameras, key=lambda camera: (camera["azimuth"] - ahead + 179) % 360)
 
 
-def ahead_of(cameras: list[dict]) -> float:
-    """The azimuth of the camera that looks ahead, by its name, or of the first."""
-    front = min(
-        (camera for camera in cameras),
-        key=lambda c: ("front" not in c["name"].lower(), len(c["name"])),
-    )
+def _forward_azimuth(cameras: list[dict]) -> float:
+    """The azimuth of the camera that looks ahead, by its name; without one, of the first."""
+    front = min(cameras, key=lambda c: ("front" not in c["name"].lower(), len(c["name"])))
     return front["azimuth"]
 
 
-def _jpeg(pixels: np.ndarray) -> bytes:
-    image = Image.fromarray(pixels)
-    if image.width > IMAGE_WIDTH:
-        height = round(image.height * IMAGE_WIDTH / image.width)
-        image = image.resize((IMAGE_WIDTH, height), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=84)
-    return stream.getvalue()
-
-
 def first_view(content: Content) -> dict[str, Any]:
-    """From behind and above, ahead as the front camera looks, close enough to see things."""
+    """The first view: from behind and above, in the direction of the front camera."""
     keyframe: Keyframe = content.keyframes[0]
     poses = [_pose(camera) | {"name": camera.name} for camera in keyframe.cameras.values()]
-    azimuth = ahead_of(poses) if poses else 0.0
+    azimuth = _forward_azimuth(poses) if poses else 0.0
     points = keyframe.points.numpy()
     middle = np.median(points[:, :2], axis=0)
     middle = middle if np.hypot(*middle) > 20 else np.zeros(2)  # a crop, seen from far away
-    reach = float(np.percentile(np.hypot(*(points[:, :2] - middle).T), 85))
-    distance = float(np.clip(1.6 * reach, 4.0, 60.0))
+    radius = float(np.percentile(np.hypot(*(points[:, :2] - middle).T), 85))
+    distance = float(np.clip(1.6 * radius, 4.0, 60.0))
     turn = np.radians(azimuth)
     ahead = middle + 0.2 * distance * np.array([np.sin(turn), np.cos(turn)])
     target = [round(float(v), 2) for v in (*ahead, np.percentile(points[:, 2], 5))]

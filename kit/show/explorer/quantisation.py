@@ -1,32 +1,34 @@
-"""Features small enough for a browser: a few int8 per point, whose cosines stay close to the real.
+"""Features as a few int8 numbers per point, small enough for a browser, with cosines kept close.
 
     feat (N, D) -> unit length -> minus the mean -> direction and length
-    direction -> K coordinates (int8, one scale per point)      K is 32, 64 where that is too coarse
+    direction -> K coordinates (int8, one scale per point)      K is 32, or 64 if 32 is too coarse
 
-What the K coordinates leave out is not lost entirely: its length r is known, as a direction has
-length 1. Points that agree in the K coordinates tend to agree in the rest too, so
+Of what the K coordinates leave out, the length r is known, as a direction has length 1. Points that
+agree in the K coordinates tend to agree in the rest too, so the cosine is estimated by
 
     cosine(a, b) = d + r_a r_b c^4,     d = q_a . q_b,     c = the cosine within the K coordinates
 
-is used, by the shader in `explorer.js` and by `Packed.cosine` alike. A point is then exactly as
-similar to itself as it should be, and the error of similar pairs is about halved.
+both in the shader of `explorer.js` and in `Quantised.cosine`. The cosine of a point to itself is
+then exactly 1, and the error for similar pairs is about halved.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-from kit.show.arrays import Features, check_finite, choose, to_numpy
+from kit.show.arrays import choose, to_numpy
+from kit.show.features import FeatureArray
+from kit.show.pca import main_directions
 
-TOO_COARSE = 0.02  # cosine; above it 64 channels are kept instead of 32
+TOO_COARSE = 0.02  # cosine error above which 64 channels are kept instead of 32
 MAX_ROWS = 20_000  # for a fit; more change the directions by less than the rounding does
 
 
 @dataclass(frozen=True)
-class Packed:
+class Quantised:
     """Features as the browser gets them.
 
     Attributes:
@@ -54,27 +56,27 @@ class Packed:
 
 
 @dataclass(frozen=True)
-class Packing:
-    """How features of one set are packed, fitted once for all keyframes of a sequence.
+class Quantiser:
+    """How features of one set are quantised, fitted once for all keyframes of a sequence.
 
     Attributes:
-        mean: (D,) of the unit features; zeros if all are equal and nothing can be centred.
+        mean: (D,) of the unit features; zeros if all are equal, as then nothing can be centred.
         basis: (D, K) orthonormal columns.
-        error_mean, error_most: cosine error measured on real pairs: its mean, and the bound that
-            99 of 100 pairs keep.
+        error_mean, error_99: error of the cosine, measured on pairs of features: its mean, and its
+            99th percentile.
     """
 
     mean: Float[Tensor, " D"]
     basis: Float[Tensor, "D K"]
     error_mean: float = 0.0
-    error_most: float = 0.0
+    error_99: float = 0.0
 
     @property
     def channels(self) -> int:
         return self.basis.shape[1]
 
-    def pack(self, feat: Features) -> Packed:
-        """Pack (N, D) features; rows without a direction (zero, or the mean itself) stay empty."""
+    def quantise(self, feat: FeatureArray) -> Quantised:
+        """Quantise (N, D) features; those without a direction (zero, or the mean) stay zero."""
         unit = unit_rows(feat)
         centred = unit - self.mean
         length = centred.norm(dim=1)
@@ -84,43 +86,38 @@ class Packing:
         scale = np.abs(coordinates).max(1) / 127
         steps = coordinates / np.maximum(scale, 1e-12)[:, None]
         scale = np.where(length.numpy() > 0, scale, 0).astype(np.float32)
-        packed = np.where(scale[:, None] > 0, steps, 0).round().astype(np.int8)
-        return Packed(packed, scale, length.numpy())
+        rounded = np.where(scale[:, None] > 0, steps, 0).round().astype(np.int8)
+        return Quantised(rounded, scale, length.numpy())
 
     @property
     def mean_coordinates(self) -> Float[Tensor, " K"]:
-        """The mean in the basis: turns a centred cosine back into a plain one, see `plain`."""
+        """The mean in the basis: turns a centred cosine into a plain one, see `plain`."""
         return self.mean @ self.basis
 
-    def plain(self, packed: Packed, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    def plain(self, quantised: Quantised, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
         """The plain cosine between unit features x = m + n u: m.m + n m.u + n' m.u' + n n' u.u'."""
-        along = packed.length * (packed.coordinates() @ self.mean_coordinates.numpy())
-        lengths = np.outer(packed.length[rows], packed.length[others])
-        dot = lengths * packed.cosine(rows, others)
+        along = quantised.length * (quantised.coordinates() @ self.mean_coordinates.numpy())
+        lengths = np.outer(quantised.length[rows], quantised.length[others])
+        dot = lengths * quantised.cosine(rows, others)
         return float(self.mean @ self.mean) + along[rows, None] + along[others] + dot
 
 
-def unit_rows(feat: Features) -> Float[Tensor, "N D"]:
+def unit_rows(feat: FeatureArray) -> Float[Tensor, "N D"]:
     """Rows as float32 of unit length; zero rows stay zero."""
     rows = torch.tensor(to_numpy(feat), dtype=torch.float32)
     return torch.nn.functional.normalize(rows, dim=1)
 
 
-def check_features(feat: Tensor | np.ndarray, name: str) -> None:
-    """Raise ValueError unless features are (N, D) and finite."""
-    array = to_numpy(feat)
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise ValueError(f"{name}: features must be (N, D), got {array.shape}")
-    check_finite(array, name)
-
-
-def fit_packing(feat: Features, channels: int | None = None) -> Packing:
-    """Fit the packing of one feature set and measure what it costs.
+def fit_quantiser(feat: FeatureArray, channels: int | None = None) -> Quantiser:
+    """Fit the quantiser of one feature set and measure the error of its cosines.
 
     Args:
         feat: (N, D), of all keyframes one after the other.
         channels: K, a multiple of 4; without, 32, or 64 where more than one in a hundred pairs
-            would be wrong by more than 0.02.
+            would have an error above 0.02.
+
+    Raises:
+        ValueError: channels that are not a multiple of 4.
 
     Source: the directions that keep most of all dot products are the leading eigenvectors of the
         second-moment matrix (Eckart and Young, 1936), here of the centred rows at unit length.
@@ -133,34 +130,31 @@ def fit_packing(feat: Features, channels: int | None = None) -> Packing:
     mean = unit.double().mean(0).float() if len(unit) else torch.zeros(unit.shape[1])
     if not len(unit) or (unit - mean).norm(dim=1).max() < 1e-5:
         mean = torch.zeros(unit.shape[1])  # one point, or all alike: a cosine without centring
-    directions = _main_directions(torch.nn.functional.normalize(unit - mean, dim=1))
+    directions = main_directions(torch.nn.functional.normalize(unit - mean, dim=1))
     for number in (channels,) if channels else (32, 64):
-        packing = measure(Packing(mean, _columns(directions, number)), unit)
-        if packing.error_most <= TOO_COARSE:
+        quantiser = measure(Quantiser(mean, _columns(directions, number)), unit)
+        if quantiser.error_99 <= TOO_COARSE:
             break
-    return packing
+    return quantiser
 
 
-def measure(packing: Packing, feat: Features, num_pairs: tuple[int, int] = (200, 2000)) -> Packing:
-    """The same packing with its errors, of the centred cosine, on pairs drawn from the features."""
+def measure(
+    quantiser: Quantiser, feat: FeatureArray, num_pairs: tuple[int, int] = (200, 2000)
+) -> Quantiser:
+    """Return the quantiser with the errors of its cosine, on pairs drawn from the features."""
     unit = unit_rows(feat)
     if len(unit) < 2:
-        return packing
+        return quantiser
     rows = np.random.default_rng(0).permutation(len(unit))
     some, others = rows[: num_pairs[0]], rows[-num_pairs[1] :]
-    direction = torch.nn.functional.normalize(unit - packing.mean, dim=1)
-    real = (direction[some] @ direction[others].T).numpy()
+    direction = torch.nn.functional.normalize(unit - quantiser.mean, dim=1)
+    exact = (direction[some] @ direction[others].T).numpy()
     both = np.concatenate([some, others])
-    packed = packing.pack(unit[both])
+    quantised = quantiser.quantise(unit[both])
     split = len(some)
-    error = np.abs(packed.cosine(np.arange(split), np.arange(split, len(both))) - real)
-    most = float(np.percentile(error, 99))
-    return Packing(packing.mean, packing.basis, float(error.mean()), most)
-
-
-def _main_directions(rows: Tensor) -> Float[Tensor, "D D"]:
-    moment = rows.double().T @ rows.double() / max(len(rows), 1)
-    return torch.linalg.eigh(moment)[1].flip(1).float()
+    error = np.abs(quantised.cosine(np.arange(split), np.arange(split, len(both))) - exact)
+    error_99 = float(np.percentile(error, 99))
+    return replace(quantiser, error_mean=float(error.mean()), error_99=error_99)
 
 
 def _columns(directions: Tensor, number: int) -> Float[Tensor, "D K"]:

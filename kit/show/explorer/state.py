@@ -1,10 +1,10 @@
-"""What an `Explorer` shows, checked on entry: keyframes, features, predictions, scores.
+"""What an `Explorer` shows, checked when it is made: keyframes, features, predictions, scores.
 
-Nothing here knows a browser. Whatever is given per point is brought to one form: a list with one
-array per keyframe, a row per point.
+Nothing here knows the browser. Whatever is given per point is brought to one form: a list with one
+entry per keyframe.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,59 +16,36 @@ from torch import Tensor
 
 from kit.data.classes import IGNORE, ClassMap
 from kit.data.keyframe import Keyframe
+from kit.features.spaces import Features
 from kit.show import arrays
-from kit.show.explorer.quantisation import Packing, check_features, fit_packing, unit_rows
+from kit.show.explorer.modes import MODES
+from kit.show.explorer.quantisation import Quantiser, fit_quantiser, unit_rows
+from kit.show.features import check_features, check_map
 from kit.show.pca import PcaBasis, fit_basis
 
 NUM_COMPONENTS = 12  # of the colours' basis, to choose red, green and blue from
-OWN_MODES = (
-    "height",
-    "intensity",
-    "colour",
-    "features",
-    "similarity",
-    "labels",
-    "predictions",
-    "errors",
-)
-
-
-@dataclass(frozen=True)
-class PartFeatures:
-    """Features of some points of one keyframe: `rows` (M,) of its points, `feat` (M, D)."""
-
-    rows: Int[np.ndarray, " M"]
-    feat: Float[Tensor, "M D"]
-
-    def of(self, points: np.ndarray) -> Float[Tensor, "P D"]:
-        """Features of these points, zeros for those without one."""
-        place = np.searchsorted(self.rows, points).clip(max=max(len(self.rows) - 1, 0))
-        feat = torch.zeros(len(points), self.feat.shape[1])
-        if len(self.rows):
-            has = self.rows[place] == points
-            feat[torch.from_numpy(has)] = self.feat[torch.from_numpy(place[has])]
-        return feat
 
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """Everything that can be shown; lists run over the keyframes.
+    """Everything that can be shown; lists have one entry per keyframe.
 
     Attributes:
         features: by name of the feature set.
         predictions: (N,) class indices, by name of the feature set they were made from.
         scores: (N,) float32, by name.
-        grids: per keyframe and camera (D, h, w) features of the first set, or empty.
-        rows: of each keyframe's points, those that are drawn.
+        feature_maps: by camera, (D, h, w) features of the first set; empty without maps.
+        drawn: ascending index of the points that are drawn.
+        channels: kept per feature; None: chosen by the error of cosines.
     """
 
     keyframes: list[Keyframe]
-    features: dict[str, list[PartFeatures]]
+    features: dict[str, list[Features]]
     predictions: dict[str, list[np.ndarray]]
     scores: dict[str, list[np.ndarray]]
     classes: ClassMap
-    grids: list[dict[str, Tensor]]
-    rows: list[np.ndarray]
+    feature_maps: list[dict[str, Tensor]]
+    drawn: list[np.ndarray]
     channels: int | None = None
 
     @cached_property
@@ -81,11 +58,11 @@ class Content:
         return [None if k.labels is None else k.labels.numpy() for k in self.keyframes]
 
     @cached_property
-    def packings(self) -> dict[str, Packing]:
-        """One packing per feature set, for all its keyframes."""
+    def quantisers(self) -> dict[str, Quantiser]:
+        """One quantiser per feature set, for all its keyframes."""
         return {
-            name: fit_packing(torch.cat([part.feat for part in parts]), self.channels)
-            for name, parts in self.features.items()
+            name: fit_quantiser(torch.cat([each.feat for each in sets]), self.channels)
+            for name, sets in self.features.items()
         }
 
     @cached_property
@@ -93,13 +70,13 @@ class Content:
         """The colours' basis of each set: the first set's, where the width is the same."""
         found: dict[int, PcaBasis] = {}
         return {
-            name: found.setdefault(parts[0].feat.shape[1], _colour_basis(parts))
-            for name, parts in self.features.items()
+            name: found.setdefault(sets[0].space.dim, _colour_basis(sets))
+            for name, sets in self.features.items()
         }
 
     @cached_property
     def modes(self) -> list[str]:
-        """Modes that have something to show."""
+        """Names of the modes that have something to show."""
         there = {"height", "intensity"}
         if any(keyframe.cameras for keyframe in self.keyframes):
             there.add("colour")
@@ -111,7 +88,15 @@ class Content:
             there.add("predictions")
         if {"labels", "predictions"} <= there:
             there.add("errors")
-        return [mode for mode in OWN_MODES if mode in there] + list(self.scores)
+        return [mode for mode in MODES if mode in there] + list(self.scores)
+
+
+def features_at(features: Features, points: Int[np.ndarray, " P"]) -> Float[Tensor, "P D"]:
+    """Features of points of the keyframe; zeros for points without one."""
+    row = features.row_of(torch.from_numpy(points))
+    feat = torch.zeros(len(points), features.space.dim)
+    feat[row >= 0] = features.feat[row[row >= 0]]
+    return feat
 
 
 def check_content(
@@ -120,15 +105,15 @@ def check_content(
     predictions: Mapping[str, Any] | None,
     scores: Mapping[str, Any] | None,
     classes: ClassMap | None,
-    grids: Any,
+    feature_maps: Any,
     max_points: int,
     channels: int | None,
 ) -> Content:
     """Bring what a user gives to one form; see `Explorer` for what may be given.
 
     Raises:
-        ValueError: other counts than points, NaN, labels that are no class, an unusable name;
-            says which set of which keyframe.
+        ValueError: other counts than points, NaN, labels that are no class, an unusable name; the
+            message names the set and the keyframe.
     """
     listed = [keyframes] if isinstance(keyframes, Keyframe) else list(keyframes)
     if not listed or not all(isinstance(keyframe, Keyframe) for keyframe in listed):
@@ -136,35 +121,41 @@ def check_content(
     classes = classes or listed[0].classes
     counts = [len(keyframe.points) for keyframe in listed]
     for name in scores or {}:
-        if name in OWN_MODES:
-            raise ValueError(f"a score cannot be called {name!r}: that is a mode of its own")
-
-    def each(kind: str, given: Mapping[str, Any] | None, check) -> dict[str, list]:
-        checked = {}
-        for name, values in (given or {}).items():
-            if not isinstance(name, str) or not name:
-                raise ValueError(f"{kind} need names that are text, got {name!r}")
-            listed_values = _per_keyframe(values, len(listed), f"{kind}[{name!r}]")
-            checked[name] = [
-                check(value, counts[i], f"{kind}[{name!r}]" + (f" of keyframe {i}" if i else ""))
-                for i, value in enumerate(listed_values)
-            ]
-        return checked
-
-    parts = each("features", features, _check_part)
-    for name, sets in parts.items():
-        if len({part.feat.shape[1] for part in sets}) > 1:
+        if name in MODES:
+            raise ValueError(f"a score cannot be called {name!r}: a mode has this name")
+    sets = _each("features", features, counts, check_features)
+    for name, of_set in sets.items():
+        if len({each.space.dim for each in of_set}) > 1:
             raise ValueError(f"features[{name!r}]: keyframes differ in the number of channels")
     return Content(
         keyframes=listed,
-        features=parts,
-        predictions=each("predictions", predictions, _label_check(classes)),
-        scores=each("scores", scores, _check_score),
+        features=sets,
+        predictions=_each("predictions", predictions, counts, _label_check(classes)),
+        scores=_each("scores", scores, counts, _check_score),
         classes=classes,
-        grids=_check_grids(grids, listed, parts),
-        rows=[arrays.choose(count, max_points) for count in counts],
+        feature_maps=_check_maps(feature_maps, listed, sets),
+        drawn=[arrays.choose(count, max_points) for count in counts],
         channels=channels,
     )
+
+
+def _each(
+    kind: str,
+    given: Mapping[str, Any] | None,
+    counts: list[int],
+    check: Callable[[Any, int, str], Any],
+) -> dict[str, list]:
+    """Check the value of each name and keyframe; `check` takes value, number of points, name."""
+    checked = {}
+    for name, values in (given or {}).items():
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"{kind} need names that are text, got {name!r}")
+        listed = _per_keyframe(values, len(counts), f"{kind}[{name!r}]")
+        checked[name] = [
+            check(value, counts[i], f"{kind}[{name!r}]" + (f" of keyframe {i}" if i else ""))
+            for i, value in enumerate(listed)
+        ]
+    return checked
 
 
 def _per_keyframe(values: Any, count: int, name: str) -> list:
@@ -177,44 +168,19 @@ def _per_keyframe(values: Any, count: int, name: str) -> list:
     return [values]
 
 
-def _check_part(value: Any, count: int, name: str) -> PartFeatures:
-    rows, feat = value if isinstance(value, tuple) else (None, value)
-    check_features(feat, name)
-    if rows is None:
-        if len(feat) != count:
-            raise ValueError(
-                f"{name}: {len(feat):,} rows of features for {count:,} points; give a tuple "
-                "(rows, feat) where only some points have one"
-            )
-        rows = np.arange(count)
-    rows = arrays.to_numpy(rows)
-    arrays.check_rows(feat, len(rows), name, "rows")
-    if rows.dtype.kind not in "iu" or rows.ndim != 1:
-        raise ValueError(f"{name}: rows must be (M,) whole numbers, got {rows.shape} {rows.dtype}")
-    if len(rows) and not (0 <= rows.min() and rows.max() < count):
-        raise ValueError(
-            f"{name}: rows {rows.min()} to {rows.max()} are not among {count:,} points"
-        )
-    order = np.argsort(rows, kind="stable")
-    if len(rows) and (np.diff(rows[order]) == 0).any():
-        raise ValueError(f"{name}: a point is named twice in rows")
-    feat = torch.as_tensor(arrays.to_numpy(feat), dtype=torch.float32)
-    return PartFeatures(rows[order].astype(np.int64), feat[torch.from_numpy(order)])
-
-
 def _check_score(value: Any, count: int, name: str) -> np.ndarray:
     array = np.asarray(arrays.to_numpy(value), dtype=np.float32)
     if array.ndim != 1:
         raise ValueError(f"{name} must be (N,) numbers, got {array.shape}")
-    arrays.check_rows(array, count, name)
+    arrays.check_count(array, count, name)
     arrays.check_finite(array, name)
     return array
 
 
-def _label_check(classes: ClassMap):
+def _label_check(classes: ClassMap) -> Callable[[Any, int, str], np.ndarray]:
     def check(value: Any, count: int, name: str) -> np.ndarray:
         array = np.asarray(arrays.to_numpy(value))
-        arrays.check_rows(array, count, name)
+        arrays.check_count(array, count, name)
         known = ((array >= 0) & (array < len(classes))) | (array == IGNORE)
         if array.ndim != 1 or array.dtype.kind not in "iu" or not known.all():
             raise ValueError(
@@ -226,50 +192,39 @@ def _label_check(classes: ClassMap):
     return check
 
 
-def _check_grids(grids: Any, keyframes: list[Keyframe], parts: dict) -> list[dict[str, Tensor]]:
-    """Each camera's grid of the first feature set as (D, h, w)."""
-    if grids is None:
+def _check_maps(
+    feature_maps: Any, keyframes: list[Keyframe], sets: dict[str, list[Features]]
+) -> list[dict[str, Tensor]]:
+    """By keyframe and camera, the feature map (D, h, w) of the first feature set."""
+    if feature_maps is None:
         return [{} for _ in keyframes]
-    if not parts:
-        raise ValueError("grids colour the images by the first feature set: give features too")
-    name, (first, *_) = next(iter(parts.items()))
+    if not sets:
+        raise ValueError(
+            "feature_maps colour the images by the first feature set: give features too"
+        )
+    name, (first, *_) = next(iter(sets.items()))
+    listed = _per_keyframe(feature_maps, len(keyframes), "feature_maps")
     checked = []
-    for keyframe, given in zip(
-        keyframes, _per_keyframe(grids, len(keyframes), "grids"), strict=True
-    ):
-        cells = {camera: cells_of(grid) for camera, grid in given.items()}
-        for camera, grid in cells.items():
-            if camera not in keyframe.cameras:
-                raise ValueError(f"grids: no camera {camera!r}, there are {list(keyframe.cameras)}")
-            if grid.ndim != 3 or grid.shape[0] != first.feat.shape[1]:
+    for keyframe, given in zip(keyframes, listed, strict=True):
+        cells = {camera: check_map(each) for camera, each in given.items()}
+        for camera, each in cells.items():
+            known = list(keyframe.cameras)
+            if camera not in known:
+                raise ValueError(f"feature_maps: no camera {camera!r}, there are {known}")
+            if each.shape[0] != first.space.dim:
                 raise ValueError(
-                    f"grids[{camera!r}] must be (D, h, w) with the {first.feat.shape[1]} channels "
-                    f"of {name!r}, got {tuple(grid.shape)}"
+                    f"feature_maps[{camera!r}] must be (D, h, w) with the {first.space.dim} "
+                    f"channels of {name!r}, got {tuple(each.shape)}"
                 )
-            check_features(grid.flatten(1).T, f"grids[{camera!r}]")
+            arrays.check_finite(each.numpy(), f"feature_maps[{camera!r}]")
         checked.append(cells)
     return checked
 
 
-def cells_of(grid: Any) -> Tensor:
-    """(D, h, w) of a camera's `FeatureMaps`, read at the cells of its finest map; or as given."""
-    if not hasattr(grid, "maps"):
-        return torch.as_tensor(arrays.to_numpy(grid), dtype=torch.float32)
-    rows, columns = max((m.shape[-2:] for m in grid.maps), key=lambda size: size[0] * size[1])
-    height, width = grid.image_size
-    v, u = torch.meshgrid(
-        (torch.arange(rows) + 0.5) * height / rows,
-        (torch.arange(columns) + 0.5) * width / columns,
-        indexing="ij",
-    )
-    uv = torch.stack([u, v], dim=-1).reshape(-1, 2)  # (rows * columns, 2) px
-    feat = grid.sample(torch.zeros(len(uv), dtype=torch.int64), uv, grid.image_size).cpu()
-    return feat.T.reshape(-1, rows, columns)
-
-
-def _colour_basis(parts: list[PartFeatures]) -> PcaBasis:
-    feat = unit_rows(torch.cat([part.feat for part in parts]))
+def _colour_basis(sets: list[Features]) -> PcaBasis:
+    """Fit a basis on all features that have a direction."""
+    feat = unit_rows(torch.cat([each.feat for each in sets]))
     feat = feat[(feat != 0).any(1)]
     if not len(feat):
-        feat = torch.zeros(1, parts[0].feat.shape[1])
+        feat = torch.zeros(1, sets[0].space.dim)
     return fit_basis(feat, num_components=min(NUM_COMPONENTS, feat.shape[1]))

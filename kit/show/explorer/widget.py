@@ -1,12 +1,12 @@
-"""The explorer: a point cloud, its images and its features, to be turned, clicked and compared.
+"""The explorer: point cloud, images and features of keyframes, to be turned, clicked and compared.
 
-    explorer = kit.show.Explorer(keyframe, features={"teacher": (rows, feat), "distilled": feat})
-    explorer                      # in a notebook: click a point, see what the network finds alike
-    explorer.picked               # rows of the points that were clicked
-    explorer.save("street.html")  # one file, no network, the same clicks
+    explorer = kit.show.Explorer(keyframe, features={"teacher": kit.extract(teacher, keyframe)})
+    explorer                      # in a notebook: click a point, see which points are similar
+    explorer.picked               # the points that were clicked
+    explorer.save("street.html")  # one file that needs no network, with the same clicks
 
-A widget of its own (anywidget, plain WebGL2 in `explorer.js`): after the data arrived, every click,
-mode and turn is computed in the browser, and Python is told.
+It is a widget of its own (anywidget, plain WebGL2 in `js/explorer.js`). Once the data is in the
+browser, colours and views are computed there, and Python is informed of every change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,26 +22,26 @@ import traitlets
 
 from kit.data.classes import ClassMap
 from kit.data.keyframe import Keyframe
-from kit.show.explorer import payload as blob
+from kit.show.explorer.payload import describe, first_view, keyframe_payload
 from kit.show.explorer.state import Content, check_content
 
-MAX_POINTS = 300_000  # a click is answered in about half a second without a graphics card
+MAX_POINTS = 300_000  # the colours follow a click in about half a second without a graphics card
 FOLDER = Path(__file__).parent / "js"
 
 
 @dataclass(frozen=True)
 class Click:
-    """One click, in the order of arrival; none is merged with another.
+    """One click, in the order of arrival.
 
     Attributes:
-        row: of the keyframe's points.
+        point: which of the keyframe's points.
         kind: "pick", "positive" (with shift) or "negative" (with alt).
-        keyframe: index of the keyframe.
+        keyframe: number of the keyframe.
         place: "cloud", or the name of the camera whose image was clicked.
-        picked, negatives: what is picked after this click.
+        picked, negatives: the picked points after this click.
     """
 
-    row: int
+    point: int
     kind: str
     keyframe: int
     place: str
@@ -50,70 +50,83 @@ class Click:
 
 
 class _Keyframe(ipywidgets.Widget):
-    """A keyframe on its way to the browser."""
+    """The data of one keyframe, as a widget that brings it to the browser."""
 
     header = traitlets.Dict().tag(sync=True)
-    block = traitlets.Bytes().tag(sync=True)
+    payload = traitlets.Bytes().tag(sync=True)
+
+
+def _state(trait: traitlets.TraitType, colours: bool = False) -> traitlets.TraitType:
+    """Mark a trait as part of the state that browser, Python and saved pages share.
+
+    Args:
+        colours: the colours of points depend on it.
+    """
+    return trait.tag(sync=True, state=True, colours=colours)
 
 
 class Explorer(anywidget.AnyWidget):
-    """Show keyframes in 3-D beside their images, and let features be asked by clicks.
+    """Show keyframes in 3-D beside their images, and compare features by clicks.
 
     Args:
         keyframes: one, or a list of them (a sequence, with a slider).
-        features: by name, e.g. teacher, random, distilled; (N, D) per keyframe, or a tuple
-            (rows, feat) where only the points `rows` have one: the others stay grey. For several
-            keyframes a list of these. The first set gives the colours' basis.
+        features: by name, e.g. teacher, random, distilled: `kit.Features`, or (N, D) for all
+            points. Points without a feature are grey. For several keyframes a list of these. The
+            colours of all sets come from a basis fitted on the first set.
         predictions: (N,) class indices per keyframe, by the name of a feature set.
         scores: (N,) numbers per keyframe, by name; each becomes a mode with a threshold.
-        classes: what labels and predictions mean; by default the first keyframe's.
-        grids: the images' own features of the first set, by camera: (D, h, w) or what
-            `kit.camera_maps` gives; images are then coloured cell by cell. For several keyframes
-            a list.
+        classes: names and colours of labels and predictions; by default the first keyframe's.
+        feature_maps: by camera, the feature map of its image in the space of the first set, from
+            `kit.camera_maps` or (D, h, w); images are then coloured cell by cell. For several
+            keyframes a list.
         max_points: of a keyframe; more are thinned, the same way every time, with a note.
         channels: kept per feature, see `kit.show.explorer.quantisation`.
         height: of the whole explorer, pixels.
 
-    Attributes (traits, read and set from Python, e.g. `explorer.mode = "height"`):
+    The attributes are traits; set them from Python too, e.g. `explorer.mode = "height"`.
+
+    Attributes:
         mode: one of `explorer.modes`.
         feature_set: the one that is shown; `side_by_side` shows all of them.
-        keyframe: index of the keyframe.
-        picked, negatives: rows of points, of the keyframe `picked_in`. The similarity shown is the
+        keyframe: number of the keyframe.
+        picked, negatives: points of the keyframe `picked_in`, by index. The similarity shown is the
             mean cosine to the picked points, minus the mean cosine to the negatives.
-        cosine: "centred" (features minus the set's mean, both at unit length: what all features of
-            a network have in common no longer makes everything alike) or "plain".
+        cosine: "centred" (features minus the set's mean, both at unit length: the part that all
+            features have in common does not make all points similar) or "plain".
         threshold: points below it turn grey in score and similarity modes; None: off.
         components: which three components of the basis are red, green, blue.
         hidden_classes: class indices, as switched off in the legend.
         view: target (m, lidar frame), distance (m), azimuth (degrees; 0 looks along y, 90 along
             x), elevation (degrees above the target), fov (degrees, over the shorter side);
             optional camera: the name of one whose place the view takes, in every keyframe.
-        selected: rows of the points in the box drawn in an image (numpy, told by the browser).
-        clicks: list of `Click`, every one there was.
+        selected: index of the points in the box that was drawn in an image (numpy).
+        clicks: list of every `Click`.
 
     Raises:
-        ValueError: other counts than points, NaN, labels that are no class; says where.
+        ValueError: other counts than points, NaN, labels that are no class; the message says where.
     """
 
     _esm = FOLDER / "explorer.js"
     _css = FOLDER / "explorer.css"
 
     setup = traitlets.Dict().tag(sync=True)
-    first = traitlets.Bytes().tag(sync=True)
+    payload = traitlets.Bytes().tag(sync=True)
     height = traitlets.Int(680).tag(sync=True)
-    mode = traitlets.Unicode("height").tag(sync=True)
-    feature_set = traitlets.Unicode("").tag(sync=True)
-    side_by_side = traitlets.Bool(False).tag(sync=True)
-    keyframe = traitlets.Int(0).tag(sync=True)
-    picked = traitlets.List(traitlets.Int()).tag(sync=True)
-    negatives = traitlets.List(traitlets.Int()).tag(sync=True)
-    picked_in = traitlets.Int(0).tag(sync=True)
-    cosine = traitlets.Enum(["centred", "plain"], "centred").tag(sync=True)
-    threshold = traitlets.Float(None, allow_none=True).tag(sync=True)
-    components = traitlets.List(traitlets.Int(), [0, 1, 2], minlen=3, maxlen=3).tag(sync=True)
-    hidden_classes = traitlets.List(traitlets.Int()).tag(sync=True)
-    view = traitlets.Dict().tag(sync=True)
-    point_size = traitlets.Float(1.0, min=0.1, max=10.0).tag(sync=True)
+    mode = _state(traitlets.Unicode("height"), colours=True)
+    feature_set = _state(traitlets.Unicode(""), colours=True)
+    side_by_side = _state(traitlets.Bool(False), colours=True)
+    keyframe = _state(traitlets.Int(0))
+    picked = _state(traitlets.List(traitlets.Int()), colours=True)
+    negatives = _state(traitlets.List(traitlets.Int()), colours=True)
+    picked_in = _state(traitlets.Int(0), colours=True)
+    cosine = _state(traitlets.Enum(["centred", "plain"], "centred"), colours=True)
+    threshold = _state(traitlets.Float(None, allow_none=True), colours=True)
+    components = _state(
+        traitlets.List(traitlets.Int(), [0, 1, 2], minlen=3, maxlen=3), colours=True
+    )
+    hidden_classes = _state(traitlets.List(traitlets.Int()), colours=True)
+    view = _state(traitlets.Dict())
+    point_size = _state(traitlets.Float(1.0, min=0.1, max=10.0))
     selected = traitlets.Instance(np.ndarray, allow_none=True)
 
     def __init__(
@@ -123,47 +136,54 @@ class Explorer(anywidget.AnyWidget):
         predictions: Mapping[str, Any] | None = None,
         scores: Mapping[str, Any] | None = None,
         classes: ClassMap | None = None,
-        grids: Any = None,
+        feature_maps: Any = None,
         *,
         max_points: int = MAX_POINTS,
         channels: int | None = None,
         **traits,
     ):
         self.content: Content = check_content(
-            keyframes, features, predictions, scores, classes, grids, max_points, channels
+            keyframes, features, predictions, scores, classes, feature_maps, max_points, channels
         )
         self.clicks: list[Click] = []
-        self._asked: list[Callable[[Click], None]] = []
-        self._brought: _Keyframe | None = None
-        header, first = blob.pack_keyframe(self.content, 0)
-        setup = blob.describe(self.content) | {"header": header}
+        self._callbacks: list[Callable[[Click], None]] = []
+        self._sent: _Keyframe | None = None
+        header, first = keyframe_payload(self.content, 0)
+        setup = describe(self.content) | {"header": header}
         setup["notes"] += header["missing"]
+        setup["state"] = self.state_names()
+        setup["colour_state"] = self.state_names(colours=True)
         start = {"feature_set": next(iter(self.content.sets), "")}
         if "features" in self.content.modes:
             start["mode"] = "features"
-        start["view"] = blob.first_view(self.content)
-        super().__init__(setup=setup, first=first, **(start | traits))
-        self.on_msg(self._hear)
+        start["view"] = first_view(self.content)
+        super().__init__(setup=setup, payload=first, **(start | traits))
+        self.on_msg(self._receive)
+
+    @classmethod
+    def state_names(cls, **tags: bool) -> list[str]:
+        """Names of the traits that browser, Python and saved pages share, with these tags."""
+        return list(cls.class_traits(state=True, **tags))
 
     @property
     def modes(self) -> list[str]:
-        """The modes there are: what the keyframes and the arguments have something to show for."""
+        """The modes for which keyframes and arguments have something to show."""
         return self.content.modes
 
     def similarity(self, feature_set: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Score of every point of this keyframe to what is picked, from the features as they are.
+        """Score of every point of this keyframe, from the features without quantisation.
 
         Returns:
             score: (N,) mean cosine to the picked points minus that to the negatives.
             has: (N,) whether the point has a feature; the score of others is 0.
         """
-        from kit.show.explorer.paint import similarity_shown
+        from kit.show.explorer.paint import similarity_of
 
-        return similarity_shown(self, feature_set or self.feature_set)
+        return similarity_of(self, feature_set or self.feature_set)
 
     def on_click(self, call: Callable[[Click], None]) -> None:
         """Call a function with every `Click`."""
-        self._asked.append(call)
+        self._callbacks.append(call)
 
     def save(
         self, path: str | PathLike, *, keyframes: Sequence[int] | None = None, title: str = ""
@@ -176,7 +196,7 @@ class Explorer(anywidget.AnyWidget):
     def save_png(
         self, path: str | PathLike, image_size: tuple[int, int] = (800, 1280), dark: bool = False
     ) -> Path:
-        """Draw the cloud as it is shown, without a browser, see `kit.show.explorer.export.save_picture`."""
+        """Draw the cloud as it is shown, without a browser, in (height, width) pixels."""
         from kit.show.explorer.export import save_picture
 
         return save_picture(self, path, image_size, dark)
@@ -193,34 +213,35 @@ class Explorer(anywidget.AnyWidget):
 
         return save_gltf(self, path, feature_set)
 
-    def _hear(self, _, message: dict[str, Any], buffers: list) -> None:
-        """Answer the browser: a click, a box, a keyframe it needs, or that it has no WebGL2."""
+    def _receive(self, _, message: dict[str, Any], buffers: list) -> None:
+        """Handle a message of the browser: a click, a box, a missing keyframe, no WebGL2."""
         kind = message.get("type")
         if kind == "click":
-            rows = {name: tuple(message[name]) for name in ("picked", "negatives")}
-            click = Click(
-                message["row"], message["kind"], message["keyframe"], message["place"], **rows
-            )
+            points = {name: tuple(message[name]) for name in ("picked", "negatives")}
+            names = ("point", "kind", "keyframe", "place")
+            click = Click(**{name: message[name] for name in names}, **points)
             self.clicks.append(click)
-            for call in self._asked:
+            for call in self._callbacks:
                 call(click)
         elif kind == "select":
             self.selected = np.frombuffer(buffers[0], dtype="<i4").astype(np.int64)
         elif kind == "need":
-            self._bring(int(message["index"]))
+            self._send_keyframe(int(message["keyframe"]))
         elif kind == "no webgl2":
             from kit.show.explorer.export import fallback_page
 
             self.send({"type": "fallback", "page": fallback_page(self)})
 
-    def _bring(self, index: int) -> None:
-        """Give the browser a keyframe: as a widget of its own, for Jupyter's limit on data
-        (1 MB/s, what is more gets lost) spares only what opens a widget."""
-        header, block = blob.pack_keyframe(self.content, index)
-        if self._brought is not None:
-            self._brought.close()
-        self._brought = _Keyframe(header=header, block=block)
-        self.send({"type": "keyframe", "model": self._brought.model_id})
+    def _send_keyframe(self, number: int) -> None:
+        """Send a keyframe to the browser, as a widget of its own.
+
+        Jupyter limits messages to 1 MB/s and drops the rest; opening a widget is not limited.
+        """
+        header, data = keyframe_payload(self.content, number)
+        if self._sent is not None:
+            self._sent.close()
+        self._sent = _Keyframe(header=header, payload=data)
+        self.send({"type": "keyframe", "model": self._sent.model_id})
 
     @traitlets.validate("mode")
     def _check_mode(self, proposal) -> str:
@@ -232,19 +253,20 @@ class Explorer(anywidget.AnyWidget):
 
     @traitlets.validate("keyframe", "picked_in")
     def _check_keyframe(self, proposal) -> int:
-        index, count = proposal["value"], len(self.content.keyframes)
-        if not 0 <= index < count:
-            raise traitlets.TraitError(f"keyframe {index} is not one of 0 to {count - 1}")
-        return index
+        number, count = proposal["value"], len(self.content.keyframes)
+        if not 0 <= number < count:
+            raise traitlets.TraitError(f"keyframe {number} is not one of 0 to {count - 1}")
+        return number
 
     @traitlets.validate("picked", "negatives")
-    def _check_rows(self, proposal) -> list[int]:
-        rows = self.content.rows[self.picked_in]
-        for row in proposal["value"]:
-            nearest = int(rows[min(np.searchsorted(rows, row), len(rows) - 1)])
-            if nearest != row:
+    def _check_points(self, proposal) -> list[int]:
+        drawn = self.content.drawn[self.picked_in]
+        for point in proposal["value"]:
+            nearest = int(drawn[min(np.searchsorted(drawn, point), len(drawn) - 1)])
+            if nearest != point:
                 raise traitlets.TraitError(
-                    f"row {row} is not one of the {len(rows):,} points drawn; the next is {nearest}"
+                    f"point {point} is not one of the {len(drawn):,} points drawn; the next is "
+                    f"{nearest}"
                 )
         return proposal["value"]
 

@@ -1,4 +1,5 @@
-"""Figures: clouds, images, classes and charts as plotly figures.
+"""The functions of `kit.show` that make figures, and the drawing of a `Picture` with plotly.
 
-In: arrays, keyframes, features. Out: a figure to turn and to zoom. Read `clouds.py` first.
+In: arrays, keyframes, features. Out: a plotly figure that keeps its description. Read `clouds.py`
+first, then `render.py`.
 """

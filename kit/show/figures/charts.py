@@ -1,4 +1,4 @@
-"""Pictures with two axes: points from above, loss curves, IoU bars.
+"""Figures with two axes: points from above, loss curves, IoU bars, curves.
 
 Every function returns a `plotly.graph_objects.Figure`.
 """
@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
 
 from kit.show import arrays, theme
 from kit.show.arrays import Colour, Number, Points
-from kit.show.figures.scene import colour_markers
-
-MAX_SVG_POINTS = 5_000  # more are drawn by WebGL, of which a page has only about 16 contexts
+from kit.show.chart import Axis, Bars, Chart, Dots, Line
+from kit.show.figures.render import figure_of
+from kit.show.picture import Margins, Picture, Scale
 
 
 def points_from_above(
@@ -33,36 +32,41 @@ def points_from_above(
     Args:
         points: (N, 3) metres, lidar frame (nuScenes: x right, y forward).
         colour: (N,) numbers, or (N, 3) uint8 red, green, blue; height if left out.
-        title, scale, legend, limits, max_points, size: as in `points`.
-        limit: the first view reaches so far to each side, metres; zooming out shows the rest.
+        title, scale, legend, limits, max_points: as in `points`.
+        size: of a point, pixels.
+        limit: the first view ends so many metres to each side at most; zooming out shows the rest.
 
     Raises:
         ValueError: no points, NaN, another number of colours than points, or an unknown scale.
     """
     xyz = arrays.check_points(points)
     values = arrays.check_colour(xyz[:, 2] if colour is None else colour, len(xyz))
-    rows = arrays.choose(len(xyz), max_points)
-    rows = rows[np.argsort(xyz[rows, 2], kind="stable")]
-    figure = theme.new_figure(title, arrays.told(len(rows), len(xyz)), height=680)
-    add_points(figure, xyz[rows, :2], values[rows], size, "x %{x:.1f}  y %{y:.1f} m")
-    if values.ndim == 1:
-        guess = "height" if np.array_equal(values, xyz[:, 2]) else "value"
-        low, high = limits or arrays.robust_limits(values)
-        figure.update_layout(coloraxis=theme.colour_axis(scale or guess, low, high, legend))
-    ego = dict(size=11, color=theme.INK, symbol="triangle-up", line=dict(width=1, color="white"))
-    figure.add_trace(
-        go.Scatter(x=[0.0], y=[0.0], mode="markers", marker=ego, name="ego", showlegend=False)
+    index = arrays.choose(len(xyz), max_points)
+    index = index[np.argsort(xyz[index, 2], kind="stable")]
+    heights = values.ndim == 1 and np.array_equal(values, xyz[:, 2])
+    half = float(min(np.abs(xyz[:, :2]).max() * 1.05 + 0.1, limit))
+    hover = "x {x:.1f}  y {y:.1f} m" + ("<br>{colour:.3g}" if values.ndim == 1 else "")
+    ego = Dots(np.zeros((1, 2)), theme.INK, 11, "triangle", outline="#ffffff", name="ego")
+    chart = Chart(
+        (Dots(xyz[index, :2], values[index], size, hover=hover), ego),
+        Axis("x, right (m)", (-half, half)),
+        Axis("y, forward (m)", (-half, half)),
+        equal=True,
     )
-    reach = float(min(np.abs(xyz[:, :2]).max() * 1.05 + 0.1, limit))
-    span = dict(range=[-reach, reach], constrain="domain")
-    figure.update_xaxes(title="x, right (m)", **span)
-    figure.update_yaxes(title="y, forward (m)", scaleanchor="x", **span)
-    figure.update_layout(margin=dict(l=64, b=52) | theme.room_for_bar(figure))
-    return figure
+    return figure_of(
+        Picture(
+            title,
+            arrays.count_text(len(index), len(xyz)),
+            680,
+            (chart,),
+            Scale.of([values], scale or ("height" if heights else "value"), limits, legend),
+            margins=Margins(left=64, bottom=52),
+        )
+    )
 
 
 def loss_curve(history: Sequence[Mapping], title: str = "") -> go.Figure:
-    """Draw the loss of a run: every step thin, its running mean thick, the learning rate dotted.
+    """Draw the loss of a run: each step thin, the running mean thick, the learning rate dotted.
 
     Args:
         history: one mapping with `step`, `loss` and, if known, `lr` for each step.
@@ -78,22 +82,27 @@ def loss_curve(history: Sequence[Mapping], title: str = "") -> go.Figure:
     step = np.array([row["step"] for row in history])
     loss = np.array([row["loss"] for row in history], dtype=np.float64)
     num_bad = int((~np.isfinite(loss)).sum())
-    told = f"{len(loss):,} steps, last loss {loss[-1]:.4g}"
-    told += f"; {num_bad:,} without a finite loss" if num_bad else ""
-    figure = theme.new_figure(title, told, height=420)
+    subtitle = f"{len(loss):,} steps, last loss {loss[-1]:.4g}"
+    subtitle += f"; {num_bad:,} without a finite loss" if num_bad else ""
     colour, window = theme.SERIES[0], max(len(loss) // 25, 1)
-    thin = dict(color="#aebfd8" if window > 1 else colour, width=1 if window > 1 else 2)
-    figure.add_trace(go.Scatter(x=step, y=loss, mode="lines", line=thin, name="loss"))
-    if window > 1:
-        name, thick = f"mean of {window} steps", dict(color=colour, width=2.5)
+    if window == 1:
+        lines = [Line(step, loss, "loss", colour)]
+    else:
         mean = _running_mean(loss, window)
-        figure.add_trace(go.Scatter(x=step, y=mean, mode="lines", line=thick, name=name))
+        lines = [
+            Line(step, loss, "loss", "#aebfd8", width=1),
+            Line(step, mean, f"mean of {window} steps", colour, width=2.5),
+        ]
+    right = None
     if all("lr" in row for row in history):
-        _add_learning_rate(figure, step, np.array([row["lr"] for row in history]))
-    figure.update_xaxes(title="step")
-    figure.update_yaxes(title="loss", selector=dict(overlaying=None))
-    figure.update_layout(margin=dict(l=72, r=92, t=108, b=52), legend=_legend_above())
-    return figure
+        lr = np.array([row["lr"] for row in history])
+        right = Axis("learning rate", from_zero=True, grid=False)
+        dotted = dict(width=1.5, dotted=True, on_right=True)
+        lines.append(Line(step, lr, "learning rate", theme.SERIES[1], **dotted))
+    chart = Chart(tuple(lines), Axis("step"), Axis("loss"), right)
+    margins = Margins(72, 92, 108, 52)
+    legend = "above" if len(lines) > 1 else ""
+    return figure_of(Picture(title, subtitle, 420, (chart,), legend=legend, margins=margins))
 
 
 def iou_bars(results: Mapping[str, Mapping], title: str = "") -> go.Figure:
@@ -114,25 +123,23 @@ def iou_bars(results: Mapping[str, Mapping], title: str = "") -> go.Figure:
     best = {name: _best(results, name) for name in names}
     present = sorted((n for n in names if best[n] is not None), key=lambda n: -best[n])
     absent = [name.replace("_", " ") for name in names if name not in present]
-    told = f"{len(present)} classes"
-    told += f"; not in this data: {', '.join(absent)}" if absent else ""
-    figure = theme.new_figure(title, told, height=460)
-    for i, (name, result) in enumerate(results.items()):
-        figure.add_trace(
-            go.Bar(
-                x=[key.replace("_", " ") for key in present],
-                y=[_percent(result["iou"].get(key)) for key in present],
-                name=f"{name}, mIoU {_percent(result['miou']):.1f} %",
-                marker=dict(color=theme.SERIES[i % len(theme.SERIES)]),
-                hovertemplate="%{x}: %{y:.1f} %<extra>" + name + "</extra>",
-            )
+    subtitle = f"{len(present)} classes"
+    subtitle += f"; not in this data: {', '.join(absent)}" if absent else ""
+    bars = tuple(
+        Bars(
+            tuple(_percent(result["iou"].get(key)) for key in present),
+            f"{name}, mIoU {_percent(result['miou']):.1f} %",
+            theme.SERIES[i % len(theme.SERIES)],
+            hover=name,
+            unit="%",
         )
-    figure.update_xaxes(showgrid=False, tickangle=-30 if len(present) > 6 else 0)
-    figure.update_yaxes(title="IoU (%)", range=[0, 100])
-    margin = dict(l=64, r=20, t=108, b=110)
-    figure.update_layout(barmode="group", bargap=0.22, margin=margin)
-    figure.update_layout(showlegend=True, legend=_legend_above())
-    return figure
+        for i, (name, result) in enumerate(results.items())
+    )
+    labels = tuple(key.replace("_", " ") for key in present)
+    x = Axis(labels=labels, tilt=30.0 if len(present) > 6 else 0.0, grid=False)
+    chart = Chart(bars, x, Axis("IoU (%)", (0, 100)))
+    margins = Margins(64, 20, 108, 110)
+    return figure_of(Picture(title, subtitle, 460, (chart,), legend="above", margins=margins))
 
 
 def curves(
@@ -148,7 +155,7 @@ def curves(
 
     Args:
         series: by name, the value at each named place; a place may be missing.
-        x: where each place of the first series lies; evenly spaced, named, if left out.
+        x: position of each place of the first series; without, places are evenly spaced and named.
         x_title, y_title: of the axes, with units.
         log_x: a logarithmic x axis.
 
@@ -160,55 +167,26 @@ def curves(
     places = list(next(iter(series.values())))
     if x is not None and len(x) != len(places):
         raise ValueError(f"{len(x)} values of x for {len(places)} places: {', '.join(places)}")
-    where = dict(zip(places, places if x is None else x, strict=True))
-    order = places if x is None else sorted(places, key=where.get)
-    figure = theme.new_figure(title, height=440)
+    position = dict(zip(places, range(len(places)) if x is None else x, strict=True))
+    order = sorted(places, key=position.get)
+    lines = []
     for i, (name, values) in enumerate(series.items()):
-        there = [place for place in order if place in values]
-        colour = theme.SERIES[i % len(theme.SERIES)]
-        named = x is not None and i == 0  # once is enough
-        figure.add_trace(
-            go.Scatter(
-                x=[where[place] for place in there],
-                y=[values[place] for place in there],
-                text=there,
-                mode="lines+markers+text" if named else "lines+markers",
-                textposition="top center",
-                name=name,
-                line=dict(color=colour, width=2),
-                marker=dict(size=8, color=colour),
-                hovertemplate="%{text}: %{y:.3g}<extra>" + name + "</extra>",
+        there = tuple(place for place in order if place in values)
+        lines.append(
+            Line(
+                np.array([position[place] for place in there], dtype=np.float64),
+                np.array([values[place] for place in there], dtype=np.float64),
+                name,
+                theme.SERIES[i % len(theme.SERIES)],
+                marker=8,
+                labels=there,
+                labelled=x is not None and i == 0,  # the first series' labels are enough
             )
         )
-    figure.update_xaxes(title=x_title, type="log" if log_x else None)
-    figure.update_yaxes(title=y_title)
-    figure.update_layout(margin=dict(l=72, r=40, t=96, b=60), legend=_legend_above())
-    return figure.update_layout(showlegend=True)
-
-
-def add_points(
-    figure: go.Figure,
-    uv: Float[np.ndarray, "R 2"],
-    colour: np.ndarray,
-    size: Number,
-    words: str,
-) -> None:
-    """Add points in 2-D; `words` is the hover text, `colour` numbers or (R, 3) uint8."""
-    kind = go.Scatter if len(uv) <= MAX_SVG_POINTS else go.Scattergl
-    words += "<br>%{marker.color:.3g}" if colour.ndim == 1 else ""
-    (marker,), layout = colour_markers([colour], size)
-    figure.update_layout(layout)
-    figure.add_trace(
-        kind(
-            x=uv[:, 0],
-            y=uv[:, 1],
-            mode="markers",
-            marker=marker | dict(line=dict(width=0)),
-            name="points",
-            showlegend=False,
-            hovertemplate=words + "<extra></extra>",
-        )
-    )
+    x_axis = Axis(x_title, labels=tuple(places) if x is None else (), log=log_x)
+    chart = Chart(tuple(lines), x_axis, Axis(y_title))
+    margins = Margins(72, 40, 96, 60)
+    return figure_of(Picture(title, "", 440, (chart,), legend="above", margins=margins))
 
 
 def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
@@ -218,28 +196,6 @@ def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
     total = np.convolve(np.where(finite, values, 0), ones, mode="same")
     count = np.convolve(finite.astype(np.float64), ones, mode="same")
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _add_learning_rate(figure: go.Figure, step: np.ndarray, lr: np.ndarray) -> None:
-    colour = theme.SERIES[1]
-    line = dict(color=colour, width=1.5, dash="dot")
-    trace = go.Scatter(x=step, y=lr, mode="lines", line=line, name="learning rate", yaxis="y2")
-    figure.add_trace(trace)
-    figure.update_layout(
-        yaxis2=dict(
-            title="learning rate",
-            overlaying="y",
-            side="right",
-            showgrid=False,
-            rangemode="tozero",
-            tickmode="auto",
-            tickformat="~g",
-        )
-    )
-
-
-def _legend_above() -> dict:
-    return dict(orientation="h", x=0, xanchor="left", y=1.01, yanchor="bottom")
 
 
 def _check_result(name: str, result: Mapping) -> None:
@@ -255,5 +211,5 @@ def _best(results: Mapping[str, Mapping], name: str) -> float | None:
     return max(known, default=None)
 
 
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * float(share)
+def _percent(ratio: float | None) -> float | None:
+    return None if ratio is None else 100 * float(ratio)

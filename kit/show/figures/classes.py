@@ -1,8 +1,10 @@
-"""Classes and mistakes in 3-D: one legend entry for each, a click hides it.
+"""Classes and errors in 3-D: one legend entry for each, a click hides it.
 
 Points are (N, 3) in the lidar frame, metres, torch or numpy. Both functions return a
 `plotly.graph_objects.Figure`; hovering tells the classes.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,11 +14,15 @@ from torch import Tensor
 from kit.data.classes import IGNORE, ClassMap
 from kit.show import arrays, theme
 from kit.show.arrays import Number, Points
-from kit.show.figures.clouds import MAX_POINTS
-from kit.show.figures.scene import Cloud, add_cloud, finish, fit_box
+from kit.show.figures.clouds import MAX_POINTS, SCENE_MARGINS
+from kit.show.figures.render import figure_of
+from kit.show.picture import Picture
+from kit.show.scene import Box, Cloud, Scene, Viewpoint
 
 Labels = Integer[Tensor, " L"] | Integer[np.ndarray, " L"]
 Predicted = Integer[Tensor, " P"] | Integer[np.ndarray, " P"]
+
+NOT_SCORED, CORRECT, WRONG = "not scored", "correct", "wrong"
 
 
 def labels(
@@ -35,26 +41,24 @@ def labels(
         points: (N, 3) metres, lidar frame.
         labels: (N,) class indices; IGNORE is drawn light grey as "not scored".
         class_map: names and colours.
+        title, max_points, size, limit: as in `points`.
 
     Raises:
         ValueError: as `points`, or labels that are no class.
     """
     xyz = arrays.check_points(points)
     classes = _checked_labels(labels, len(xyz), class_map, "labels")
-    rows = arrays.choose(len(xyz), max_points)
-    box = fit_box(xyz, limit)
-    figure = theme.new_figure(title, arrays.told(len(rows), len(xyz)))
+    index = arrays.choose(len(xyz), max_points)
+    clouds = []
     for label in (IGNORE, *range(len(class_map))):
-        of_class = rows[classes[rows] == label]
+        of_class = index[classes[index] == label]
         if not len(of_class):
             continue
         scored = label != IGNORE
-        name = class_map.names[label].replace("_", " ") if scored else "not scored"
+        name = class_map.names[label].replace("_", " ") if scored else NOT_SCORED
         colour = theme.hex_of(class_map.colours[label]) if scored else theme.UNSCORED
-        cloud = Cloud(name, xyz, of_class, dict(color=colour, size=size))
-        add_cloud(figure, cloud, "scene", name, showlegend=True)
-    finish(figure, [("", box)])
-    return figure
+        clouds.append(Cloud(xyz[of_class], colour, size, of_class, name, True, name))
+    return _draw(clouds, xyz, limit, title, arrays.count_text(len(index), len(xyz)))
 
 
 def errors(
@@ -68,54 +72,69 @@ def errors(
     size: Number = 1.8,
     limit: Number = 50.0,
 ) -> go.Figure:
-    """Draw right predictions grey and wrong ones red; hovering tells both classes.
+    """Draw correct predictions grey and wrong ones red; hovering tells both classes.
 
     Args:
         points: (N, 3) metres, lidar frame.
         predicted: (N,) class indices.
-        labels: (N,) class indices; IGNORE counts as neither right nor wrong.
+        labels: (N,) class indices; points with IGNORE are "not scored".
         class_map: names.
+        title, max_points, size, limit: as in `points`.
 
     Raises:
         ValueError: as `points`, or predictions or labels that are no class.
     """
     xyz = arrays.check_points(points)
-    truth = _checked_labels(labels, len(xyz), class_map, "labels")
-    guess = _checked_labels(predicted, len(xyz), class_map, "predicted", ignored=False)
-    scored = truth != IGNORE
-    wrong = scored & (truth != guess)
-    rows = arrays.choose(len(xyz), max_points)
-    share = wrong.sum() / max(scored.sum(), 1)
-    told = f"{wrong.sum():,} of {scored.sum():,} scored points are wrong ({share:.1%})"
-    if len(rows) < len(xyz):
-        told += f"; {arrays.told(len(rows), len(xyz))} drawn"
-    figure = theme.new_figure(title, told)
+    expected = _checked_labels(labels, len(xyz), class_map, "labels")
+    found = _checked_labels(predicted, len(xyz), class_map, "predicted", ignored=False)
+    index = arrays.choose(len(xyz), max_points)
+    scored = expected != IGNORE
+    num_wrong = int((scored & (expected != found)).sum())
+    ratio = num_wrong / max(scored.sum(), 1)
+    subtitle = f"{num_wrong:,} of {scored.sum():,} scored points are wrong ({ratio:.1%})"
+    if len(index) < len(xyz):
+        subtitle += f"; {arrays.count_text(len(index), len(xyz))} drawn"
+    clouds = [
+        Cloud(xyz[part], colour, size, part, name, True, hover)
+        for part, colour, name, hover in _parts(index, expected, found, class_map)
+    ]
+    return _draw(clouds, xyz, limit, title, subtitle)
 
-    def add(group: str, members: np.ndarray, colour: str, words: str, text=None) -> None:
-        first = all(trace.legendgroup != group for trace in figure.data)
-        cloud = Cloud(group, xyz, members, dict(color=colour, size=size))
-        add_cloud(figure, cloud, "scene", words, showlegend=first, text=text)
-        figure.data[-1].legendgroup = group
 
-    if (unscored := rows[~scored[rows]]).size:
-        add("not scored", unscored, theme.UNSCORED, "not scored")
+def _parts(
+    index: np.ndarray, expected: np.ndarray, found: np.ndarray, class_map: ClassMap
+) -> Iterator[tuple]:
+    """Points not scored, correct and wrong: their index, colour, legend entry and hover text."""
     names = np.array([name.replace("_", " ") for name in class_map.names], dtype=object)
-    right = rows[(scored & ~wrong)[rows]]
-    for label in np.unique(truth[right]):  # a trace each: the name travels once, not per point
-        members = right[truth[right] == label]
-        add("right", members, theme.RIGHT, f"{names[label]}, predicted right")
-    if (mistaken := rows[wrong[rows]]).size:
-        text = names[truth[mistaken]] + ", predicted " + names[guess[mistaken]]
-        add("wrong", mistaken, theme.WRONG, "%{text}", text)
-    finish(figure, [("", fit_box(xyz, limit))])
-    return figure
+    scored = expected[index] != IGNORE
+    wrong = scored & (expected != found)[index]
+    if not scored.all():
+        yield index[~scored], theme.UNSCORED, NOT_SCORED, NOT_SCORED
+    correct = index[scored & ~wrong]
+    for label in np.unique(expected[correct]):  # a cloud each: its name is stored once
+        of_class = correct[expected[correct] == label]
+        yield of_class, theme.CORRECT, CORRECT, f"{names[label]}, predicted correctly"
+    if wrong.any():
+        part = index[wrong]
+        hover = names[expected[part]] + ", predicted " + names[found[part]]
+        yield part, theme.WRONG, WRONG, tuple(hover)
+
+
+def _draw(
+    clouds: list[Cloud], xyz: np.ndarray, limit: Number, title: str, subtitle: str
+) -> go.Figure:
+    box = Box.around(xyz, limit)
+    scene = Scene(tuple(clouds), Viewpoint.behind(box), box)
+    return figure_of(
+        Picture(title, subtitle, 600, (scene,), legend="inside", margins=SCENE_MARGINS)
+    )
 
 
 def _checked_labels(
     values: Labels, count: int, class_map: ClassMap, name: str, ignored: bool = True
 ) -> np.ndarray:
     array = arrays.to_numpy(values).astype(np.int64)
-    arrays.check_rows(array, count, name)
+    arrays.check_count(array, count, name)
     known = ((array >= 0) & (array < len(class_map))) | (ignored & (array == IGNORE))
     if not known.all():
         unknown = np.unique(array[~known])[:10].tolist()

@@ -1,25 +1,33 @@
-"""Pictures of point clouds in 3-D: numbers, colours, features, similarity.
+"""Point clouds in 3-D: numbers, colours, features, similarity.
 
 Points are (N, 3) in the lidar frame, metres (nuScenes: x right, y forward, z up), torch or numpy.
-Every function returns a `plotly.graph_objects.Figure`; hovering tells position and row of a point.
-More than `max_points` are thinned, the same way every time, and the subtitle says so.
+Every function returns a `plotly.graph_objects.Figure`; hovering tells position and index of a
+point. More than `max_points` are thinned, the same way every time, and the subtitle says so.
 """
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import SupportsIndex
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
+import torch
 
-from kit.show import arrays, theme
-from kit.show.arrays import Colour, Features, Number, Points
-from kit.show.figures.scene import Cloud, add_cloud, add_pin, colour_markers, finish, fit_box
+from kit.data.keyframe import Keyframe
+from kit.features.spaces import Features
+from kit.show import arrays
+from kit.show.arrays import Colour, Number, Points
+from kit.show.features import Given, named_features
+from kit.show.figures.render import figure_of
 from kit.show.pca import PcaBasis, fit_basis
+from kit.show.picture import Margins, Picture, Scale, columns
+from kit.show.scene import Box, Cloud, Scene, Viewpoint
 
 MAX_POINTS = 35_000  # one scene redraws in about a third of a second on a slow machine
 MAX_POINTS_PER_PANEL = 15_000
+GAP = 0.012  # between panels, of the plot area
+FARTHER = 0.28  # the eye moves away by this ratio for each further panel, which makes all narrower
+SCENE_MARGINS = Margins(left=8, right=8, bottom=8)
 
 
 def points(
@@ -41,11 +49,11 @@ def points(
         colour: (N,) numbers, or (N, 3) uint8 red, green, blue; height if left out.
         title: of the figure.
         scale: what the numbers are: "height", "depth", "intensity", "similarity" or "value".
-        legend: words beside the colour bar instead of the scale's own.
+        legend: text beside the colour bar instead of the scale's own.
         limits: numbers at the two ends of the scale; without, the 1st and 99th percentile.
         max_points: more are thinned.
-        size: of a point, pixels.
-        limit: farther points to the side or ahead are cut off, metres.
+        size: of a point; 1 is about 1.7 pixels.
+        limit: points farther to the side or ahead are cut off, metres.
 
     Raises:
         ValueError: no points, NaN, another number of colours than points, or an unknown scale.
@@ -84,25 +92,20 @@ def side_by_side(
     Raises:
         ValueError: as `points`, naming the cloud; or no cloud.
     """
-    ready = {name: _checked(name, *cloud) for name, cloud in clouds.items()}
-    numbers = [colour for _, colour in ready.values() if colour.ndim == 1]
-    axis = None
-    if numbers:
-        if scale is None:
-            scale = "height" if _are_heights(ready) else "value"
-        low, high = limits or arrays.robust_limits(np.concatenate(numbers))
-        axis = theme.colour_axis(scale, low, high, legend)
-    rows = {name: arrays.choose(len(xyz), max_points) for name, (xyz, _) in ready.items()}
-    markers, layout = colour_markers([c[rows[name]] for name, (_, c) in ready.items()], size)
-    drawn = [
-        Cloud(name, xyz, rows[name], marker)
-        for (name, (xyz, _)), marker in zip(ready.items(), markers, strict=True)
-    ]
-    return _draw(drawn, title, limit, layout | ({} if axis is None else dict(coloraxis=axis)))
+    checked = {name: _checked(name, *cloud) for name, cloud in clouds.items()}
+    colours = [colour for _, colour in checked.values()]
+    heights = all(np.array_equal(colour, xyz[:, 2]) for xyz, colour in checked.values())
+    fitted = Scale.of(colours, scale or ("height" if heights else "value"), limits, legend)
+    panels = {}
+    for name, (xyz, colour) in checked.items():
+        index = arrays.choose(len(xyz), max_points)
+        panels[name] = (Cloud(xyz[index], colour[index], size, index, name), xyz)
+    return _draw(panels, title, limit, fitted)
 
 
 def feature_pca(
-    clouds: Mapping[str, tuple[Points, Features]],
+    keyframe: Keyframe,
+    features: Given | Mapping[str, Given],
     basis: PcaBasis | None = None,
     *,
     title: str = "",
@@ -110,104 +113,104 @@ def feature_pca(
     size: Number = 1.6,
     limit: Number = 50.0,
 ) -> go.Figure:
-    """Draw features as colours with one PCA basis for all clouds: equal features, equal colours.
+    """Draw features as colours, with one PCA basis for all panels: equal features, equal colours.
 
     Args:
-        clouds: points (N, 3) and features (N, D) by name, e.g. teacher, random, distilled.
-        basis: from `fit_basis`; without, it is fitted on the first cloud given (the teacher).
+        keyframe: whose points are drawn; a panel draws the points that have a feature.
+        features: of the keyframe, by name, e.g. teacher, random, distilled: `kit.Features`, or
+            (N, D) for all points. Restrict them to draw the same points in each panel, e.g.
+            `student_features.restrict(teacher_features.index)`.
+        basis: from `fit_basis`; without, it is fitted on the first features given (the teacher's).
+        max_points: of each panel.
+        title, size, limit: as in `points`.
 
     Raises:
-        ValueError: as `points`, or clouds of different feature widths.
+        ValueError: features of other points or of another width than the basis, or no features.
     """
-    if not clouds:
-        raise ValueError("feature_pca needs at least one cloud, got none")
-    for name, (xyz, feat) in clouds.items():
-        arrays.check_rows(feat, len(xyz), f"features of {name or 'the cloud'}")
-    if basis is None:
-        basis = fit_basis(next(iter(clouds.values()))[1])
-    coloured = {name: (xyz, basis.colours(feat)) for name, (xyz, feat) in clouds.items()}
-    return side_by_side(coloured, title=title, max_points=max_points, size=size, limit=limit)
+    named = named_features(features, len(keyframe.points))
+    basis = basis or fit_basis(next(iter(named.values())))
+    panels = {}
+    for name, each in named.items():
+        xyz, kept = _points_of(each, keyframe, max_points)
+        rgb = basis.colours(each.feat[kept]).numpy()
+        panels[name] = (Cloud(xyz[kept], rgb, size, each.index[kept].numpy(), name), xyz)
+    return _draw(panels, title, limit, None)
 
 
 def similarity(
-    points: Points,
-    feat: Features,
-    index: SupportsIndex,
+    keyframe: Keyframe,
+    features: Given | Mapping[str, Given],
+    point: SupportsIndex,
     title: str = "",
     *,
     limits: tuple[Number, Number] | None = None,
-    max_points: int = MAX_POINTS,
+    max_points: int | None = None,
     size: Number = 1.8,
     limit: Number = 50.0,
 ) -> go.Figure:
-    """Draw how similar every point's feature is to that of one point, which a pin marks.
+    """Draw the cosine between each point's feature and that of one point, which a pin marks.
 
     Args:
-        points: (N, 3) metres, lidar frame.
-        feat: (N, D).
-        index: row of the picked point.
-        limits: cosines drawn blue and red, e.g. (-1, 1); without, the 2nd percentile and 1. The
-            colour bar says which.
+        keyframe: whose points are drawn; a panel draws the points that have a feature.
+        features: of the keyframe: `kit.Features` or (N, D) for all points; or several by name,
+            drawn beside each other with one colour scale.
+        point: which of the keyframe's points.
+        limits: cosines drawn blue and red, e.g. (-1, 1); without, the lowest 2nd percentile of the
+            panels, and 1. The colour bar says which.
+        max_points: of each panel; without, 35,000, or 15,000 for several panels.
+        title, size, limit: as in `points`.
 
     Raises:
-        ValueError: as `points`, or an index beyond the points.
+        ValueError: features of other points, no features, or a point without a feature.
     """
-    clouds = {"": (points, feat, index)}
-    return similarity_side_by_side(
-        clouds, title, limits=limits, max_points=max_points, size=size, limit=limit
-    )
+    named = named_features(features, len(keyframe.points))
+    point = operator.index(point)
+    cosines = {name: cosine_to(each, point, name) for name, each in named.items()}
+    if limits is None:
+        lowest = min(float(np.percentile(cosine, 2)) for cosine in cosines.values())
+        limits = (min(lowest, 0.999), 1.0)
+    low, high = limits
+    if max_points is None:
+        max_points = MAX_POINTS if len(named) == 1 else MAX_POINTS_PER_PANEL
+    panels = {}
+    for name, each in named.items():
+        xyz, kept = _points_of(each, keyframe, max_points)
+        index = each.index[kept].numpy()
+        cloud = Cloud(xyz[kept], cosines[name][kept], size, index, name)
+        panels[name] = (cloud, xyz)
+    label = f"cosine to the pin, {low:.2f} to {high:.2f}"
+    scale = Scale("similarity", float(low), float(high), label)
+    pin = arrays.to_numpy(keyframe.points[point])
+    limit = max(limit, 1.1 * float(np.abs(pin[:2]).max()))  # the pin must be seen
+    return _draw(panels, title, limit, scale, (pin,))
 
 
-def similarity_side_by_side(
-    clouds: Mapping[str, tuple[Points, Features, SupportsIndex]],
-    title: str = "",
-    *,
-    limits: tuple[Number, Number] | None = None,
-    max_points: int = MAX_POINTS_PER_PANEL,
-    size: Number = 1.8,
-    limit: Number = 50.0,
-) -> go.Figure:
-    """Draw `similarity` for several features beside each other, with one colour scale for all.
-
-    Args:
-        clouds: points (N, 3), features (N, D) and the picked row by name; each cloud may have its
-            own points and width.
-        limits, max_points, size, limit: as in `similarity`; max_points counts for each cloud.
-    """
-    ready = {}
-    for name, (xyz, feat, index) in clouds.items():
-        of = f" of {name}" if name else ""
-        xyz = arrays.check_points(xyz, f"points{of}")
-        arrays.check_rows(feat, len(xyz), f"features{of}")
-        ready[name] = (xyz, cosine_to(feat, index), operator.index(index))
-    if limits is None and ready:
-        worst = min(float(np.percentile(cosine, 2)) for _, cosine, _ in ready.values())
-        limits = (min(worst, 0.999), 1.0)
-    drawn = []
-    for name, (xyz, cosine, index) in ready.items():
-        rows = arrays.choose(len(xyz), max_points)
-        marker = dict(size=size, color=cosine[rows], coloraxis="coloraxis")
-        drawn.append(Cloud(name, xyz, rows, marker, index))
-    low, high = limits or (0.0, 1.0)
-    words = f"cosine to the pin, {low:.2f} to {high:.2f}"
-    axis = theme.colour_axis("similarity", low, high, words)
-    return _draw(drawn, title, limit, dict(coloraxis=axis))
-
-
-def cosine_to(feat: Features, index: SupportsIndex) -> Float[np.ndarray, " M"]:
-    """Return the cosine between each row of (N, D) and row `index`; 0 for rows that are zero.
+def cosine_to(features: Features, point: int, name: str = "") -> np.ndarray:
+    """Return the cosine (S,) between each feature and that of one point; 0 for zero features.
 
     Raises:
-        ValueError: an index beyond the rows, or NaN.
+        ValueError: a point that is not among the keyframe's, or that has no feature.
     """
-    array = arrays.to_numpy(feat).astype(np.float32)
-    arrays.check_finite(array, "features")
-    index = operator.index(index)
-    if not 0 <= index < len(array):
-        raise ValueError(f"index {index} is not one of the {len(array):,} points (0 to N - 1)")
-    length = np.linalg.norm(array, axis=1, keepdims=True)
-    unit = array / np.where(length > 0, length, 1)
-    return (unit @ unit[index]).clip(-1, 1)
+    of = f" of {name}" if name else ""
+    if not 0 <= point < features.num_points:
+        raise ValueError(
+            f"point {point} is not one of the {features.num_points:,} points (0 to N - 1)"
+        )
+    row = int(features.row_of(torch.tensor([point])))
+    if row < 0:
+        raise ValueError(
+            f"point {point} has no feature in the features{of}, no camera sees it; choose one of "
+            "features.index"
+        )
+    return (features.unit @ features.unit[row]).clamp(-1, 1).cpu().numpy()
+
+
+def _points_of(
+    features: Features, keyframe: Keyframe, max_points: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The points (S, 3) that have a feature, and which rows of them are drawn."""
+    xyz = arrays.check_points(keyframe.points[features.index])
+    return xyz, arrays.choose(len(xyz), max_points)
 
 
 def _checked(name: str, xyz: Points, colour: Colour) -> tuple[np.ndarray, np.ndarray]:
@@ -216,35 +219,36 @@ def _checked(name: str, xyz: Points, colour: Colour) -> tuple[np.ndarray, np.nda
     return xyz, arrays.check_colour(colour, len(xyz), f"colour{of}")
 
 
-def _are_heights(clouds: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bool:
-    return all(np.array_equal(colour, xyz[:, 2]) for xyz, colour in clouds.values())
+def _draw(
+    panels: Mapping[str, tuple[Cloud, np.ndarray]],
+    title: str,
+    limit: Number,
+    scale: Scale | None,
+    pins: Sequence[np.ndarray] = (),
+) -> go.Figure:
+    """Draw clouds beside each other, all with one box and one viewpoint.
 
-
-def _draw(clouds: list[Cloud], title: str, limit: Number, layout: dict) -> go.Figure:
-    """Draw each cloud in a scene of its own, all with one box and one viewpoint."""
-    if not clouds:
+    Args:
+        panels: by name, a cloud and all the points (N, 3) it was thinned from.
+    """
+    if not panels:
         raise ValueError("there are 0 clouds to draw; give at least one name: (points, ...)")
-    for cloud in clouds:
-        if cloud.picked is not None:  # a pin must be seen
-            limit = max(limit, 1.1 * float(np.abs(cloud.points[cloud.picked, :2]).max()))
-    box = fit_box(np.concatenate([cloud.points for cloud in clouds]), limit)
-    figure = theme.new_figure(title, _told(clouds))
-    for i, cloud in enumerate(clouds):
-        scene = f"scene{i + 1 if i else ''}"
-        words = "%{marker.color:.3g}" if cloud.marker["coloraxis"] == "coloraxis" else ""
-        add_cloud(figure, cloud, scene, words)
-        if cloud.picked is not None:
-            add_pin(figure, cloud.points[cloud.picked], scene, box)
-    figure.update_layout(layout)
-    finish(figure, [(cloud.name, box) for cloud in clouds])
-    return figure
+    box = Box.around(np.concatenate([xyz for _, xyz in panels.values()]), limit)
+    view = Viewpoint.behind(box, farther=1 + FARTHER * (len(panels) - 1))
+    places = columns(len(panels), GAP)
+    scenes = tuple(
+        Scene((cloud,), view, box, name, tuple(pins), place=place)
+        for (name, (cloud, _)), place in zip(panels.items(), places, strict=True)
+    )
+    counts = [(len(cloud.points), len(xyz)) for cloud, xyz in panels.values()]
+    subtitle = _subtitle(list(panels), [arrays.count_text(*count) for count in counts])
+    return figure_of(Picture(title, subtitle, 600, scenes, scale, margins=SCENE_MARGINS))
 
 
-def _told(clouds: list[Cloud]) -> str:
-    """Say how many points are drawn, once if it is the same everywhere."""
-    told = [arrays.told(len(cloud.rows), len(cloud.points)) for cloud in clouds]
-    if len(clouds) > 1 and len(set(told)) == 1:
-        return f"{told[0]} each"
-    if len(clouds) > 1:
-        told = [f"{cloud.name}: {words}" for cloud, words in zip(clouds, told, strict=True)]
-    return " · ".join(told)
+def _subtitle(names: list[str], counts: list[str]) -> str:
+    """Say how many points each panel draws, once if it is the same everywhere."""
+    if len(counts) == 1:
+        return counts[0]
+    if len(set(counts)) == 1:
+        return f"{counts[0]} each"
+    return " · ".join(f"{name}: {count}" for name, count in zip(names, counts, strict=True))

@@ -1,4 +1,5 @@
-"""PNG pictures without a browser.
+"""The drawing of a `Picture` as pixels, without a browser.
 
-In: a figure of the kit, or points with colours and a viewpoint. Out: pixels. Read `splat.py` first.
+In: a figure of `kit.show`, or a scene. Out: a PNG file, or pixels. Read `render.py` first, then
+`splat.py`, which draws points.
 """

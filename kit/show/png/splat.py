@@ -1,30 +1,15 @@
-"""Draw coloured points in perspective with numpy: discs of pixels, the nearest one wins."""
-
-from dataclasses import dataclass
+"""Draw coloured points in perspective with numpy: discs of pixels, nearer points in front."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-
-@dataclass(frozen=True)
-class Viewpoint:
-    """A pinhole looking from `eye` at `centre`; lengths in any one unit.
-
-    Attributes:
-        eye, centre, up: (3,) positions and the direction that is up in the picture.
-        field_of_view: degrees between the lower and the upper border; plotly's is 45.
-    """
-
-    eye: Float[np.ndarray, "3"]
-    centre: Float[np.ndarray, "3"]
-    up: Float[np.ndarray, "3"]
-    field_of_view: float = 45.0
+from kit.show.scene import Viewpoint
 
 
 def project(
     points: Float[np.ndarray, "N 3"], view: Viewpoint, image_size: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "N 2"], Float[np.ndarray, " N"]]:
-    """Return the pixel (column, row) and the depth along the line of sight of each point.
+    """Return the pixel (column, row) and the depth along the viewing direction of each point.
 
     Source: the look-at camera of OpenGL; its vertical field of view is that of plotly's scenes.
     """
@@ -34,11 +19,11 @@ def project(
     right = np.cross(forward, view.up)
     right = right / np.linalg.norm(right)
     axes = np.stack([right, -np.cross(right, forward), forward])  # x right, y down, z ahead
-    seen = (points - view.eye) @ axes.T  # (N, 3)
-    depth = seen[:, 2]
+    turned = (points - view.eye) @ axes.T  # (N, 3)
+    depth = turned[:, 2]
     focal = height / 2 / np.tan(np.radians(view.field_of_view) / 2)
     safe = np.where(depth > 0, depth, np.nan)
-    uv = focal * seen[:, :2] / safe[:, None] + np.array([width / 2, height / 2])
+    uv = focal * turned[:, :2] / safe[:, None] + np.array([width / 2, height / 2])
     return uv, depth
 
 
@@ -62,10 +47,10 @@ def splat(
     order = order[(depth[order] > 0) & np.isfinite(uv[order]).all(1)]
     uv, depth, rgb, size = uv[order], depth[order], rgb[order], size[order]
     corner = np.floor(uv)
-    reach = int(np.ceil(size.max() / 2)) if len(size) else 0
-    for dy in range(-reach, reach + 1):
-        for dx in range(-reach, reach + 1):
-            # A disc is reached here at most; a centre's own pixel is always drawn.
+    radius = int(np.ceil(size.max() / 2)) if len(size) else 0
+    for dy in range(-radius, radius + 1):
+        for dx in range(-radius, radius + 1):
+            # Discs too small for this offset are skipped; a centre's own pixel is always drawn.
             some = np.flatnonzero(size / 2 + 0.71 >= np.hypot(dx, dy))
             pixel = corner[some] + (dx, dy)  # (S, 2)
             off = np.hypot(*(pixel + 0.5 - uv[some]).T)
@@ -74,7 +59,7 @@ def splat(
             some = some[drawn]
             place = (pixel[drawn] @ (1, width)).astype(np.int64)
             wins = depth[some] <= nearest[place]
-            # From far to near: of several writes to one pixel numpy keeps the last.
+            # Points are sorted from far to near; of several writes to a pixel numpy keeps the last.
             nearest[place[wins]] = depth[some[wins]]
             picture[place[wins]] = rgb[some[wins]]
     return picture.reshape(height, width, 3)

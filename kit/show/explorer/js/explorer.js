@@ -1,12 +1,13 @@
-// The explorer: lidar points, camera images and features of one moment, to be turned and clicked.
-// One file, plain WebGL2. `render` serves notebooks (anywidget); a saved page calls `openPage`.
+// The explorer: the points, camera images and features of a keyframe, to be turned and clicked.
+// Plain WebGL2. `render` is for notebooks (anywidget); a saved page calls `openPage`. Modes, colours,
+// names of the shared state and everything else that Python knows too come in the trait `setup`.
 //
 //  1 small helpers      3 the cloud on the GPU     5 legend and controls    7 entries
 //  2 data               4 the images               6 the explorer itself
 
 // ---------------------------------------------------------------- 1 · Small helpers
 
-// Every text goes in as a text node: names from data can never become markup.
+// Every text becomes a text node: names from data cannot become markup.
 function make(tag, className = "", ...children) {
   const node = document.createElement(tag);
   if (className) node.className = className;
@@ -14,8 +15,8 @@ function make(tag, className = "", ...children) {
   return node;
 }
 
-function button(words, title, action, className = "kx-button") {
-  const node = make("button", className, words);
+function button(text, title, action, className = "kx-button") {
+  const node = make("button", className, text);
   node.type = "button";
   node.title = title;
   node.addEventListener("click", action);
@@ -32,7 +33,7 @@ const plainNumber = (value) =>
 const withCommas = (count) => count.toLocaleString("en-US");
 const rgbOf = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
-// Axes of a view. Azimuth 0 looks along y, 90 along x; elevation is how far the eye is above.
+// Axes and eye of a view. Azimuth 0 looks along y, 90 along x; the eye is above by the elevation.
 function axesOf(view) {
   const [az, el] = [radians(view.azimuth), radians(view.elevation)];
   const ahead = [Math.sin(az) * Math.cos(el), Math.cos(az) * Math.cos(el), -Math.sin(el)];
@@ -45,10 +46,10 @@ function axesOf(view) {
   return { ahead, right, up, eye: add(view.target, ahead, -view.distance) };
 }
 
-// Half the panel's height at a distance of one metre, inverted: fov spans the shorter side.
+// Focal length in half panel heights; fov spans the shorter side of the panel.
 const focalOf = (view, aspect) => Math.min(aspect, 1) / Math.tan(radians(view.fov) / 2);
 
-// Column-major clip matrix of a view (OpenGL's perspective and look-at in one).
+// Clip matrix of a view, column-major: OpenGL's perspective times look-at.
 function clipMatrix(view, aspect) {
   const { ahead, right, up, eye } = axesOf(view);
   const focal = focalOf(view, aspect);
@@ -63,8 +64,8 @@ function clipMatrix(view, aspect) {
   return matrix;
 }
 
-// Where a point appears in a panel of `width` x `height`, or null behind the eye.
-function placeOf(matrix, point, width, height) {
+// Pixel of a point in a panel of `width` x `height`; null behind the eye.
+function pixelOf(matrix, point, width, height) {
   const clip = [0, 1, 3].map(
     (row) =>
       matrix[row] * point[0] + matrix[4 + row] * point[1] + matrix[8 + row] * point[2] + matrix[12 + row],
@@ -99,8 +100,8 @@ const ARRAYS = {
   uint16: Uint16Array,
 };
 
-// The arrays of a block, as views into it.
-function unpack(header, bytes) {
+// The arrays of a keyframe's payload, as views into its bytes.
+function decode(header, bytes) {
   const aligned = bytes.byteOffset % 4 ? bytes.slice() : bytes;
   const arrays = {};
   for (const [name, { type, start, count }] of Object.entries(header.arrays)) {
@@ -109,7 +110,7 @@ function unpack(header, bytes) {
   return { ...header, arrays };
 }
 
-// Coordinates, what they leave out, and the part along the mean, of packed features.
+// Quantised features with what the cosine needs: scale, length, norm, part along the mean.
 function derived(arrays, prefix, suffix, set) {
   const direction = arrays[`${prefix}direction${suffix}`];
   const scale = arrays[`${prefix}scale${suffix}`];
@@ -125,17 +126,17 @@ function derived(arrays, prefix, suffix, set) {
     }
     rest.set([scale[i], length[i], scale[i] * Math.sqrt(square), length[i] * scale[i] * along], 4 * i);
   }
-  return { direction, rest, channels }; // rest: scale, length, norm, along
+  return { direction, rest, channels };
 }
 
-// The coordinates of one point, as a pick is kept: they outlive a change of keyframe.
+// The coordinates of one point, copied: a pick stays when another keyframe is shown.
 function featureOf({ direction, rest, channels }, point) {
   const [scale, length, norm, along] = rest.subarray(4 * point, 4 * point + 4);
   const own = direction.subarray(channels * point, channels * (point + 1));
   return { own: Float32Array.from(own, (value) => value * scale), length, norm, along };
 }
 
-// The cosine of `explorer.js`'s shader, in plain words; the images' cells use it.
+// The cosine as the shader below computes it, for the cells of images.
 function cosineTo(pick, features, i, set, plain) {
   const { direction, rest, channels } = features;
   const [scale, length, norm, along] = rest.subarray(4 * i, 4 * i + 4);
@@ -151,14 +152,15 @@ function cosineTo(pick, features, i, set, plain) {
 // ---------------------------------------------------------------- 3 · The cloud on the GPU
 
 // Computes the colour of every point once per change, into a buffer (transform feedback); turning
-// the cloud then only reads four bytes per point. Alpha: 255 shown, 96 quiet (no value), 0 hidden.
+// the cloud then only reads four bytes per point. Alpha: 255 has a value, 96 has none, 0 hidden.
+// The branches of u_branch are those of the table of modes in modes.py.
 const COLOUR_SHADER = `#version 300 es
 precision highp float; precision highp int; precision highp sampler2D; precision highp isampler2D;
 in float a_value; in vec4 a_rgb; in vec4 a_rest; in uint a_label; in uint a_predicted;
-uniform int u_mode, u_texels, u_picks, u_ignore;
+uniform int u_branch, u_texels, u_picks, u_ignore;
 uniform vec2 u_limits; uniform float u_threshold, u_meanSquare; uniform bool u_thresholded, u_plain;
-uniform vec3 u_quiet, u_right, u_wrong, u_start;
-uniform sampler2D u_scale, u_classes, u_pickTable, u_turn; uniform isampler2D u_direction;
+uniform vec3 u_noValue, u_correct, u_wrong, u_start;
+uniform sampler2D u_scale, u_classes, u_pickTable, u_components; uniform isampler2D u_direction;
 flat out uint v_colour; flat out float v_score;
 
 vec4 own(int texel) {
@@ -180,34 +182,34 @@ vec3 components() {
   vec3 sum = vec3(0.0);
   for (int t = 0; t < u_texels; t++) {
     vec4 mine = own(t);
-    sum += vec3(dot(mine, texelFetch(u_turn, ivec2(t, 0), 0)),
-      dot(mine, texelFetch(u_turn, ivec2(t, 1), 0)), dot(mine, texelFetch(u_turn, ivec2(t, 2), 0)));
+    sum += vec3(dot(mine, texelFetch(u_components, ivec2(t, 0), 0)),
+      dot(mine, texelFetch(u_components, ivec2(t, 1), 0)), dot(mine, texelFetch(u_components, ivec2(t, 2), 0)));
   }
   return clamp(u_start + sum * a_rest.y, 0.0, 1.0);
 }
 vec4 onScale(float value) {
-  if (u_thresholded && value < u_threshold) return vec4(u_quiet, 0.376);
-  float share = clamp((value - u_limits.x) / (u_limits.y - u_limits.x), 0.0, 1.0);
-  return texelFetch(u_scale, ivec2(int(share * 255.0 + 0.5), 0), 0);
+  if (u_thresholded && value < u_threshold) return vec4(u_noValue, 0.376);
+  float ratio = clamp((value - u_limits.x) / (u_limits.y - u_limits.x), 0.0, 1.0);
+  return texelFetch(u_scale, ivec2(int(ratio * 255.0 + 0.5), 0), 0);
 }
 void main() {
-  vec4 colour = vec4(u_quiet, 0.376);
+  vec4 colour = vec4(u_noValue, 0.376);
   vec4 ofLabel = texelFetch(u_classes, ivec2(int(a_label), 0), 0);
   v_score = 0.0;
-  if (u_mode == 0) { v_score = a_value; colour = onScale(a_value); }
-  else if (u_mode == 1) { if (a_rgb.a > 0.0) colour = a_rgb; }
-  else if (u_mode == 2) {
+  if (u_branch == 0) { v_score = a_value; colour = onScale(a_value); }
+  else if (u_branch == 1) { if (a_rgb.a > 0.0) colour = a_rgb; }
+  else if (u_branch == 2) {
     v_score = float(a_label);
-    colour = int(a_label) == u_ignore ? vec4(u_quiet, 0.376 * ofLabel.a) : ofLabel;
-  } else if (u_mode == 3) {
+    colour = int(a_label) == u_ignore ? vec4(u_noValue, 0.376 * ofLabel.a) : ofLabel;
+  } else if (u_branch == 3) {
     v_score = a_label == a_predicted ? 0.0 : 1.0;
-    if (int(a_label) != u_ignore && int(a_predicted) != u_ignore) colour = vec4(a_label == a_predicted ? u_right : u_wrong, 1.0);
+    if (int(a_label) != u_ignore && int(a_predicted) != u_ignore) colour = vec4(a_label == a_predicted ? u_correct : u_wrong, 1.0);
     colour.a *= ofLabel.a;
   } else if (a_rest.y > 0.0) {
-    if (u_mode == 4 && u_picks > 0) {
+    if (u_branch == 4 && u_picks > 0) {
       for (int pick = 0; pick < u_picks; pick++) v_score += cosineTo(pick);
       colour = onScale(v_score);
-    } else if (u_mode == 5) colour = vec4(components(), 1.0);
+    } else if (u_branch == 5) colour = vec4(components(), 1.0);
   }
   uvec4 bytes = uvec4(clamp(colour, 0.0, 1.0) * 255.0 + 0.5);
   v_colour = bytes.r | bytes.g << 8 | bytes.b << 16 | bytes.a << 24;
@@ -237,7 +239,7 @@ void main() {
   if (square > 1.0) discard;
   colour = vec4(v_marked > 0.5 && square > 0.36 ? u_accent : v_colour.rgb, 1.0);
 }`;
-// The same points, each in the colour of its number: what is under the pointer is read from it.
+// The same points, each in the colour of its number, to read which point is under the pointer.
 const NUMBER_SHADER = `#version 300 es
 precision highp float; precision highp int;
 in vec3 a_position; in vec4 a_colour; uniform mat4 u_matrix; uniform vec3 u_size; uniform vec4 u_window;
@@ -258,10 +260,9 @@ void main() {
   colour = vec4(uvec4(v_number, v_number >> 8, v_number >> 16, v_number >> 24) & 255u) / 255.0;
 }`;
 
-const PLACES = { position: 0, value: 1, rgb: 2, rest: 3, label: 4, predicted: 5, colour: 6, mark: 7 };
-const MODES = { number: 0, score: 0, colour: 1, labels: 2, predictions: 2, errors: 3, similarity: 4, features: 5 };
-const REACH = 8; // pixels around the pointer in which a point is found
-const WINDOW = 2 * REACH + 1;
+const LOCATIONS = { position: 0, value: 1, rgb: 2, rest: 3, label: 4, predicted: 5, colour: 6, mark: 7 };
+const PICK_RADIUS = 8; // pixels around the pointer in which a point is found
+const WINDOW = 2 * PICK_RADIUS + 1;
 
 function program(gl, vertex, fragment, outputs = null) {
   const made = gl.createProgram();
@@ -271,7 +272,7 @@ function program(gl, vertex, fragment, outputs = null) {
     gl.compileShader(shader);
     gl.attachShader(made, shader);
   }
-  for (const [name, place] of Object.entries(PLACES)) gl.bindAttribLocation(made, place, `a_${name}`);
+  for (const [name, place] of Object.entries(LOCATIONS)) gl.bindAttribLocation(made, place, `a_${name}`);
   if (outputs) gl.transformFeedbackVaryings(made, outputs, gl.SEPARATE_ATTRIBS);
   gl.linkProgram(made);
   if (!gl.getProgramParameter(made, gl.LINK_STATUS)) {
@@ -295,7 +296,7 @@ class Cloud {
     this.drawing = program(gl, POINT_SHADER, POINT_FRAGMENTS);
     this.numbering = program(gl, NUMBER_SHADER, NUMBER_FRAGMENTS);
     this.feedback = gl.createTransformFeedback();
-    // Two, as a buffer that is written must not be an attribute at the same time.
+    // Two vertex arrays: a buffer that is written must not be an attribute at the same time.
     [this.whenColouring, this.whenDrawing] = [gl.createVertexArray(), gl.createVertexArray()];
     this.tables = {
       value: this.texture(scaleTable(setup.scales.value), 256, 1, "rgba8"),
@@ -335,7 +336,7 @@ class Cloud {
     gl.bindBuffer(gl.ARRAY_BUFFER, null);
   }
 
-  // Take a keyframe: positions and everything that colours are made of.
+  // Load a keyframe: positions and everything that colours are computed from.
   load(data) {
     const gl = this.gl;
     this.data = data;
@@ -362,7 +363,7 @@ class Cloud {
     this.panels.clear();
   }
 
-  // An order in which the first points of any number are spread over the whole cloud.
+  // Shuffle the order of drawing: its first points, however many, are spread over the whole cloud.
   shuffle() {
     const gl = this.gl;
     const order = Uint32Array.from({ length: this.count }, (_, i) => i);
@@ -381,7 +382,7 @@ class Cloud {
     for (const name of ["colours", "scores"]) this.gl.deleteBuffer(panel[name]);
   }
 
-  // Mark points with a rim; `points` are their numbers, or null for none.
+  // Mark points with a rim; `points` are their numbers, null for none.
   mark(points) {
     const marks = new Uint8Array(this.count);
     for (const point of points || []) marks[point] = 1;
@@ -410,7 +411,7 @@ class Cloud {
     gl.uniform1i(this.colouring.uniforms[name], unit);
   }
 
-  // Compute the colours of a panel. `job`: mode, limits, threshold, picks, look ... see Explorer.
+  // Compute the colours of a panel; Explorer.recolour makes the `job`.
   colour(number, job) {
     const gl = this.gl;
     const { made, uniforms: u } = this.colouring;
@@ -430,12 +431,12 @@ class Cloud {
     const values = { height: buffers.height, intensity: buffers.intensity }[job.mode] || has(`score/${job.mode}`);
     gl.useProgram(made);
     gl.bindVertexArray(this.whenColouring);
-    this.attribute(PLACES.value, values, 1, "float");
-    this.attribute(PLACES.rgb, has("colour"), 4, "bytes");
-    this.attribute(PLACES.rest, set?.channels ? buffers[`rest/${number}`] : null, 4, "float");
-    this.attribute(PLACES.label, labels, 1, "uint");
-    this.attribute(PLACES.predicted, has(`predicted/${number}`), 1, "uint");
-    gl.uniform1i(u.u_mode, MODES[job.kind]);
+    this.attribute(LOCATIONS.value, values, 1, "float");
+    this.attribute(LOCATIONS.rgb, has("colour"), 4, "bytes");
+    this.attribute(LOCATIONS.rest, set?.channels ? buffers[`rest/${number}`] : null, 4, "float");
+    this.attribute(LOCATIONS.label, labels, 1, "uint");
+    this.attribute(LOCATIONS.predicted, has(`predicted/${number}`), 1, "uint");
+    gl.uniform1i(u.u_branch, job.branch);
     gl.uniform1i(u.u_texels, (set?.channels || 0) / 4);
     gl.uniform1i(u.u_ignore, this.setup.classes.ignore);
     gl.uniform2f(u.u_limits, ...job.limits);
@@ -443,14 +444,14 @@ class Cloud {
     gl.uniform1f(u.u_threshold, job.threshold ?? 0);
     gl.uniform1i(u.u_plain, job.plain ? 1 : 0);
     gl.uniform1f(u.u_meanSquare, set?.mean_square || 0);
-    for (const name of ["quiet", "right", "wrong"]) gl.uniform3f(u[`u_${name}`], ...job[name].map((v) => v / 255));
+    for (const name of ["noValue", "correct", "wrong"]) gl.uniform3f(u[`u_${name}`], ...job[name].map((v) => v / 255));
     this.tables.classes = this.texture(job.classTable, 256, 1, "rgba8", this.tables.classes);
     this.pickTable(job.picks[number] || [], set);
-    this.turnTable(set, job.components);
+    this.componentTable(set, job.components);
     this.sampler("u_scale", 0, job.kind === "similarity" ? this.tables.similarity : this.tables.value);
     this.sampler("u_classes", 1, this.tables.classes);
     this.sampler("u_pickTable", 2, this.tables.picks);
-    this.sampler("u_turn", 3, this.tables.turn);
+    this.sampler("u_components", 3, this.tables.components);
     this.sampler("u_direction", 4, set?.channels ? this.textures[number] : (this.tables.empty ||= this.texture(new Int8Array(4), 1, 1, "rgba8i")));
     gl.bindBuffer(gl.ARRAY_BUFFER, null);
     gl.bindTransformFeedback(gl.TRANSFORM_FEEDBACK, this.feedback);
@@ -477,18 +478,19 @@ class Cloud {
     this.gl.uniform1i(this.colouring.uniforms.u_picks, picks.length);
   }
 
-  // Three rows: how a feature's coordinates become red, green and blue.
-  turnTable(set, components) {
+  // Three rows: the weights of a feature's coordinates in red, green and blue.
+  componentTable(set, components) {
     const width = Math.max((set?.channels || 0) / 4, 1);
     const table = new Float32Array(12 * width);
-    const start = [0.5, 0.5, 0.5];
+    const starts = [0.5, 0.5, 0.5];
     components.forEach((component, row) => {
-      if (!set?.channels || component >= set.start.length) return;
-      table.set(set.turn.slice(component * set.channels, (component + 1) * set.channels), 4 * width * row);
-      start[row] = set.start[component];
+      if (!set?.channels || component >= set.component_starts.length) return;
+      const weights = set.component_weights.slice(component * set.channels, (component + 1) * set.channels);
+      table.set(weights, 4 * width * row);
+      starts[row] = set.component_starts[component];
     });
-    this.tables.turn = this.texture(table, width, 3, "rgba32f", this.tables.turn);
-    this.gl.uniform3f(this.colouring.uniforms.u_start, ...start);
+    this.tables.components = this.texture(table, width, 3, "rgba32f", this.tables.components);
+    this.gl.uniform3f(this.colouring.uniforms.u_start, ...starts);
   }
 
   // Colours (Uint8, 4 per point) and scores of a panel, read back from the GPU once.
@@ -507,31 +509,32 @@ class Cloud {
     return panel.read;
   }
 
-  // Pixels a point has at one metre, at least, and at most.
-  pointSize(view, { width, height }, { pointSize: scale, ratio }) {
+  // Diameter of a point in pixels at a distance of one metre, the least and the most.
+  pointSize(view, { width, height }, { pointSize: scale, pixelRatio }) {
     const focal = (height / 2) * focalOf(view, width / height);
-    return [0.1 * scale * focal, 2 * ratio * scale, 14 * ratio * scale];
+    const { metres, least, most } = this.setup.point_size;
+    return [metres * scale * focal, least * pixelRatio * scale, most * pixelRatio * scale];
   }
 
   attributesFor(number) {
     const panel = this.panels.get(number);
     this.gl.bindVertexArray(this.whenDrawing);
-    this.attribute(PLACES.position, this.buffers.position, 3, "float");
-    this.attribute(PLACES.colour, panel.colours, 4, "bytes");
-    this.attribute(PLACES.mark, this.buffers.mark, 1, "uint");
+    this.attribute(LOCATIONS.position, this.buffers.position, 3, "float");
+    this.attribute(LOCATIONS.colour, panel.colours, 4, "bytes");
+    this.attribute(LOCATIONS.mark, this.buffers.mark, 1, "uint");
   }
 
-  // Draw panels; each is { number, x, y, width, height } in canvas pixels, y from below. `share` of
-  // the points are drawn, somewhat larger if it is not all.
-  draw(panels, view, look, share = 1) {
-    const some = Math.ceil(this.count * share);
-    look = { ...look, pointSize: look.pointSize * Math.min(1 / Math.sqrt(share), 1.7) };
+  // Draw panels; each is { number, x, y, width, height } in canvas pixels, y from below. `ratio` of
+  // the points are drawn, larger the fewer they are.
+  draw(panels, view, style, ratio = 1) {
+    const some = Math.ceil(this.count * ratio);
+    style = { ...style, pointSize: style.pointSize * Math.min(1 / Math.sqrt(ratio), 1.7) };
     const gl = this.gl;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.enable(gl.DEPTH_TEST);
     gl.enable(gl.SCISSOR_TEST);
     gl.scissor(0, 0, this.canvas.width, this.canvas.height);
-    gl.clearColor(...look.background.map((v) => v / 255), 1);
+    gl.clearColor(...style.background.map((v) => v / 255), 1);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     gl.useProgram(this.drawing.made);
     for (const panel of panels) {
@@ -540,14 +543,14 @@ class Cloud {
       gl.viewport(panel.x, panel.y, panel.width, panel.height);
       gl.scissor(panel.x, panel.y, panel.width, panel.height);
       gl.uniformMatrix4fv(this.drawing.uniforms.u_matrix, false, clipMatrix(view, panel.width / panel.height));
-      gl.uniform3f(this.drawing.uniforms.u_size, ...this.pointSize(view, panel, look));
-      gl.uniform3f(this.drawing.uniforms.u_accent, ...look.accent.map((v) => v / 255));
+      gl.uniform3f(this.drawing.uniforms.u_size, ...this.pointSize(view, panel, style));
+      gl.uniform3f(this.drawing.uniforms.u_accent, ...style.accent.map((v) => v / 255));
       gl.drawElements(gl.POINTS, some, gl.UNSIGNED_INT, 0);
     }
   }
 
-  // The number of the point at (x, y), canvas pixels from the panel's lower left; -1 for none.
-  pointAt(panel, x, y, view, look) {
+  // Number of the point at (x, y), canvas pixels from the panel's lower left corner; -1 for none.
+  pointAt(panel, x, y, view, style) {
     const gl = this.gl;
     if (!this.panels.has(panel.number)) return -1;
     const { uniforms: u } = this.numbering;
@@ -559,9 +562,9 @@ class Cloud {
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     this.attributesFor(panel.number);
-    const [least, most] = [Math.max(1.5, 3 * look.ratio), WINDOW];
+    const [least, most] = [Math.max(1.5, 3 * style.pixelRatio), WINDOW];
     gl.uniformMatrix4fv(u.u_matrix, false, clipMatrix(view, panel.width / panel.height));
-    gl.uniform3f(u.u_size, this.pointSize(view, panel, look)[0], least, most);
+    gl.uniform3f(u.u_size, this.pointSize(view, panel, style)[0], least, most);
     gl.uniform4f(u.u_window, (2 * x) / panel.width - 1, (2 * y) / panel.height - 1, panel.width / WINDOW, panel.height / WINDOW);
     gl.drawArrays(gl.POINTS, 0, this.count);
     const pixels = new Uint8Array(4 * WINDOW * WINDOW);
@@ -570,7 +573,7 @@ class Cloud {
     const numbers = new Uint32Array(pixels.buffer);
     let [found, nearest] = [-1, Infinity];
     numbers.forEach((number, i) => {
-      const far = Math.hypot((i % WINDOW) - REACH, Math.floor(i / WINDOW) - REACH);
+      const far = Math.hypot((i % WINDOW) - PICK_RADIUS, Math.floor(i / WINDOW) - PICK_RADIUS);
       if (number && far < nearest) [found, nearest] = [number - 1, far];
     });
     return found;
@@ -579,7 +582,7 @@ class Cloud {
 
 // ---------------------------------------------------------------- 4 · The images
 
-// One camera's image with the points that fall on it, in the cloud's colours.
+// A camera's image with the points that fall on it, in the cloud's colours.
 class Picture {
   constructor(explorer, camera, large) {
     Object.assign(this, { explorer, camera, large, bitmap: null, box: null });
@@ -600,35 +603,35 @@ class Picture {
     this.pairs = { point: pairs("point"), uv: pairs("uv"), depth: pairs("depth") };
     const order = Uint32Array.from({ length: this.pairs.point.length }, (_, i) => i);
     this.order = order.sort((a, b) => this.pairs.depth[b] - this.pairs.depth[a]); // nearest last
-    const blob = new Blob([data.arrays[`image/${this.camera.number}`]], { type: "image/jpeg" });
-    this.bitmap = await createImageBitmap(blob);
+    const jpeg = new Blob([data.arrays[`image/${this.camera.number}`]], { type: "image/jpeg" });
+    this.bitmap = await createImageBitmap(jpeg);
     this.draw();
   }
 
-  // Share of width and height (0 to 1) under the pointer.
-  shareAt(event) {
+  // Place under the pointer, as ratios of width and height (0 to 1).
+  placeAt(event) {
     const { left, top, width, height } = this.canvas.getBoundingClientRect();
     return [(event.clientX - left) / width, (event.clientY - top) / height];
   }
 
-  // Pairs within `reach` screen pixels of a place.
-  pairsAt([x, y], reach) {
+  // Pairs within `radius` screen pixels of a place, the nearest first.
+  pairsAt([x, y], radius) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const { uv, point } = this.pairs;
     const found = [];
     for (let i = 0; i < point.length; i++) {
       const far = Math.hypot((uv[2 * i] / 65535 - x) * width, (uv[2 * i + 1] / 65535 - y) * height);
-      if (far <= reach && this.explorer.isShown(point[i])) found.push([far, i]);
+      if (far <= radius && this.explorer.isShown(point[i])) found.push([far, i]);
     }
     return found.sort((a, b) => a[0] - b[0]);
   }
 
-  // The point meant by a click: the nearest of those about equally close to the pointer.
+  // The point at a click: of those about equally close to the pointer, the one nearest to the camera.
   pointAt(place) {
     const near = this.pairsAt(place, 9);
     if (!near.length) return -1;
-    const meant = near.filter(([far]) => far <= near[0][0] + 1.5).map(([, i]) => i);
-    const best = meant.reduce((a, b) => (this.pairs.depth[b] < this.pairs.depth[a] ? b : a));
+    const candidates = near.filter(([far]) => far <= near[0][0] + 1.5).map(([, i]) => i);
+    const best = candidates.reduce((a, b) => (this.pairs.depth[b] < this.pairs.depth[a] ? b : a));
     return this.pairs.point[best];
   }
 
@@ -636,12 +639,12 @@ class Picture {
     const { canvas, explorer } = this;
     let start = null;
     canvas.addEventListener("pointerdown", (event) => {
-      start = this.shareAt(event);
+      start = this.placeAt(event);
       canvas.setPointerCapture(event.pointerId);
       event.preventDefault();
     });
     canvas.addEventListener("pointermove", (event) => {
-      const place = this.shareAt(event);
+      const place = this.placeAt(event);
       if (!start) return explorer.hoverImage(this, place);
       const [width, height] = [canvas.clientWidth, canvas.clientHeight];
       const far = Math.hypot((place[0] - start[0]) * width, (place[1] - start[1]) * height);
@@ -652,7 +655,7 @@ class Picture {
     });
     canvas.addEventListener("pointerup", (event) => {
       const box = this.box;
-      if (start && !box) explorer.click(this.pointAt(this.shareAt(event)), event, this.camera.name);
+      if (start && !box) explorer.click(this.pointAt(this.placeAt(event)), event, this.camera.name);
       [start, this.box] = [null, null];
       if (box) explorer.select(this.inside(box), this.camera.name);
     });
@@ -677,7 +680,7 @@ class Picture {
     [canvas.width, canvas.height] = [width, height];
     const context = canvas.getContext("2d");
     context.drawImage(this.bitmap, 0, 0, width, height);
-    const overlay = explorer.gridColours(this.camera) || this.dots(width, height, ratio);
+    const overlay = explorer.mapColours(this.camera) || this.dots(width, height, ratio);
     if (overlay) {
       context.globalAlpha = overlay.cells ? 0.75 : 0.9;
       context.drawImage(overlay.canvas, 0, 0, width, height);
@@ -693,7 +696,7 @@ class Picture {
     if (this.box) this.drawBox(context, width, height, ratio);
   }
 
-  // The cloud's colours at the pixels its points fall on.
+  // The cloud's colours at the pixels of its points.
   dots(width, height, ratio) {
     const { explorer } = this;
     if (explorer.state.mode === "colour") return null;
@@ -737,7 +740,7 @@ function canvasOf(pixels, width, height) {
 
 const RINGS = { positive: "#ffffff", negative: "#111111", hover: "#ffffff" };
 
-// A mark that can be seen on anything: a light ring in a dark one, or the other way round.
+// A ring that is visible on any background: light in a dark one, or dark in a light one.
 function ring(context, x, y, radius, kind, ratio) {
   const light = kind !== "negative";
   for (const [width, colour] of [[4.5, light ? "#111111" : "#ffffff"], [2.2, RINGS[kind]]]) {
@@ -760,17 +763,6 @@ function ring(context, x, y, radius, kind, ratio) {
 
 // ---------------------------------------------------------------- 5 · Legend and controls
 
-const TITLES = {
-  height: "Height",
-  intensity: "Intensity",
-  colour: "Camera colour",
-  features: "Features",
-  similarity: "Similarity",
-  labels: "Labels",
-  predictions: "Predictions",
-  errors: "Errors",
-};
-
 function slider(low, high, step, value, title, action) {
   const input = make("input", "kx-slider");
   Object.assign(input, { type: "range", min: low, max: high, step, title });
@@ -780,21 +772,21 @@ function slider(low, high, step, value, title, action) {
   return input;
 }
 
-function colourBar(stops, low, high, words) {
+function colourBar(stops, low, high, label) {
   const bar = make("div", "kx-colourbar");
   bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
-  const ends = make("div", "kx-ends", make("span", "", plainNumber(low)), make("span", "", words), make("span", "", plainNumber(high)));
+  const ends = make("div", "kx-ends", make("span", "", plainNumber(low)), make("span", "", label), make("span", "", plainNumber(high)));
   return make("div", "", bar, ends);
 }
 
-// The card in the corner of the cloud: what colours mean, and what can be changed about them.
+// The legend in the corner of the cloud, by kind of mode: the meaning of colours, and settings.
 const LEGENDS = {
-  number: (x, mode) => [colourBar(x.setup.scales.value, mode.low, mode.high, mode.words)],
+  number: (x, mode) => [colourBar(x.setup.scales.value, mode.low, mode.high, mode.label)],
   score: (x, mode) => [
-    colourBar(x.setup.scales.value, mode.low, mode.high, mode.words),
+    colourBar(x.setup.scales.value, mode.low, mode.high, mode.label),
     thresholdRow(x, mode.low, mode.high),
   ],
-  colour: () => [make("p", "", "The pixel each point falls on; grey: no camera sees it.")],
+  colour: () => [make("p", "", "Colour of the pixel each point falls on. Grey: no camera sees the point.")],
   features: (x) => componentRows(x),
   similarity: (x) => similarityRows(x),
   labels: (x) => classRows(x, "labels"),
@@ -804,31 +796,31 @@ const LEGENDS = {
 
 function thresholdRow(x, low, high) {
   const step = (high - low) / 200;
-  const told = make("span", "kx-value", x.state.threshold === null ? "off" : plainNumber(x.state.threshold));
-  const input = slider(low - step, high, step, x.state.threshold ?? low - step, "Points below turn grey", (value) => {
+  const valueText = make("span", "kx-value", x.state.threshold === null ? "off" : plainNumber(x.state.threshold));
+  const input = slider(low - step, high, step, x.state.threshold ?? low - step, "Points below this turn grey", (value) => {
     const threshold = value < low ? null : Number(value.toPrecision(5));
-    told.textContent = threshold === null ? "off" : plainNumber(threshold);
+    valueText.textContent = threshold === null ? "off" : plainNumber(threshold);
     x.change({ threshold });
   });
   input.classList.add("kx-threshold");
-  return make("label", "kx-row", make("span", "", "threshold"), input, told);
+  return make("label", "kx-row", make("span", "", "threshold"), input, valueText);
 }
 
 function componentRows(x) {
   const set = x.setup.sets[x.shownSet()];
   if (!set?.channels) return [make("p", "", "No features in this set.")];
-  const most = set.start.length - 1;
+  const most = set.component_starts.length - 1;
   const rows = ["red", "green", "blue"].map((name, i) => {
-    const told = make("span", "kx-value", `${x.state.components[i] + 1}`);
+    const valueText = make("span", "kx-value", `${x.state.components[i] + 1}`);
     const input = slider(0, Math.max(most, 0), 1, Math.min(x.state.components[i], most), `Component shown as ${name}`, (value) => {
       const components = x.state.components.slice();
       components[i] = value;
-      told.textContent = `${value + 1}`;
+      valueText.textContent = `${value + 1}`;
       x.change({ components });
     });
-    return make("label", "kx-row", make("span", `kx-dot kx-${name}`), input, told);
+    return make("label", "kx-row", make("span", `kx-dot kx-${name}`), input, valueText);
   });
-  return [make("p", "", "Principal components, one basis for all sets"), ...rows];
+  return [make("p", "", "Principal components; all sets share one basis"), ...rows];
 }
 
 function similarityRows(x) {
@@ -841,14 +833,14 @@ function similarityRows(x) {
   }));
   const kinds = make("div", "kx-segments", ...[["pick", "pick", "A click picks one point"],
     ["positive", "+", "A click adds a point (as with shift)"],
-    ["negative", "−", "A click adds a counter-example (as with alt)"]].map(([kind, words, title]) => {
-    const node = button(words, title, () => { x.clickKind = kind; x.showLegend(); });
+    ["negative", "−", "A click adds a negative example (as with alt)"]].map(([kind, text, title]) => {
+    const node = button(text, title, () => { x.clickKind = kind; x.showLegend(); });
     node.setAttribute("aria-pressed", x.clickKind === kind);
     return node;
   }));
   const set = x.setup.sets[x.shownSet()];
   const error = set?.channels
-    ? `cosine ±${set.error_mean.toFixed(3)}, 99 % within ${set.error_most.toFixed(3)} (${set.channels} × int8 of ${set.width})`
+    ? `cosine ±${set.error_mean.toFixed(3)}, 99 % within ${set.error_99.toFixed(3)} (${set.channels} × int8 of ${set.width})`
     : "No features in this set.";
   return [
     colourBar(x.setup.scales.similarity, low, 1, `${x.state.cosine} cosine`),
@@ -875,36 +867,27 @@ function classRows(x, what) {
 }
 
 function errorRows(x) {
-  const { right, wrong } = x.errorCounts();
-  if (right + wrong === 0) return [make("p", "", "No labels or no predictions here.")];
-  const row = (colour, words, count) => {
+  const { correct, wrong } = x.errorCounts();
+  if (correct + wrong === 0) return [make("p", "", "This keyframe has no labels or no predictions.")];
+  const row = (colour, text, count) => {
     const swatch = make("span", "kx-swatch");
     swatch.style.background = colour;
-    return make("div", "kx-class", swatch, make("span", "kx-name", words), make("span", "kx-value", withCommas(count)));
+    return make("div", "kx-class", swatch, make("span", "kx-name", text), make("span", "kx-value", withCommas(count)));
   };
   return [
     row(x.setup.wrong, "wrong", wrong),
-    row(x.setup.right, "right", right),
-    make("p", "kx-small", `${((100 * wrong) / (right + wrong)).toFixed(1)} % of the scored points are wrong`),
+    row(x.setup.correct, "correct", correct),
+    make("p", "kx-small", `${((100 * wrong) / (correct + wrong)).toFixed(1)} % of the scored points are wrong`),
   ];
 }
 
 // ---------------------------------------------------------------- 6 · The explorer itself
 
-const TRAITS = ["mode", "feature_set", "side_by_side", "keyframe", "picked", "negatives", "picked_in", "cosine",
-  "threshold", "components", "hidden_classes", "view", "point_size"];
-const RECOLOUR = new Set(["mode", "feature_set", "side_by_side", "picked", "negatives", "picked_in", "cosine",
-  "threshold", "components", "hidden_classes"]);
-const LOOKS = {
-  light: { background: [247, 248, 250], quiet: [205, 209, 215], accent: [214, 40, 120] },
-  dark: { background: [17, 20, 25], quiet: [62, 68, 77], accent: [255, 92, 170] },
-};
-
 class Explorer {
   constructor(model, root) {
-    Object.assign(this, { model, root, frames: 0, clickKind: "pick", hovered: [], large: null, moving: 0, share: 1, loaded: new Map(), thresholds: {}, followed: null });
+    Object.assign(this, { model, root, frames: 0, clickKind: "pick", hovered: [], large: null, moving: 0, drawnRatio: 1, loaded: new Map(), thresholds: {}, followed: null });
     this.setup = model.get("setup");
-    this.state = Object.fromEntries(TRAITS.map((name) => [name, model.get(name)]));
+    this.state = Object.fromEntries(this.setup.state.map((name) => [name, model.get(name)]));
     this.build();
     try {
       this.cloud = new Cloud(this.canvas, this.setup);
@@ -913,8 +896,8 @@ class Explorer {
       return;
     }
     const header = this.setup.header;
-    const bytes = model.get("first");
-    this.loaded.set(header.index, unpack(header, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
+    const bytes = model.get("payload");
+    this.loaded.set(header.keyframe, decode(header, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
     this.listen();
     this.theme();
     this.goTo(this.state.keyframe);
@@ -924,7 +907,7 @@ class Explorer {
 
   build() {
     this.root.classList.add("kx");
-    this.root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves the keys to us
+    this.root.dataset.lmSuppressShortcuts = "true"; // keys are for the explorer, not JupyterLab
     this.root.style.height = `${this.model.get("height")}px`;
     this.canvas = make("canvas", "kx-cloud");
     this.canvas.tabIndex = 0;
@@ -949,20 +932,20 @@ class Explorer {
 
   viewButtons() {
     this.follow = make("select", "kx-select");
-    this.follow.title = "Look from a camera's place";
-    this.follow.addEventListener("change", () => this.lookFrom(this.follow.value));
+    this.follow.title = "View from a camera's position";
+    this.follow.addEventListener("change", () => this.viewFrom(this.follow.value));
     return make("div", "kx-segments",
       button("Top", "From above, ahead is up (T)", () => this.top()),
       button("Home", "The first view (H)", () => this.change({ view: this.home })),
       this.follow,
       button("◐", "Light or dark", () => { this.forced = this.dark ? "light" : "dark"; this.theme(); }),
-      button("PNG", "Save what you see as a picture", () => this.savePicture()));
+      button("PNG", "Save this view as a PNG", () => this.savePicture()));
   }
 
   withoutWebGL(error) {
-    const words = "This browser offers no WebGL2, which the explorer draws with. Here are 10,000 of the points instead; nothing can be clicked.";
+    const text = "This browser offers no WebGL2, which the explorer needs. Instead, 10,000 of the points are shown; they cannot be clicked.";
     const place = make("div", "kx-fallback", make("p", "", "One moment ..."));
-    this.root.replaceChildren(make("p", "kx-sorry", words), place);
+    this.root.replaceChildren(make("p", "kx-message", text), place);
     this.root.dataset.webgl2 = String(error.message);
     this.model.on("msg:custom", (message) => {
       if (message.type !== "fallback") return;
@@ -971,13 +954,13 @@ class Explorer {
       frame.srcdoc = message.page;
       place.replaceChildren(frame);
     });
-    if (this.model.standalone) place.replaceChildren(flatPicture(this.setup, this.model.get("first")));
+    if (this.model.standalone) place.replaceChildren(flatPicture(this.setup, this.model.get("payload")));
     else this.model.send({ type: "no webgl2" });
   }
 
   // --- state
 
-  // Change state from here: what must be redone is, and Python is told.
+  // Change the state, inform Python, and draw again what depends on it.
   change(changes) {
     if ("mode" in changes && changes.mode !== this.state.mode) {
       this.thresholds[this.state.mode] = this.state.threshold;
@@ -996,8 +979,8 @@ class Explorer {
     if (names.includes("view")) this.follow.value = this.state.view.camera || "";
     if (names.includes("view") && this.state.view.camera !== this.followed) this.followCamera();
     if (!this.data) return;
-    if (names.some((name) => RECOLOUR.has(name))) this.recolour();
-    if (names.some((name) => ["picked", "negatives", "picked_in"].includes(name))) this.tell(this.state.picked.at(-1));
+    if (names.some((name) => this.setup.colour_state.includes(name))) this.recolour();
+    if (names.some((name) => ["picked", "negatives", "picked_in"].includes(name))) this.showStatus(this.state.picked.at(-1));
     // A slider that is being dragged must not be replaced under the pointer.
     if (names.some((name) => ["mode", "feature_set", "side_by_side", "cosine", "hidden_classes"].includes(name))) this.showControls();
     else if (!this.legend.contains(document.activeElement)) this.showLegend();
@@ -1005,7 +988,7 @@ class Explorer {
   }
 
   listen() {
-    for (const name of TRAITS) {
+    for (const name of this.setup.state) {
       this.model.on(`change:${name}`, () => {
         const value = this.model.get(name);
         if (same(value, this.state[name])) return;
@@ -1015,11 +998,11 @@ class Explorer {
     }
     this.model.on("msg:custom", async (message) => {
       if (message.type !== "keyframe") return;
-      const brought = await this.model.widget_manager.get_model(message.model);
-      const header = brought.get("header");
-      const { buffer, byteOffset, byteLength } = brought.get("block");
-      this.loaded.set(header.index, unpack(header, new Uint8Array(buffer, byteOffset, byteLength).slice()));
-      if (header.index === this.state.keyframe) this.goTo(this.state.keyframe);
+      const received = await this.model.widget_manager.get_model(message.model);
+      const header = received.get("header");
+      const { buffer, byteOffset, byteLength } = received.get("payload");
+      this.loaded.set(header.keyframe, decode(header, new Uint8Array(buffer, byteOffset, byteLength).slice()));
+      if (header.keyframe === this.state.keyframe) this.goTo(this.state.keyframe);
     });
     this.listenToPointer();
     this.observer = new ResizeObserver(() => this.redraw(true));
@@ -1040,28 +1023,30 @@ class Explorer {
 
   theme() {
     const { body } = document;
-    const told = body.dataset.jpThemeLight ?? body.dataset.vscodeThemeKind ?? document.documentElement.getAttribute("theme");
-    const dark = told ? told === "false" || /dark/.test(told) : this.scheme.matches;
+    const named = body.dataset.jpThemeLight ?? body.dataset.vscodeThemeKind ?? document.documentElement.getAttribute("theme");
+    const dark = named ? named === "false" || /dark/.test(named) : this.scheme.matches;
     this.dark = this.forced ? this.forced === "dark" : dark;
     this.root.dataset.theme = this.dark ? "dark" : "light";
+    this.root.style.setProperty("--stage", `rgb(${this.style().background.join(",")})`);
     if (this.data) {
       this.recolour();
       this.redraw();
     }
   }
 
-  look() {
-    const ratio = window.devicePixelRatio || 1;
-    return { ...LOOKS[this.dark ? "dark" : "light"], ratio, pointSize: this.state.point_size };
+  // Colours of the page, and sizes, for drawing.
+  style() {
+    const pixelRatio = window.devicePixelRatio || 1;
+    return { ...this.setup.pages[this.dark ? "dark" : "light"], pixelRatio, pointSize: this.state.point_size };
   }
 
   // --- keyframes
 
-  goTo(index) {
-    const data = this.loaded.get(index);
+  goTo(keyframe) {
+    const data = this.loaded.get(keyframe);
     if (!data) {
       this.hint.textContent = "loading the keyframe ...";
-      return this.model.send({ type: "need", index });
+      return this.model.send({ type: "need", keyframe });
     }
     this.data = data;
     this.cloud.load(data);
@@ -1080,7 +1065,7 @@ class Explorer {
     this.followCamera();
     this.recolour();
     this.showControls();
-    this.tell();
+    this.showStatus();
     this.redraw(true);
   }
 
@@ -1096,28 +1081,27 @@ class Explorer {
 
   // Sets that are drawn, by number: several only where the mode depends on the set.
   shownSets() {
-    const perSet = ["features", "similarity", "predictions", "errors"].includes(this.mode().kind);
-    const all = this.state.side_by_side && perSet && this.setup.sets.length > 1;
+    const all = this.state.side_by_side && this.mode().per_set && this.setup.sets.length > 1;
     return all ? this.setup.sets.map((_, number) => number) : [this.shownSet()];
   }
 
-  // What is asked, per set: features of the picked points, each with its weight.
+  // Features of the picked points in a set, each with its weight in the similarity.
   picks(number) {
     const source = this.loaded.get(this.state.picked_in);
     const set = this.setup.sets[number];
     if (!source || !set?.channels) return [];
     const features = source === this.data ? this.cloud.features[number] : derived(source.arrays, "", `/${number}`, set);
-    const some = (rows, sign) => {
-      const found = rows.map((row) => this.numberOf(row, source)).filter((point) => point >= 0)
+    const weighted = (indices, sign) => {
+      const found = indices.map((index) => this.pointOf(index, source)).filter((point) => point >= 0)
         .map((point) => featureOf(features, point)).filter((feature) => feature.length > 0);
       return found.map((feature) => ({ feature, weight: sign / found.length }));
     };
-    return [...some(this.state.picked, 1), ...some(this.state.negatives, -1)];
+    return [...weighted(this.state.picked, 1), ...weighted(this.state.negatives, -1)];
   }
 
   recolour() {
     const mode = this.mode();
-    const look = this.look();
+    const style = this.style();
     const numbers = this.shownSets();
     const all = [...new Set([...numbers, this.shownSet()])];
     const picks = {};
@@ -1131,9 +1115,9 @@ class Explorer {
     this.lastPicks = picks;
     for (const number of all) {
       this.cloud.colour(number, {
-        mode: mode.name, kind: mode.kind, limits, threshold, picks, classTable,
+        mode: mode.name, kind: mode.kind, branch: mode.branch, limits, threshold, picks, classTable,
         plain: this.state.cosine === "plain", components: this.state.components,
-        quiet: look.quiet, right: rgbOf(this.setup.right), wrong: rgbOf(this.setup.wrong),
+        noValue: style.no_value, correct: rgbOf(this.setup.correct), wrong: rgbOf(this.setup.wrong),
       });
     }
     this.limits = limits;
@@ -1141,18 +1125,18 @@ class Explorer {
     this.imagesStale = true;
   }
 
-  // Colours of the cells of the first set's grid, where the image has one and it is what is shown.
-  gridColours(camera) {
+  // Colours of the cells of an image's feature map, if it has one and the first set is shown.
+  mapColours(camera) {
     const kind = this.mode().kind;
     const number = this.shownSet();
-    if (!camera.grid || number !== 0 || !["features", "similarity"].includes(kind)) return null;
+    if (!camera.map_size || number !== 0 || !["features", "similarity"].includes(kind)) return null;
     const picks = this.lastPicks?.[0] || [];
     if (kind === "similarity" && !picks.length) return null;
     const set = this.setup.sets[0];
-    const [rows, columns] = camera.grid;
+    const [rows, columns] = camera.map_size;
     this.cells ||= new Map();
-    const key = `${this.data.index}/${camera.number}`;
-    if (!this.cells.has(key)) this.cells.set(key, derived(this.data.arrays, `grid/${camera.number}/`, "", set));
+    const key = `${this.data.keyframe}/${camera.number}`;
+    if (!this.cells.has(key)) this.cells.set(key, derived(this.data.arrays, `map/${camera.number}/`, "", set));
     const features = this.cells.get(key);
     const pixels = new Uint32Array(rows * columns);
     const bytes = new Uint8Array(pixels.buffer);
@@ -1162,9 +1146,9 @@ class Explorer {
       else {
         const score = picks.reduce((sum, { feature, weight }) => sum + weight * cosineTo(feature, features, i, set, this.state.cosine === "plain"), 0);
         if (this.threshold !== null && score < this.threshold) continue;
-        const share = clamp((score - this.limits[0]) / (this.limits[1] - this.limits[0]), 0, 1);
-        const at = 4 * Math.round(share * 255);
-        bytes.set([...table.subarray(at, at + 3), 255 * (0.35 + 0.65 * share)], 4 * i); // what is alike stands out
+        const ratio = clamp((score - this.limits[0]) / (this.limits[1] - this.limits[0]), 0, 1);
+        const at = 4 * Math.round(ratio * 255);
+        bytes.set([...table.subarray(at, at + 3), 255 * (0.35 + 0.65 * ratio)], 4 * i); // similar cells are less transparent
       }
     }
     return { canvas: canvasOf(pixels, columns, rows), cells: true };
@@ -1173,10 +1157,10 @@ class Explorer {
   componentsOf({ direction, rest, channels }, i, set) {
     const times = rest[4 * i] * rest[4 * i + 1];
     return this.state.components.map((component) => {
-      if (component >= set.start.length) return 128;
+      if (component >= set.component_starts.length) return 128;
       let sum = 0;
-      for (let k = 0; k < channels; k++) sum += direction[channels * i + k] * set.turn[component * channels + k];
-      return Math.round(clamp(set.start[component] + sum * times, 0, 1) * 255);
+      for (let k = 0; k < channels; k++) sum += direction[channels * i + k] * set.component_weights[component * channels + k];
+      return Math.round(clamp(set.component_starts[component] + sum * times, 0, 1) * 255);
     });
   }
 
@@ -1204,7 +1188,7 @@ class Explorer {
       const [left, right] = [i, i + 1].map((at) => Math.round((at * width) / sets.length));
       return { number, x: left, y: 0, width: right - left, height };
     });
-    this.cloud.draw(this.panels, this.state.view, this.look(), this.moving ? this.share : 1);
+    this.cloud.draw(this.panels, this.state.view, this.style(), this.moving ? this.drawnRatio : 1);
     this.drawMarks();
     if (this.imagesStale || this.resized) {
       [...this.pictures, ...(this.largePicture ? [this.largePicture] : [])].forEach((picture) => picture.draw());
@@ -1213,19 +1197,19 @@ class Explorer {
     this.frames++;
   }
 
-  // What is marked: picked points of this keyframe, and what the pointer is over.
+  // Points with a mark: the picked ones of this keyframe, and those under the pointer.
   marks() {
     const found = this.hovered.map((point) => ({ point, kind: "hover" }));
-    if (this.state.picked_in !== this.data.index) return found;
-    for (const [rows, kind] of [[this.state.picked, "positive"], [this.state.negatives, "negative"]]) {
-      for (const row of rows) found.push({ point: this.numberOf(row), kind });
+    if (this.state.picked_in !== this.data.keyframe) return found;
+    for (const [indices, kind] of [[this.state.picked, "positive"], [this.state.negatives, "negative"]]) {
+      for (const index of indices) found.push({ point: this.pointOf(index), kind });
     }
     return found;
   }
 
   drawMarks() {
     const marks = this.marks();
-    this.over.hidden = !marks.length && this.panels.length < 2; // a layer less to compose
+    this.over.hidden = !marks.length && this.panels.length < 2; // the browser has a layer less to compose
     if (this.over.hidden) return;
     const context = this.over.getContext("2d");
     const ratio = window.devicePixelRatio || 1;
@@ -1234,32 +1218,33 @@ class Explorer {
     for (const panel of this.panels) {
       const matrix = clipMatrix(this.state.view, panel.width / panel.height);
       for (const { point, kind } of marks) {
-        const place = placeOf(matrix, position.subarray(3 * point, 3 * point + 3), panel.width, panel.height);
+        const place = pixelOf(matrix, position.subarray(3 * point, 3 * point + 3), panel.width, panel.height);
         if (place && place[0] >= 0 && place[0] <= panel.width) ring(context, panel.x + place[0], place[1], 9 * ratio, kind, ratio);
       }
       if (panel.x) {
-        context.fillStyle = this.dark ? "#2b313a" : "#d9dde3";
+        context.fillStyle = `rgb(${this.style().divider.join(",")})`;
         context.fillRect(panel.x - ratio / 2, 0, ratio, panel.height);
       }
     }
   }
 
-  // --- rows and points: a row is of the keyframe, a point is what is drawn
+  // --- the number of a point among those drawn (`point`), and its index in the keyframe (`index`)
 
-  rowOf(point) {
-    return this.data.arrays.row ? this.data.arrays.row[point] : point;
+  indexOf(point) {
+    return this.data.arrays.index ? this.data.arrays.index[point] : point;
   }
 
-  numberOf(row, data = this.data) {
-    const { row: rows } = data.arrays;
-    if (!rows) return row < data.count ? row : -1;
-    let [low, high] = [0, rows.length];
+  // -1 for a point that is not drawn.
+  pointOf(index, data = this.data) {
+    const { index: drawn } = data.arrays;
+    if (!drawn) return index < data.count ? index : -1;
+    let [low, high] = [0, drawn.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (rows[middle] < row) low = middle + 1;
+      if (drawn[middle] < index) low = middle + 1;
       else high = middle;
     }
-    return rows[low] === row ? low : -1;
+    return drawn[low] === index ? low : -1;
   }
 
   isShown(point) {
@@ -1280,7 +1265,7 @@ class Explorer {
   pointAt(event) {
     if (!this.panels) return -1;
     const { panel, x, y } = this.panelAt(event);
-    return this.cloud.pointAt(panel, x, y, this.state.view, this.look());
+    return this.cloud.pointAt(panel, x, y, this.state.view, this.style());
   }
 
   listenToPointer() {
@@ -1314,7 +1299,7 @@ class Explorer {
     const up = (event) => {
       const single = down.delete(event.pointerId) && down.size === 0;
       if (single && moved <= 4 && event.type === "pointerup" && event.button === 0) this.click(this.pointAt(event), event, "cloud");
-      else if (single) this.tellView();
+      else if (single) this.syncView();
     };
     canvas.addEventListener("pointerup", up);
     canvas.addEventListener("pointercancel", up);
@@ -1323,7 +1308,7 @@ class Explorer {
       event.preventDefault();
       this.zoom(Math.exp(clamp(event.deltaY, -200, 200) * 0.0015));
       clearTimeout(this.wheeling);
-      this.wheeling = setTimeout(() => this.tellView(), 200);
+      this.wheeling = setTimeout(() => this.syncView(), 200);
     }, { passive: false });
     canvas.addEventListener("keydown", (event) => {
       const act = { t: () => this.top(), h: () => this.change({ view: this.home }), Escape: () => this.clear() }[event.key];
@@ -1331,31 +1316,31 @@ class Explorer {
     });
   }
 
-  // The view while it moves: Python is told when it stands.
+  // Move the view; Python is informed when the gesture ends, by `syncView`.
   move(changes) {
     this.state.view = { ...this.state.view, ...changes };
     delete this.state.view.camera;
     this.followed = undefined;
-    if (!this.waiting) this.keepUp();
+    if (!this.waiting) this.adaptRatio();
     if (this.home && this.follow.value) [this.follow.value, this.state.view.fov] = ["", this.home.fov];
     this.redraw();
   }
 
-  // While the cloud moves, so many points are drawn as the machine draws 25 times a second.
-  keepUp() {
+  // Adapt the ratio of points drawn while the view moves, to about 25 frames a second.
+  adaptRatio() {
     const now = performance.now();
     const spent = now - (this.moving || now);
-    if (spent > 42 && spent < 1000) this.share = Math.max(this.share * 0.85, 0.05);
-    else if (spent > 0 && spent < 30) this.share = Math.min(this.share * 1.12, 1);
+    if (spent > 42 && spent < 1000) this.drawnRatio = Math.max(this.drawnRatio * 0.85, 0.05);
+    else if (spent > 0 && spent < 30) this.drawnRatio = Math.min(this.drawnRatio * 1.12, 1);
     this.moving = now;
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {
       this.moving = 0;
-      if (this.share < 1) this.redraw();
+      if (this.drawnRatio < 1) this.redraw();
     }, 220);
   }
 
-  tellView() {
+  syncView() {
     this.model.set("view", this.state.view);
     this.model.save_changes();
   }
@@ -1382,11 +1367,11 @@ class Explorer {
     this.change({ view: { ...this.home, azimuth, elevation: 90, distance: this.home.distance * 1.15 } });
   }
 
-  lookFrom(name) {
+  viewFrom(name) {
     this.change({ view: name ? { ...this.state.view, camera: name } : { ...this.home } });
   }
 
-  // Stand where the view's camera stands, in this keyframe.
+  // Move the eye to the view's camera, where it is in this keyframe.
   followCamera() {
     const { view } = this.state;
     this.followed = view.camera;
@@ -1395,7 +1380,7 @@ class Explorer {
     const { azimuth, elevation, fov } = camera;
     const { ahead } = axesOf({ azimuth, elevation, target: [0, 0, 0], distance: 0 });
     this.state.view = { target: add(camera.eye, ahead, 10), distance: 10, azimuth, elevation, fov, camera: view.camera };
-    this.tellView();
+    this.syncView();
     this.redraw();
   }
 
@@ -1418,7 +1403,7 @@ class Explorer {
     if (same(next, this.hovered)) return;
     this.hovered = next;
     this.canvas.style.cursor = next.length ? "pointer" : "grab";
-    this.tell(next.length ? this.rowOf(next[0]) : undefined);
+    this.showStatus(next.length ? this.indexOf(next[0]) : undefined);
     this.imagesStale = true;
     this.redraw();
   }
@@ -1426,24 +1411,24 @@ class Explorer {
   click(point, event, place) {
     if (point < 0) return;
     const kind = event.altKey ? "negative" : event.shiftKey ? "positive" : this.clickKind;
-    const row = this.rowOf(point);
+    const index = this.indexOf(point);
     const here = this.state.picked_in === this.state.keyframe;
     let [picked, negatives] = here ? [this.state.picked, this.state.negatives] : [[], []];
-    const toggled = (rows) => (rows.includes(row) ? rows.filter((each) => each !== row) : [...rows, row]);
-    if (kind === "pick") [picked, negatives] = [[row], []];
-    else if (kind === "positive") [picked, negatives] = [toggled(picked), negatives.filter((each) => each !== row)];
-    else [picked, negatives] = [picked.filter((each) => each !== row), toggled(negatives)];
+    const toggled = (list) => (list.includes(index) ? list.filter((each) => each !== index) : [...list, index]);
+    if (kind === "pick") [picked, negatives] = [[index], []];
+    else if (kind === "positive") [picked, negatives] = [toggled(picked), negatives.filter((each) => each !== index)];
+    else [picked, negatives] = [picked.filter((each) => each !== index), toggled(negatives)];
     this.change({ picked_in: this.state.keyframe, picked, negatives });
-    this.tell(row);
-    this.model.send({ type: "click", row, kind, keyframe: this.state.keyframe, place, picked, negatives });
+    this.showStatus(index);
+    this.model.send({ type: "click", point: index, kind, keyframe: this.state.keyframe, place, picked, negatives });
   }
 
-  // A box in an image: these points get a rim, and Python their rows.
+  // Select the points in a box of an image: they get a rim, and Python gets their index.
   select(points, place) {
     this.selection = points;
     this.cloud.mark(points);
-    const rows = Int32Array.from(points, (point) => this.rowOf(point)).sort();
-    this.model.send({ type: "select", place, keyframe: this.state.keyframe }, undefined, [rows.buffer]);
+    const indices = Int32Array.from(points, (point) => this.indexOf(point)).sort();
+    this.model.send({ type: "select", place, keyframe: this.state.keyframe }, undefined, [indices.buffer]);
     this.status.textContent = `${withCommas(points.length)} points in the box`;
     this.imagesStale = true;
     this.redraw();
@@ -1454,27 +1439,27 @@ class Explorer {
     if (this.selection?.length) this.select(new Int32Array(0), "cloud");
   }
 
-  // --- words
+  // --- texts
 
-  tell(row) {
-    if (row === undefined) row = this.state.picked_in === this.state.keyframe ? this.state.picked.at(-1) : undefined;
-    const point = row === undefined ? -1 : this.numberOf(row);
+  showStatus(index) {
+    if (index === undefined) index = this.state.picked_in === this.state.keyframe ? this.state.picked.at(-1) : undefined;
+    const point = index === undefined ? -1 : this.pointOf(index);
     const { token, scene, count } = this.setup.keyframes[this.state.keyframe];
     if (point < 0) {
       this.status.textContent = `${scene || token} · ${withCommas(count)} points`;
     } else {
       const { arrays } = this.data;
       const at = [...arrays.position.subarray(3 * point, 3 * point + 3)].map((v) => v.toFixed(1));
-      const words = [`point ${row}`, `x ${at[0]}  y ${at[1]}  z ${at[2]} m`];
-      if (arrays.labels) words.push(this.setup.classes.names[arrays.labels[point]] || "not scored");
+      const parts = [`point ${index}`, `x ${at[0]}  y ${at[1]}  z ${at[2]} m`];
+      if (arrays.labels) parts.push(this.setup.classes.names[arrays.labels[point]] || "not scored");
       const read = this.cloud.read(this.shownSet());
       const { kind, name } = this.mode();
-      if (read && kind === "similarity" && this.state.picked.length) words.push(`similarity ${read.scores[point].toFixed(2)}`);
-      if (read && kind === "score") words.push(`${name} ${read.scores[point].toFixed(2)}`);
-      this.status.textContent = words.join("  ·  ");
+      if (read && kind === "similarity" && this.state.picked.length) parts.push(`similarity ${read.scores[point].toFixed(2)}`);
+      if (read && kind === "score") parts.push(`${name} ${read.scores[point].toFixed(2)}`);
+      this.status.textContent = parts.join("  ·  ");
     }
     const asking = this.mode().kind === "similarity" && !this.state.picked.length;
-    this.hint.textContent = asking ? "Click a point: what does the network find similar?" : "";
+    this.hint.textContent = asking ? "Click a point to see which points have similar features" : "";
   }
 
   classCounts(what) {
@@ -1487,16 +1472,16 @@ class Explorer {
   errorCounts() {
     const { arrays } = this.data;
     const predicted = arrays[`predicted/${this.shownSet()}`];
-    let [right, wrong] = [0, 0];
+    let [correct, wrong] = [0, 0];
     const { ignore } = this.setup.classes;
     if (arrays.labels && predicted) {
       arrays.labels.forEach((label, i) => {
         if (label === ignore || predicted[i] === ignore) return;
-        if (label === predicted[i]) right++;
+        if (label === predicted[i]) correct++;
         else wrong++;
       });
     }
-    return { right, wrong };
+    return { correct, wrong };
   }
 
   toggleClass(label, only, counts) {
@@ -1509,7 +1494,7 @@ class Explorer {
 
   showControls() {
     this.modes.replaceChildren(...this.setup.modes.map((mode) => {
-      const node = button(TITLES[mode.name] || mode.name, mode.words || TITLES[mode.name] || mode.name, () => this.change({ mode: mode.name }), "kx-mode");
+      const node = button(mode.title, mode.label || mode.title, () => this.change({ mode: mode.name }), "kx-mode");
       node.setAttribute("aria-pressed", mode.name === this.mode().name);
       node.dataset.mode = mode.name;
       return node;
@@ -1520,7 +1505,7 @@ class Explorer {
       return node;
     });
     if (sets.length > 1) {
-      const node = button("side by side", "All sets, one camera", () => this.change({ side_by_side: !this.state.side_by_side }));
+      const node = button("side by side", "All sets, from one viewpoint", () => this.change({ side_by_side: !this.state.side_by_side }));
       node.setAttribute("aria-pressed", this.state.side_by_side);
       sets.push(node);
     }
@@ -1530,7 +1515,7 @@ class Explorer {
     this.headings.replaceChildren(...(shown.length > 1 ? shown : []).map((number) => make("div", "kx-heading", this.setup.sets[number].name)));
     this.showKeyframes();
     this.showLegend();
-    this.tell();
+    this.showStatus();
   }
 
   showKeyframes() {
@@ -1540,9 +1525,9 @@ class Explorer {
       this.slider.lastChild.textContent = `${this.state.keyframe + 1} / ${count}`;
       return;
     }
-    const told = make("span", "kx-value", `${this.state.keyframe + 1} / ${count}`);
+    const valueText = make("span", "kx-value", `${this.state.keyframe + 1} / ${count}`);
     const input = slider(0, count - 1, 1, this.state.keyframe, "Keyframe", (keyframe) => this.change({ keyframe }));
-    this.slider.replaceChildren(make("span", "", "keyframe"), input, told);
+    this.slider.replaceChildren(make("span", "", "keyframe"), input, valueText);
   }
 
   showLegend() {
@@ -1565,9 +1550,9 @@ class Explorer {
     [picture.width, picture.height] = [this.canvas.width, this.canvas.height];
     const context = picture.getContext("2d");
     for (const canvas of [this.canvas, this.over]) context.drawImage(canvas, 0, 0);
-    picture.toBlob((blob) => {
+    picture.toBlob((png) => {
       const link = make("a");
-      link.href = URL.createObjectURL(blob);
+      link.href = URL.createObjectURL(png);
       link.download = `${this.mode().name.replace(/\W+/g, "-")}.png`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
@@ -1575,9 +1560,9 @@ class Explorer {
   }
 }
 
-// Without WebGL2 and without Python: points from above, drawn once, coloured by height.
+// Points from above, drawn once, coloured by height: for browsers without WebGL2 and without Python.
 function flatPicture(setup, bytes) {
-  const data = unpack(setup.header, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  const data = decode(setup.header, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   const canvas = make("canvas", "kx-flat");
   [canvas.width, canvas.height] = [900, 900];
   const context = canvas.getContext("2d");
@@ -1595,7 +1580,7 @@ function flatPicture(setup, bytes) {
 
 // ---------------------------------------------------------------- 7 · Entries
 
-// In a notebook: anywidget hands over the model and a place.
+// In a notebook: anywidget gives the model and an element.
 function render({ model, el }) {
   const root = make("div");
   el.append(root);
@@ -1604,33 +1589,33 @@ function render({ model, el }) {
 }
 
 async function inflate(text) {
-  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const compressed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// In a saved page: a model without a kernel, filled from the page itself.
+// In a saved page: a model without a kernel, made from the data in the page.
 async function openPage() {
   const traits = JSON.parse(document.getElementById("kx-traits").textContent);
-  const blocks = new Map();
+  const payloads = new Map();
   for (const node of document.querySelectorAll("script[data-keyframe]")) {
-    blocks.set(Number(node.dataset.keyframe), { header: JSON.parse(node.dataset.header), text: node.textContent });
+    payloads.set(Number(node.dataset.keyframe), { header: JSON.parse(node.dataset.header), text: node.textContent });
   }
-  const heard = [];
-  const first = blocks.get(traits.setup.header.index);
-  const state = { ...traits, first: new DataView((await inflate(first.text)).buffer) };
+  const listeners = [];
+  const first = payloads.get(traits.setup.header.keyframe);
+  const state = { ...traits, payload: new DataView((await inflate(first.text)).buffer) };
   const model = {
     standalone: true,
     get: (name) => state[name],
     set: (name, value) => { state[name] = value; },
     save_changes: () => {},
-    on: (event, call) => { if (event === "msg:custom") heard.push(call); },
+    on: (event, call) => { if (event === "msg:custom") listeners.push(call); },
     send: async (message) => {
-      const block = message.type === "need" && blocks.get(message.index);
-      if (!block) return;
-      const brought = { header: block.header, block: await inflate(block.text) };
-      model.widget_manager = { get_model: async () => ({ get: (name) => brought[name] }) };
-      heard.forEach((call) => call({ type: "keyframe" }));
+      const payload = message.type === "need" && payloads.get(message.keyframe);
+      if (!payload) return;
+      const received = { header: payload.header, payload: await inflate(payload.text) };
+      model.widget_manager = { get_model: async () => ({ get: (name) => received[name] }) };
+      listeners.forEach((call) => call({ type: "keyframe" }));
     },
   };
   const root = make("div", "kx-page");

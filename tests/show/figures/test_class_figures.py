@@ -33,9 +33,9 @@ def test_thinning_keeps_points_and_labels_together():
     assert sum(len(t.x) for t in traces) == 500
     for trace in traces:
         label = NUSCENES.names.index(trace.name.replace(" ", "_"))
-        rows = np.asarray(trace.customdata).astype(int)
-        assert (labels[rows] == label).all()
-        np.testing.assert_array_equal(trace.y, points[rows, 1])
+        index = np.asarray(trace.customdata).astype(int)
+        assert (labels[index] == label).all()
+        np.testing.assert_array_equal(trace.y, points[index, 1])
 
 
 def counts(figure) -> dict[str, int]:
@@ -52,24 +52,24 @@ def test_errors_are_counted_as_numpy_counts_them():
     predicted[100:200] = labels[100:200]
     figure = show.errors(scan(), predicted, labels.numpy().astype(np.uint8), NUSCENES)
     wrong = int((labels != predicted)[40:].sum())
-    assert counts(figure) == {"not scored": 40, "right": 260 - wrong, "wrong": wrong}
+    assert counts(figure) == {"not scored": 40, "correct": 260 - wrong, "wrong": wrong}
     assert figure.layout.title.subtitle.text.startswith(f"{wrong} of 260 scored points are wrong")
     assert sum(bool(t.showlegend) for t in figure.data) == 3
 
 
-def test_hovering_over_a_mistake_tells_both_classes():
+def test_hovering_over_an_error_tells_both_classes():
     labels, predicted = torch.tensor([CAR, CAR, IGNORE]), torch.tensor([TRUCK, CAR, CAR])
     figure = show.errors(scan(3), predicted, labels, NUSCENES)
     by_name = {t.name: t for t in figure.data if t.legendgroup}
     assert list(by_name["wrong"].text) == ["car, predicted truck"]
     assert "%{text}" in by_name["wrong"].hovertemplate
-    assert "car, predicted right" in by_name["right"].hovertemplate
-    assert by_name["wrong"].marker.color != by_name["right"].marker.color
+    assert "car, predicted correctly" in by_name["correct"].hovertemplate
+    assert by_name["wrong"].marker.color != by_name["correct"].marker.color
 
 
-def test_all_right_and_all_unscored_are_pictures_too():
+def test_all_correct_and_all_unscored_can_be_drawn():
     labels = random_labels(300, 1)
-    assert counts(show.errors(scan(), labels, labels, NUSCENES)) == {"right": 300}
+    assert counts(show.errors(scan(), labels, labels, NUSCENES)) == {"correct": 300}
     unscored = torch.full((300,), IGNORE)
     assert counts(show.errors(scan(), labels, unscored, NUSCENES)) == {"not scored": 300}
 

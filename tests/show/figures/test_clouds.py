@@ -3,11 +3,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from explorer_scene import bare, features_of
 
 from kit import show
 from kit.show.arrays import to_numpy
+from kit.show.features import check_features
 from kit.show.figures.clouds import cosine_to
-from kit.show.png.static_style import rgb_of
 
 
 def scan(count: int = 400, seed: int = 0) -> torch.Tensor:
@@ -24,7 +25,10 @@ def clouds_of(figure) -> list:
 
 
 def colours_of(trace, figure) -> np.ndarray:
-    return rgb_of(trace.marker, figure.layout, len(trace.x))
+    """Red, green, blue of each point, from the palette in the layout."""
+    scale = figure.layout[trace.marker.coloraxis].colorscale
+    table = np.array([[int(stop[at : at + 2], 16) for at in (1, 3, 5)] for _, stop in scale])
+    return table[np.asarray(trace.marker.color)]
 
 
 def test_every_point_is_in_the_figure_with_its_colour():
@@ -66,7 +70,7 @@ def test_one_colour_for_all_points_is_kept():
     assert (colours_of(cloud, figure) == [7, 80, 200]).all()
 
 
-def test_thinned_points_keep_their_rows_and_the_title_says_so():
+def test_thinned_points_keep_their_index_and_the_subtitle_counts_them():
     points = scan(5000)
     figure = show.points(points, max_points=300)
     (cloud,) = clouds_of(figure)
@@ -114,38 +118,53 @@ def test_the_first_view_looks_forward_from_behind_and_above():
 
 
 def test_equal_features_of_teacher_and_student_get_equal_colours():
-    points, feat = scan(), features()
-    figure = show.feature_pca({"teacher": (points, feat), "student": (points, feat.clone())})
+    frame, feat = bare(scan()), features()
+    figure = show.feature_pca(frame, {"teacher": feat, "student": feat.clone()})
     teacher, student = clouds_of(figure)
     np.testing.assert_array_equal(colours_of(teacher, figure), colours_of(student, figure))
     assert len(np.unique(colours_of(teacher, figure), axis=0)) > 200
 
 
-def test_the_basis_is_the_teachers_whatever_the_student_does():
-    points, feat = scan(), features()
+def test_the_basis_is_the_teachers_whatever_the_student_is():
+    frame, feat = bare(scan()), features()
     basis = show.fit_basis(feat)
-    alone = show.feature_pca({"teacher": (points, feat)})
-    beside = show.feature_pca({"teacher": (points, feat), "random": (points, features(seed=9))})
-    given = show.feature_pca({"other": (points, features(seed=9))}, basis)
+    alone = show.feature_pca(frame, {"teacher": feat})
+    beside = show.feature_pca(frame, {"teacher": feat, "random": features(seed=9)})
+    given = show.feature_pca(frame, {"other": features(seed=9)}, basis)
     expected = [colours_of(cloud, beside) for cloud in clouds_of(beside)]
     np.testing.assert_array_equal(colours_of(clouds_of(alone)[0], alone), expected[0])
     np.testing.assert_array_equal(colours_of(clouds_of(given)[0], given), expected[1])
     np.testing.assert_array_equal(expected[1], basis.colours(features(seed=9)).numpy())
 
 
-def test_one_point_among_others_keeps_its_colour_in_every_cloud():
-    feat = features(6000)
-    crop = torch.cat([features(200, seed=5), feat[:100]])
-    clouds = {"all": (scan(6000), feat), "crop": (scan(300), crop)}
-    figure = show.feature_pca(clouds)
+def test_one_point_among_others_keeps_its_colour_in_every_panel():
+    frame, feat = bare(scan(6000)), features(6000)
+    crop = torch.cat([feat[:100], features(200, seed=5)])
+    of_crop = features_of(crop, torch.arange(300), 6000)
+    figure = show.feature_pca(frame, {"all": feat, "crop": of_crop})
     whole, part = (colours_of(cloud, figure) for cloud in clouds_of(figure))
     assert len(np.unique(whole, axis=0)) > 1000
-    np.testing.assert_array_equal(part[200:], whole[:100])
+    np.testing.assert_array_equal(part[:100], whole[:100])
+
+
+def test_a_panel_draws_the_points_that_have_a_feature():
+    frame, feat = bare(scan()), features()
+    index = torch.arange(0, 400, 5)
+    teacher = features_of(feat[index], index, 400)
+    for figure in (
+        show.feature_pca(frame, {"teacher": teacher, "student": feat}),
+        show.similarity(frame, {"teacher": teacher, "student": feat}, 5),
+    ):
+        some, everything = clouds_of(figure)
+        np.testing.assert_array_equal(some.x, frame.points[index, 0])
+        np.testing.assert_array_equal(to_numpy(some.customdata), index)
+        assert len(everything.x) == 400
+        assert figure.layout.title.subtitle.text == "teacher: 80 points · student: 400 points"
 
 
 def test_similarity_to_itself_is_one_and_equals_the_cosine():
-    points, feat = scan(), features()
-    figure = show.similarity(points, feat, 17)
+    frame, feat = bare(scan()), features()
+    figure = show.similarity(frame, feat, 17)
     drawn = np.asarray(clouds_of(figure)[0].marker.color)
     expected = torch.nn.functional.cosine_similarity(feat, feat[17:18]).numpy()
     np.testing.assert_allclose(drawn, expected, atol=1e-6)
@@ -156,38 +175,39 @@ def test_similarity_to_itself_is_one_and_equals_the_cosine():
 
 
 def test_the_pin_stands_on_the_picked_point_and_the_scale_can_be_fixed():
-    points = scan()
-    figure = show.similarity(points, features(), 17, "a car", limits=(-1, 1))
+    frame = bare(scan())
+    figure = show.similarity(frame, features(), 17, "a car", limits=(-1, 1))
     (pin,) = [trace for trace in figure.data if trace.name == "picked point"]
-    assert (pin.x[0], pin.y[0], pin.z[0]) == pytest.approx(points[17].tolist())
+    assert (pin.x[0], pin.y[0], pin.z[0]) == pytest.approx(frame.points[17].tolist())
     assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (-1, 1)
     red, blue = figure.layout.coloraxis.colorscale[-1][1], figure.layout.coloraxis.colorscale[0][1]
     assert int(red[1:3], 16) > int(red[5:7], 16) and int(blue[1:3], 16) < int(blue[5:7], 16)
 
 
 def test_similarities_side_by_side_share_one_scale():
-    figure = show.similarity_side_by_side(
-        {"teacher": (scan(), features(), 3), "student": (scan(200), features(200, 8), 5)}
-    )
-    teacher, student = (np.asarray(cloud.marker.color) for cloud in clouds_of(figure))
-    lowest = min(np.percentile(teacher, 2), np.percentile(student, 2))
+    index = torch.arange(0, 400, 2)
+    student = features_of(features(200, 8), index, 400)
+    figure = show.similarity(bare(scan()), {"teacher": features(), "student": student}, 10)
+    drawn = [np.asarray(cloud.marker.color) for cloud in clouds_of(figure)]
+    lowest = min(np.percentile(cosine, 2) for cosine in drawn)
     assert figure.layout.coloraxis.cmin == pytest.approx(lowest, abs=1e-6)
-    assert student[5] == pytest.approx(1, abs=1e-6)
+    assert drawn[1][5] == pytest.approx(1, abs=1e-6)  # row 5 of the student is point 10
 
 
 def test_zero_features_are_similar_to_nothing():
     feat = features(5)
     feat[2] = 0
-    assert cosine_to(feat, 0)[2] == 0
-    assert (cosine_to(feat, 2) == 0).all()
+    of_points = check_features(feat, 5, "features")
+    assert cosine_to(of_points, 0)[2] == 0
+    assert (cosine_to(of_points, 2) == 0).all()
 
 
 def test_a_full_scan_stays_about_one_megabyte():
-    points = scan(110_000)
+    frame, feat = bare(scan(110_000)), features(110_000, 4)
     for figure in (
-        show.points(points),
-        show.similarity(points, features(110_000, 4), 5),
-        show.feature_pca({"teacher": (points, features(110_000, 4))}, max_points=35_000),
+        show.points(frame.points),
+        show.similarity(frame, feat, 5),
+        show.feature_pca(frame, {"teacher": feat}, max_points=35_000),
     ):
         assert len(json.dumps(json.loads(figure.to_json()))) < 1.0e6
 
@@ -196,10 +216,11 @@ def test_a_full_scan_stays_about_one_megabyte():
 def test_bad_input_is_named_with_its_counts(frame):
     give = (lambda t: t) if frame == "torch" else (lambda t: t.numpy())
     points, feat = scan(), features()
+    frame = bare(points)
     with pytest.raises(ValueError, match="399 rows of colour for 400 points"):
         show.points(give(points), give(torch.zeros(399)))
-    with pytest.raises(ValueError, match="of teacher.*400"):
-        show.feature_pca({"teacher": (give(points), give(feat[:9]))})
+    with pytest.raises(ValueError, match="of teacher.*9 rows of features for 400 points"):
+        show.feature_pca(frame, {"teacher": give(feat[:9])})
     with pytest.raises(ValueError, match="0 points"):
         show.points(give(points[:0]))
     broken = points.clone()
@@ -208,18 +229,32 @@ def test_bad_input_is_named_with_its_counts(frame):
         show.points(give(broken))
     with pytest.raises(ValueError, match="colour: 1 of 400"):
         show.points(give(points), give(broken[:, 0]))
-    with pytest.raises(ValueError, match="index 400 is not one of the 400"):
-        show.similarity(give(points), give(feat), 400)
-    with pytest.raises(ValueError, match="index -1"):
-        show.similarity(give(points), give(feat), -1)
+    with pytest.raises(ValueError, match="point 400 is not one of the 400"):
+        show.similarity(frame, give(feat), 400)
+    with pytest.raises(ValueError, match="point -1"):
+        show.similarity(frame, give(feat), -1)
     with pytest.raises(ValueError, match="uint8"):
         show.points(give(points), give(points))
     with pytest.raises(ValueError, match="'rainbow'.*height"):
         show.points(give(points), scale="rainbow")
     with pytest.raises(ValueError, match="16.*12|12.*16"):
-        show.feature_pca(
-            {"teacher": (give(points), give(feat)), "s": (give(points), give(features(dim=12)))}
-        )
-    for nothing in (show.side_by_side, show.similarity_side_by_side, show.feature_pca):
-        with pytest.raises(ValueError, match="at least one"):
-            nothing({})
+        show.feature_pca(frame, {"teacher": give(feat), "s": give(features(dim=12))})
+    with pytest.raises(ValueError, match="at least one"):
+        show.side_by_side({})
+    with pytest.raises(ValueError, match="at least one"):
+        show.feature_pca(frame, {})
+    with pytest.raises(ValueError, match="at least one"):
+        show.similarity(frame, {}, 5)
+
+
+def test_features_that_do_not_fit_the_keyframe_are_named():
+    frame, feat = bare(scan()), features(3)
+    index = torch.tensor([2, 7, 30])
+    teacher = features_of(feat, index, 400)
+    with pytest.raises(ValueError, match="point 3 has no feature in the features of teacher"):
+        show.similarity(frame, {"teacher": teacher}, 3)
+    with pytest.raises(ValueError, match="of a keyframe with 500 points, this one has 400"):
+        show.feature_pca(frame, features_of(feat, index, 500))
+    for wrong in ([2, 2, 30], [7, 2, 30], [-1, 2, 30], [2, 7, 400]):
+        with pytest.raises(ValueError, match="must ascend from 0 to 399, each point once"):
+            show.feature_pca(frame, features_of(feat, torch.tensor(wrong), 400))

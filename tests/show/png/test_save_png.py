@@ -1,17 +1,24 @@
+import copy
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 import plotly.io
 import pytest
 import torch
+from explorer_scene import bare
 from PIL import Image
 
 from kit import show
 from kit.data.classes import NUSCENES
-from kit.show.png.static import to_png
-from kit.show.png.static_scene import draw_scene, viewpoint_of
-from kit.show.png.static_style import array_of, on_scale
+from kit.show import theme
+from kit.show.figures.render import figure_of, picture_of
+from kit.show.picture import Picture
+from kit.show.png.render import to_png
+from kit.show.png.render_scene import draw_scene
+from kit.show.scene import Cloud
 
 
 def pixels_of(data: bytes) -> np.ndarray:
@@ -25,21 +32,20 @@ def scan(count: int = 500) -> torch.Tensor:
 
 
 def make_figures() -> dict[str, go.Figure]:
-    points = scan()
+    frame = bare(scan())
+    points = frame.points
     feat = torch.randn(500, 8, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(500) % 16
     image = torch.rand(3, 60, 100, generator=torch.Generator().manual_seed(2))
     basis = show.fit_basis(feat)
-    clouds = {"teacher": (points, feat), "random": (points, feat.flip(0))}
     history = [{"step": i, "loss": 1 / (i + 1), "lr": 0.1} for i in range(60)]
     iou = {"car": 0.5, "road": 0.2, "bus": None}
     return {
         "points": show.points(points, title="points"),
         "points_from_above": show.points_from_above(points),
         "side_by_side": show.side_by_side({"a": (points, feat[:, 0]), "b": (points, feat[:, 1])}),
-        "feature_pca": show.feature_pca(clouds),
-        "similarity": show.similarity(points, feat, 3),
-        "similarity_side_by_side": show.similarity_side_by_side({"a": (points, feat, 3)}),
+        "feature_pca": show.feature_pca(frame, {"teacher": feat, "random": feat.flip(0)}),
+        "similarity": show.similarity(frame, {"a": feat, "b": feat.flip(0)}, 3),
         "labels": show.labels(points, labels, NUSCENES),
         "errors": show.errors(points, labels.flip(0), labels, NUSCENES),
         "overlay": show.overlay(image, torch.rand(50, 2) * 60, torch.rand(50)),
@@ -49,6 +55,10 @@ def make_figures() -> dict[str, go.Figure]:
         "curves": show.curves({"a": {"x": 1.0, "y": 3.0}, "b": {"x": 2.0, "y": 2.5}}, [0.1, 10.0]),
         "iou_bars": show.iou_bars({"teacher": {"miou": 0.35, "iou": iou}}),
     }
+
+
+def scene_of(figure: go.Figure):
+    return picture_of(figure).panels[0]
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +71,15 @@ KINDS = [name for name in show.__all__ if name not in NO_FIGURES]
 
 
 def test_a_logarithmic_axis_is_logarithmic_in_the_png_too():
-    rows = {"a": 1.0, "b": 2.0, "c": 3.0}
+    values = {"a": 1.0, "b": 2.0, "c": 3.0}
     columns = []
     for log_x in (True, False):
-        figure = show.curves({"one": rows}, [1.0, 10.0, 100.0], log_x=log_x)
-        figure.update_traces(mode="markers", marker_size=16)
-        pixels = pixels_of(to_png(figure, 600, 400))
-        blue = np.abs(pixels - [0x3B, 0x6F, 0xB6]).sum(2) < 40
+        picture = picture_of(show.curves({"one": values}, [1.0, 10.0, 100.0], log_x=log_x))
+        (chart,) = picture.panels
+        (line,) = chart.marks
+        chart = replace(chart, marks=(replace(line, marker=16, width=0, labelled=False),))
+        pixels = pixels_of(to_png(figure_of(replace(picture, panels=(chart,))), 600, 400))
+        blue = np.abs(pixels - theme.rgb_of(theme.SERIES[0])).sum(2) < 40
         at = np.flatnonzero(blue[98:].any(0))  # below the legend
         groups = np.split(at, np.flatnonzero(np.diff(at) > 3) + 1)
         columns.append([group.mean() for group in groups])
@@ -111,34 +123,31 @@ def test_a_point_of_the_figure_lands_where_the_scenes_camera_puts_it():
     focal = 300 / 2 / np.tan(np.radians(45 / 2))
     expected = np.array([400 / 2 + focal * x / z, 300 / 2 - focal * y / z])
 
-    picture, _ = draw_scene(figure, "scene", (300, 400))
-    red = np.argwhere((picture[..., 0] > 200) & (picture[..., 1] < 100))[:, ::-1] + 0.5
+    pixels, _ = draw_scene(scene_of(figure), (300, 400))
+    red = np.argwhere((pixels[..., 0] > 200) & (pixels[..., 1] < 100))[:, ::-1] + 0.5
     assert len(red) > 20
     np.testing.assert_allclose(red.mean(0), expected, atol=0.7)
 
 
 def test_points_beyond_the_box_are_cut_off_as_plotly_does():
-    inside = show.points(scan(), torch.zeros(500, 3, dtype=torch.uint8), limit=50)
+    inside = scene_of(show.points(scan(), torch.zeros(500, 3, dtype=torch.uint8), limit=50))
     beyond = torch.cat([scan(), torch.tensor([[0.0, 70.0, 0.0]])])
-    more = show.points(beyond, torch.zeros(501, 3, dtype=torch.uint8), limit=50)
-    more.update_layout(scene=inside.layout.scene)
-    first, second = (draw_scene(f, "scene", (200, 300))[0] for f in (inside, more))
+    more = scene_of(show.points(beyond, torch.zeros(501, 3, dtype=torch.uint8), limit=50))
+    more = replace(more, box=inside.box, view=inside.view)
+    first, second = (draw_scene(scene, (200, 300))[0] for scene in (inside, more))
     assert (first != 255).any() and np.array_equal(first, second)
 
 
-def test_a_nearer_trace_hides_a_farther_one_whatever_comes_first():
+def test_a_nearer_cloud_hides_a_farther_one_whatever_the_order():
     tall = torch.cat([scan(), scan() + torch.tensor([0.0, 0.0, 60.0])])
-    figure = show.points(tall, torch.full((1000, 3), 220, dtype=torch.uint8))
-    view, _, _ = viewpoint_of(figure.layout.scene)
-    for share, colour in ((0.8, "#ff0000"), (0.95, "#0000ff")):  # of the way to the centre
-        place = view.eye + share * (view.centre - view.eye)
-        x, y, z = ([float(value)] for value in place)
-        marker = dict(size=20, color=colour)
-        figure.add_trace(go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker))
-    picture, _ = draw_scene(figure, "scene", (200, 300))
-    assert picture[100, 150].tolist() == [255, 0, 0]
-    figure.data = figure.data[:-2] + (figure.data[-1], figure.data[-2])
-    assert draw_scene(figure, "scene", (200, 300))[0][100, 150].tolist() == [255, 0, 0]
+    scene = scene_of(show.points(tall, torch.full((1000, 3), 220, dtype=torch.uint8)))
+    view, more = scene.view, []
+    for ratio, colour in ((0.8, "#ff0000"), (0.95, "#0000ff")):  # of the way to the centre
+        place = view.eye + ratio * (view.centre - view.eye)
+        more.append(Cloud(place[None], colour, 20, np.zeros(1, dtype=np.int64)))
+    for clouds in ((*scene.clouds, *more), (*more[::-1], *scene.clouds)):
+        pixels, _ = draw_scene(replace(scene, clouds=clouds), (200, 300))
+        assert pixels[100, 150].tolist() == [255, 0, 0]
 
 
 def test_bars_stand_at_their_height():
@@ -177,30 +186,43 @@ def test_an_overlay_puts_the_point_on_its_pixel():
     np.testing.assert_allclose(red.mean(0) + 0.5, [20 + 2 * 50, 76 + 2 * 75], atol=1)
 
 
+@pytest.mark.parametrize("size", [(900, 300), (400, 700)])
+def test_an_image_keeps_its_proportions_in_a_png_of_any_shape(size):
+    figure = show.image_grid({"one": torch.zeros(3, 100, 200)}, columns=1)
+    black = (pixels_of(to_png(figure, *size)) == 0).all(-1)
+    rows, columns = black.sum(0).max(), black.sum(1).max()
+    assert columns / rows == pytest.approx(2, rel=0.02)
+
+
 def test_scales_are_interpolated_between_their_stops():
-    scale = [[0, "#000000"], [0.5, "#0000ff"], [1, "#ff00ff"]]
-    colours = on_scale(np.array([-5.0, 0.0, 1.0, 3.0, 4.0, 9.0]), scale, 0, 4)
+    values = np.array([-5.0, 0.0, 1.0, 3.0, 4.0, 9.0])
+    colours = theme.on_scale(values, ("#000000", "#0000ff", "#ff00ff"), 0, 4)
     assert colours[:, 0].tolist() == [0, 0, 0, 128, 255, 255]
     assert colours[:, 2].tolist() == [0, 0, 128, 255, 255, 255]
 
 
-def test_a_heatmap_is_drawn_and_a_pie_is_named():
-    z = np.array([[0.0, 1.0], [1.0, 0.0]])
-    scale = [[0, "#ffffff"], [1, "#ff0000"]]
-    heat = go.Figure(go.Heatmap(z=z, zmin=0, zmax=1, colorscale=scale, x=["a", "b"], y=["a", "b"]))
-    pixels = pixels_of(to_png(heat, 300, 300))
-    assert (pixels == [255, 0, 0]).all(-1).mean() > 0.2
-    with pytest.raises(ValueError, match="cannot draw a 'pie' trace.*scatter3d"):
-        to_png(go.Figure(go.Pie(values=[1, 2])))
-    with pytest.raises(ValueError, match="aspectmode='manual'"):
-        to_png(go.Figure(go.Scatter3d(x=[1], y=[1], z=[1], mode="markers")))
+def test_a_figure_that_kit_show_did_not_make_is_named(figures, tmp_path):
+    read_back = plotly.io.from_json(figures["curves"].to_json())
+    for foreign in (go.Figure(go.Pie(values=[1, 2])), read_back, copy.deepcopy(figures["curves"])):
+        with pytest.raises(
+            ValueError, match="figures that functions of kit.show return.*write_html"
+        ):
+            show.save_png(foreign, tmp_path / "foreign.png")
     with pytest.raises(ValueError, match="100 x 100"):
-        to_png(heat, 50, 300)
+        to_png(figures["curves"], 50, 300)
 
 
-def test_a_figure_read_back_from_json_gives_the_same_picture(figures):
-    figure = figures["points"]
-    again = plotly.io.from_json(figure.to_json())
-    assert to_png(again, 300, 200) == to_png(figure, 300, 200)
-    coded = {"dtype": "f4", "bdata": "AACAPwAAAEA=", "shape": "2"}
-    assert array_of(coded).tolist() == [1.0, 2.0]
+def test_a_figure_that_was_changed_is_drawn_as_it_was_made_with_a_warning(recwarn):
+    figure = show.points(scan(), title="one")
+    before = to_png(figure, 300, 200)
+    assert not recwarn.list
+    figure.update_layout(title_text="two")
+    with pytest.warns(UserWarning, match="changed after kit.show made it"):
+        assert to_png(figure, 300, 200) == before
+
+
+def test_a_description_knows_no_drawing_library():
+    for name in ("picture", "scene", "chart", "theme"):
+        source = (Path(show.__file__).parent / f"{name}.py").read_text()
+        assert "import plotly" not in source and "import matplotlib" not in source
+    assert isinstance(picture_of(show.points(scan())), Picture)

@@ -1,6 +1,4 @@
-import base64
-import json
-import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +6,16 @@ import open3d
 import pytest
 import torch
 import traitlets
-from explorer_scene import HOSTILE, explorer, features, keyframe  # noqa: E402
+import trimesh
+from explorer_scene import HOSTILE, bare, explorer, features, features_of, keyframe
 from PIL import Image
 
+from kit import show
 from kit.show import Explorer
-from kit.show.explorer import payload as blob
 from kit.show.explorer.export import fallback_page
-from kit.show.explorer.paint import colours_of, view_of
-from kit.show.explorer.state import cells_of
+from kit.show.explorer.paint import colours_of, paint, scene_of
+from kit.show.explorer.payload import keyframe_payload
+from kit.show.scene import Viewpoint
 
 
 def array_of(header: dict, data: bytes, name: str) -> np.ndarray:
@@ -23,30 +23,30 @@ def array_of(header: dict, data: bytes, name: str) -> np.ndarray:
     return np.frombuffer(data, place["type"], place["count"], place["start"])
 
 
-def test_it_shows_features_first_and_has_a_mode_for_all_it_was_given():
+def test_features_are_shown_first_and_every_argument_has_its_mode():
     shown = explorer()
     own = "height intensity colour features similarity labels predictions errors".split()
     assert shown.modes == [*own, "foreground", "car"]
     assert (shown.mode, shown.feature_set) == ("features", "teacher")
-    bare = Explorer(keyframe())
-    assert bare.modes == ["height", "intensity", "colour", "labels"] and bare.mode == "height"
+    plain = Explorer(keyframe())
+    assert plain.modes == ["height", "intensity", "colour", "labels"] and plain.mode == "height"
 
 
-def test_the_block_holds_the_points_as_they_are():
+def test_the_payload_holds_the_points_as_they_are():
     shown = explorer()
-    header, data = blob.pack_keyframe(shown.content, 0)
+    header, data = keyframe_payload(shown.content, 0)
     frame = shown.content.keyframes[0]
     np.testing.assert_array_equal(array_of(header, data, "position"), frame.points.numpy().ravel())
     np.testing.assert_array_equal(array_of(header, data, "labels"), frame.labels.numpy())
     assert all(place["start"] % 4 == 0 for place in header["arrays"].values())
-    seen = shown.content.features["teacher"][0].rows
+    seen = shown.content.features["teacher"][0].index
     has = np.flatnonzero(array_of(header, data, "length/0"))
     np.testing.assert_array_equal(has, seen)
 
 
 def test_pairs_and_camera_colours_are_those_of_the_projection():
     shown = explorer()
-    header, data = blob.pack_keyframe(shown.content, 0)
+    header, data = keyframe_payload(shown.content, 0)
     frame = shown.content.keyframes[0]
     colour = array_of(header, data, "colour").reshape(-1, 4)
     for camera in header["cameras"]:
@@ -62,23 +62,23 @@ def test_pairs_and_camera_colours_are_those_of_the_projection():
         assert (colour[point, 3] == 255).all()
 
 
-def test_a_click_reaches_python_with_what_is_picked_then():
+def test_a_click_arrives_in_python_with_the_points_picked_then():
     shown, heard = explorer(), []
     shown.on_click(heard.append)
-    message = {"type": "click", "row": 7, "kind": "positive", "keyframe": 0, "place": "cloud"}
-    shown._hear(shown, message | {"picked": [3, 7], "negatives": []}, [])
-    assert shown.clicks == heard and heard[0].row == 7 and heard[0].picked == (3, 7)
-    shown._hear(shown, {"type": "select"}, [np.array([5, 9], "<i4").tobytes()])
+    message = {"type": "click", "point": 7, "kind": "positive", "keyframe": 0, "place": "cloud"}
+    shown._receive(shown, message | {"picked": [3, 7], "negatives": []}, [])
+    assert shown.clicks == heard and heard[0].point == 7 and heard[0].picked == (3, 7)
+    shown._receive(shown, {"type": "select"}, [np.array([5, 9], "<i4").tobytes()])
     assert shown.selected.tolist() == [5, 9]
 
 
-def test_traits_refuse_what_is_not_there():
+def test_traits_refuse_unknown_values():
     shown = explorer()
     for name, value, words in [
         ("mode", "depth", "there are height"),
         ("feature_set", "dino", "there are teacher"),
         ("keyframe", 1, "0 to 0"),
-        ("picked", [900], "row 900"),
+        ("picked", [900], "point 900"),
         ("hidden_classes", [16], "no class 16"),
         ("components", [0, 1, 12], "component 12"),
         ("cosine", "euclid", "centred"),
@@ -92,11 +92,11 @@ def test_features_that_do_not_fit_the_points_are_named():
     feat = features(frame, 1)
     nan = feat.clone()
     nan[3, 5] = torch.nan
+    some = torch.tensor([4, 4])
     for given, words in [
-        (feat[:-1], "899 rows of features for 900 points; give a tuple"),
-        ((torch.arange(5), feat[:6]), "6 rows .* for 5"),
-        ((torch.tensor([0, 900]), feat[:2]), "rows 0 to 900 are not among 900"),
-        ((torch.tensor([4, 4]), feat[:2]), "named twice"),
+        (feat[:-1], "899 rows of features for 900 points; give kit.Features"),
+        (features_of(feat[:2], some, 900), "must ascend from 0 to 899, each point once"),
+        (features_of(feat, torch.arange(900), 901), "901 points, this one has 900"),
         (nan, r"features\['teacher'\]: 1 of 43,200 numbers are NaN"),
         (feat[:, 0], r"must be \(N, D\)"),
         ([feat, feat], "2 entries for 1 keyframes"),
@@ -115,12 +115,15 @@ def test_other_bad_input_is_named():
     for options, words in [
         (dict(scores={"car": torch.ones(3)}), "3 rows of scores"),
         (dict(scores={"car": torch.full((900,), torch.inf)}), "900 of 900 numbers are NaN"),
-        (dict(scores={"height": torch.ones(900)}), "a mode of its own"),
+        (dict(scores={"height": torch.ones(900)}), "a mode has this name"),
         (dict(predictions={"x": torch.full((900,), 16)}), "class indices 0 to 15"),
         (dict(predictions={"x": torch.ones(900)}), "class indices"),
-        (dict(grids={}), "give features too"),
-        (dict(features=sets, grids={"CAM": torch.ones(48, 2, 2)}), "no camera 'CAM'"),
-        (dict(features=sets, grids={"CAM_FRONT": torch.ones(4, 2, 2)}), "48 channels of 'teacher'"),
+        (dict(feature_maps={}), "give features too"),
+        (dict(features=sets, feature_maps={"CAM": torch.ones(48, 2, 2)}), "no camera 'CAM'"),
+        (
+            dict(features=sets, feature_maps={"CAM_FRONT": torch.ones(4, 2, 2)}),
+            "48 channels of 'teacher'",
+        ),
     ]:
         with pytest.raises(ValueError, match=words):
             Explorer(frame, **options)
@@ -128,7 +131,7 @@ def test_other_bad_input_is_named():
         Explorer([])
 
 
-def test_zero_features_are_grey_and_told():
+def test_zero_features_are_grey_and_counted_in_a_note():
     frame = keyframe()
     feat = features(frame, 1)
     feat[:30] = 0
@@ -139,13 +142,7 @@ def test_zero_features_are_grey_and_told():
 
 
 def test_one_point_and_no_images(tmp_path):
-    from dataclasses import replace
-
-    frame = keyframe()
-    lone = replace(
-        frame, points=frame.points[:1], intensity=frame.intensity[:1], labels=frame.labels[:1],
-        cameras={}, row_in_file=None, num_rows_in_file=None,
-    )  # fmt: skip
+    lone = bare(keyframe().points[:1])
     shown = Explorer(lone, {"teacher": torch.ones(1, 5)}, picked=[0], mode="similarity")
     score, has = shown.similarity()
     assert score[0] == pytest.approx(1) and has.all()
@@ -153,9 +150,7 @@ def test_one_point_and_no_images(tmp_path):
     assert shown.save(tmp_path / "one.html").stat().st_size < 120_000
 
 
-def test_a_missing_image_is_told_and_the_rest_is_shown():
-    from dataclasses import replace
-
+def test_a_missing_image_is_named_in_a_note_and_the_others_are_shown():
     frame = keyframe()
     gone = replace(frame.cameras["CAM_RIGHT"], source=Path("nowhere.jpg"))
     shown = Explorer(replace(frame, cameras={**frame.cameras, "CAM_RIGHT": gone}))
@@ -166,32 +161,27 @@ def test_a_missing_image_is_told_and_the_rest_is_shown():
 def test_more_points_than_can_be_drawn_are_thinned_with_a_note():
     shown = explorer(max_points=100)
     assert shown.setup["notes"] == ["100 of 900 points are drawn"]
-    header, data = blob.pack_keyframe(shown.content, 0)
-    rows = array_of(header, data, "row")
+    header, data = keyframe_payload(shown.content, 0)
+    index = array_of(header, data, "index")
     frame = shown.content.keyframes[0]
     drawn = array_of(header, data, "position").reshape(-1, 3)
-    np.testing.assert_array_equal(drawn, frame.points.numpy()[rows])
-    shown.picked = [int(rows[4])]
-    other = next(row for row in range(900) if row not in rows)
+    np.testing.assert_array_equal(drawn, frame.points.numpy()[index])
+    shown.picked = [int(index[4])]
+    other = next(point for point in range(900) if point not in index)
     with pytest.raises(traitlets.TraitError, match="100 points drawn; the next is"):
         shown.picked = [other]
 
 
 def test_two_million_points_are_thinned_in_seconds():
-    from dataclasses import replace
-
     count = 2_000_000
     points = torch.randn(count, 3, generator=torch.Generator().manual_seed(0)) * 20
-    frame = replace(
-        keyframe(), points=points, intensity=torch.rand(count), cameras={}, labels=None,
-        row_in_file=None, num_rows_in_file=None,
-    )  # fmt: skip
+    frame = bare(points)
     shown = Explorer(frame, {"teacher": torch.randn(count, 8)})
     assert shown.setup["notes"] == ["300,000 of 2,000,000 points are drawn"]
-    assert len(shown.first) < 20e6
+    assert len(shown.payload) < 20e6
 
 
-def test_cameras_stand_as_one_looks_around_and_the_view_looks_ahead():
+def test_cameras_are_sorted_from_left_to_right_and_the_view_looks_ahead():
     shown = explorer(names=("CAM_FRONT", "CAM_BACK_LEFT"))
     names = [camera["name"] for camera in shown.setup["header"]["cameras"]]
     assert names == ["CAM_FRONT", "CAM_BACK_LEFT"]
@@ -199,7 +189,7 @@ def test_cameras_stand_as_one_looks_around_and_the_view_looks_ahead():
     assert front["azimuth"] == pytest.approx(0, abs=1e-6)
     np.testing.assert_allclose(front["eye"], [0.1, 0.2, 0.5], atol=1e-9)
     assert shown.view["azimuth"] == 0
-    eye = view_of(shown.view).eye
+    eye = Viewpoint.orbit(**shown.view).eye
     assert eye[1] < -5 and eye[2] > 5  # from behind and above
 
 
@@ -211,7 +201,7 @@ def test_the_similarity_is_the_mean_cosine_to_picked_minus_negatives():
     shown.picked, shown.negatives, shown.cosine = [5, 6], [7], "plain"
     score, _ = shown.similarity("random")
     np.testing.assert_allclose(score, plain[:, [5, 6]].mean(1) - plain[:, 7], atol=1e-5)
-    mean = shown.content.packings["random"].mean
+    mean = shown.content.quantisers["random"].mean
     rows = torch.nn.functional.normalize(unit - mean, dim=1).numpy()
     shown.picked, shown.negatives, shown.cosine = [5], [], "centred"
     score, _ = shown.similarity("random")
@@ -257,36 +247,69 @@ def test_ply_is_read_back_with_its_colours(tmp_path):
     assert shown.save_ply(tmp_path / "new folder" / "x.ply").is_file()
 
 
-def test_gltf_says_the_same_as_text_and_as_binary(tmp_path):
-    shown = explorer(mode="height")
-    text = json.loads(shown.save_gltf(tmp_path / "x.gltf").read_text())
-    data = base64.b64decode(text["buffers"][0]["uri"].split(",")[1])
-    binary = shown.save_gltf(tmp_path / "x.glb").read_bytes()
-    magic, version, size = struct.unpack("<4sII", binary[:12])
-    assert (magic, version, size) == (b"glTF", 2, len(binary)) and binary.endswith(data)
-    points = shown.content.keyframes[0].points.numpy()
-    x, y, z = np.frombuffer(data[: 12 * 900], "<f4").reshape(-1, 3).T
-    np.testing.assert_array_equal(np.c_[x, -z, y], points)  # y up in glTF
-    colours = np.frombuffer(data[12 * 900 :], np.uint8).reshape(-1, 4)
-    np.testing.assert_array_equal(colours[:, :3], colours_of(shown)[0])
-    assert text["meshes"][0]["primitives"][0]["mode"] == 0  # points
+@pytest.mark.parametrize("name", ["x.gltf", "x.glb", "new folder/x.glb"])
+def test_gltf_is_read_back_with_positions_y_up_and_colours(tmp_path, name):
+    shown = explorer(mode="labels", hidden_classes=[10])
+    path = shown.save_gltf(tmp_path / name)
+    assert path.read_bytes()[:4] == (b"glTF" if path.suffix == ".glb" else b'{"sc')
+    (cloud,) = trimesh.load_scene(path).geometry.values()
+    rgb, index = colours_of(shown)
+    x, y, z = cloud.vertices.T.astype(np.float32)
+    points = shown.content.keyframes[0].points.numpy()[index]
+    np.testing.assert_array_equal(np.c_[x, -z, y], points)
+    np.testing.assert_array_equal(cloud.colors, np.c_[rgb, np.full(len(rgb), 255)])
 
 
-def test_grids_of_several_maps_are_read_at_the_finest_ones_cells():
+def test_the_scene_of_a_picture_has_the_points_colours_and_view_of_the_explorer():
+    shown = explorer(mode="features", feature_set="teacher", point_size=2.0)
+    scene, colours = scene_of(shown, aspect=1.5), paint(shown)
+    valued, grey = scene.clouds
+    np.testing.assert_array_equal(valued.index, shown.content.features["teacher"][0].index)
+    np.testing.assert_array_equal(valued.colour, colours.rgb[colours.has_value])
+    assert len(valued.index) + len(grey.index) == 900 and (grey.colour == grey.colour[0]).all()
+    assert (valued.size.metres, valued.size.least, valued.size.most) == (0.2, 4, 28)
+    assert grey.size.metres == pytest.approx(0.15)
+    np.testing.assert_allclose(scene.view.eye, Viewpoint.orbit(**shown.view).eye)
+
+
+def test_components_without_variance_have_the_middle_value():
+    frame = keyframe()
+    flat = torch.randn(900, 2, generator=torch.Generator().manual_seed(0))
+    two = Explorer(frame, {"two channels": flat})
+    assert (colours_of(two)[0][:, 2] == 128).all()
+    alike = Explorer(frame, {"all alike": torch.ones(900, 8)})
+    assert (colours_of(alike)[0] == 128).all()
+    (described,) = alike.setup["sets"]
+    assert set(described["component_starts"]) == {0.5} and not any(described["component_weights"])
+
+
+def test_maps_of_several_layers_are_stored_at_the_finest_ones_cells():
     from kit.teacher.feature_maps import FeatureMaps
 
-    coarse, fine = torch.zeros(1, 40, 2, 4), torch.zeros(1, 8, 4, 8)
-    coarse[:, 0], fine[:, 0] = 1, 1
-    fine[0, :, 1, 6] = torch.eye(8)[3] * 2
-    grids = FeatureMaps((coarse, fine), (64, 128))
-    shown = explorer(grids={"CAM_FRONT": grids})
+    maps = FeatureMaps((torch.ones(1, 40, 2, 4), torch.ones(1, 8, 4, 8)), (64, 128))
+    shown = explorer(feature_maps={"CAM_FRONT": maps})
     (front, right) = shown.setup["header"]["cameras"]
-    assert front["grid"] == [4, 8] and "grid" not in right
-    channels = shown.content.packings["teacher"].channels
-    assert shown.setup["header"]["arrays"]["grid/0/direction"]["count"] == 4 * 8 * channels
-    cells = cells_of(grids)  # each map at unit length, as the teacher's features of points are
-    assert cells.shape == (48, 4, 8) and cells[0].allclose(torch.ones(4, 8))
-    assert cells[40:, 0, 0].norm() == pytest.approx(1, abs=1e-6)
+    assert front["map_size"] == [4, 8] and "map_size" not in right
+    channels = shown.content.quantisers["teacher"].channels
+    assert shown.setup["header"]["arrays"]["map/0/direction"]["count"] == 4 * 8 * channels
+
+
+def test_the_browser_gets_the_names_of_the_state_and_the_table_of_modes():
+    shown = explorer()
+    assert (
+        set(shown.setup["colour_state"])
+        < set(shown.setup["state"])
+        == set(
+            "mode feature_set side_by_side keyframe picked negatives picked_in cosine threshold "
+            "components hidden_classes view point_size".split()
+        )
+    )
+    script = (Path(show.__file__).parent / "explorer" / "js" / "explorer.js").read_text()
+    branches = {mode["branch"] for mode in shown.setup["modes"]}
+    assert branches == {0, 1, 2, 3, 4, 5}
+    assert all(f"u_branch == {branch}" in script for branch in branches)
+    legends = script[script.index("const LEGENDS") :].split("};")[0]
+    assert all(f"  {mode['kind']}: (" in legends for mode in shown.setup["modes"])
 
 
 def test_ten_thousand_points_for_browsers_without_webgl2():

@@ -1,6 +1,7 @@
 import numpy as np
 
-from kit.show.png.splat import Viewpoint, project, splat
+from kit.show.png.splat import project, splat
+from kit.show.scene import Viewpoint
 
 
 def view() -> Viewpoint:

@@ -7,6 +7,8 @@ import torch
 from PIL import Image
 
 from kit import show
+from kit.show.features import check_map
+from kit.teacher.feature_maps import FeatureMaps
 
 
 def pixels_of(trace) -> np.ndarray:
@@ -69,25 +71,40 @@ def test_bad_overlays_are_named():
         show.overlay(picture() * 255, uv[:1], torch.ones(1))
 
 
-def test_grid_cells_carry_the_colours_of_the_basis():
-    grid = torch.randn(8, 4, 6, generator=torch.Generator().manual_seed(0))
-    rows = grid.flatten(1).T  # (24, 8), row by row
+def test_the_cells_of_a_map_have_the_colours_of_the_basis():
+    feature_map = torch.randn(8, 4, 6, generator=torch.Generator().manual_seed(0))
+    rows = feature_map.flatten(1).T  # (24, 8), row by row
     basis = show.fit_basis(rows)
-    cells = pixels_of(show.feature_image(grid, basis).data[0])
+    cells = pixels_of(show.feature_image(feature_map, basis).data[0])
     np.testing.assert_array_equal(cells.reshape(-1, 3), basis.colours(rows).numpy())
-    np.testing.assert_array_equal(cells[1, 3], basis.colours(grid[:, 1, 3][None])[0].numpy())
+    np.testing.assert_array_equal(cells[1, 3], basis.colours(feature_map[:, 1, 3][None])[0].numpy())
 
 
-def test_a_grid_beside_its_picture_covers_the_same_pixels():
-    grid = torch.randn(8, 4, 6, generator=torch.Generator().manual_seed(0))
-    basis = show.fit_basis(grid.flatten(1).T)
-    figure = show.feature_image(grid, basis, picture())
+def test_a_map_beside_its_image_covers_the_same_pixels():
+    feature_map = torch.randn(8, 4, 6, generator=torch.Generator().manual_seed(0))
+    basis = show.fit_basis(feature_map.flatten(1).T)
+    figure = show.feature_image(feature_map, basis, picture())
     photo, cells = figure.data
     assert corners_of(photo) == pytest.approx(corners_of(cells)) == (0, 0, 160, 90)
     assert (photo.xaxis, cells.xaxis) == ("x", "x2")
     assert cells.zsmooth is False
     with pytest.raises(ValueError, match="5 channels.*8"):
         show.feature_image(torch.randn(5, 4, 6), basis)
+
+
+def test_the_feature_maps_of_an_image_are_drawn_at_the_finest_ones_cells():
+    coarse, fine = torch.zeros(1, 40, 2, 4), torch.zeros(1, 8, 4, 8)
+    coarse[:, 0], fine[:, 0] = 1, 1
+    fine[0, :, 1, 6] = torch.eye(8)[3] * 2
+    maps = FeatureMaps((coarse, fine), (64, 128))
+    cells = check_map(maps)  # each map at unit length, as the teacher's features of points are
+    assert cells.shape == (48, 4, 8) and cells[0].allclose(torch.ones(4, 8))
+    assert cells[40:, 0, 0].norm() == pytest.approx(1, abs=1e-6)
+    basis = show.fit_basis(cells.flatten(1).T)
+    drawn = pixels_of(show.feature_image(maps, basis).data[0])
+    np.testing.assert_array_equal(
+        drawn.reshape(-1, 3), basis.colours(cells.flatten(1).T.contiguous()).numpy()
+    )
 
 
 def test_images_stand_row_by_row_in_the_order_given():

@@ -31,7 +31,7 @@ def test_a_long_run_gets_its_running_mean():
     assert len(mean.y) == 100 and mean.y[0] == pytest.approx(values[:2].mean())
 
 
-def test_a_step_without_a_finite_loss_is_told_and_left_out_of_the_mean():
+def test_a_step_without_a_finite_loss_is_counted_and_left_out_of_the_mean():
     history = run(100)
     history[50]["loss"] = math.nan
     figure = show.loss_curve(history)
@@ -66,7 +66,7 @@ def test_bars_are_in_percent_best_class_first():
     assert "not in this data: bus" in figure.layout.title.subtitle.text
 
 
-def test_bars_refuse_what_is_no_iou():
+def test_bars_refuse_values_that_are_no_iou():
     with pytest.raises(ValueError, match="teacher: the IoU of car .* 50"):
         show.iou_bars({"teacher": {"miou": 0.5, "iou": {"car": 50}}})
     with pytest.raises(ValueError, match="nan"):
@@ -110,7 +110,7 @@ def test_curves_sort_places_by_x_and_leave_gaps_out():
     assert list(named.data[0].x) == ["embedding", "layer 1"]
 
 
-def test_curves_refuse_what_does_not_fit():
+def test_curves_refuse_values_that_do_not_fit():
     with pytest.raises(ValueError, match="at least one"):
         show.curves({})
     with pytest.raises(ValueError, match="1 values of x for 2 places: a, b"):

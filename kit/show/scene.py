@@ -1,0 +1,188 @@
+"""Point clouds in space as data: what a 3-D picture shows, and from where it is seen.
+
+Nothing here draws. `kit.show.figures` turns a `Scene` into a plotly figure and `kit.show.png` into
+pixels; the explorer's PNG is drawn from the same `Scene`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from kit.show.arrays import Number
+
+Place = tuple[float, float, float, float]  # left, low, right, high; fractions of the plot area
+WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
+
+# Eye and target of the first view in half box widths: behind and above the ego, looking forward.
+EYE = np.array([-0.16, -0.78, 0.50])
+TARGET = np.array([0.0, 0.06, -0.03])
+PIN_HEIGHT = 0.07  # half box widths
+
+
+@dataclass(frozen=True, eq=False)
+class Viewpoint:
+    """A pinhole camera that looks from `eye` at `centre`; lengths in any one unit.
+
+    Attributes:
+        eye, centre, up: (3,) positions, and the direction that is up in the picture.
+        field_of_view: degrees between the lower and the upper border; plotly's is 45.
+    """
+
+    eye: Float[np.ndarray, "3"]
+    centre: Float[np.ndarray, "3"]
+    up: Float[np.ndarray, "3"]
+    field_of_view: float = 45.0
+
+    @classmethod
+    def orbit(
+        cls,
+        target: Sequence[Number],
+        distance: Number,
+        azimuth: Number,
+        elevation: Number,
+        fov: Number,
+        aspect: Number = 1.0,
+    ) -> "Viewpoint":
+        """Look at a target from a distance, as the explorer's trait `view` describes it.
+
+        Args:
+            target: (3,) metres, lidar frame.
+            distance: from the target, metres.
+            azimuth: degrees; 0 looks along y, 90 along x.
+            elevation: degrees above the target.
+            fov: degrees, over the shorter side of the picture.
+            aspect: width by height of the picture.
+        """
+        turn, tilt = np.radians(float(azimuth)), np.radians(float(elevation))
+        level = np.array([np.sin(turn), np.cos(turn), 0.0])
+        ahead = level * np.cos(tilt) - np.array([0.0, 0.0, np.sin(tilt)])
+        up = level * np.sin(tilt) + np.array([0.0, 0.0, np.cos(tilt)])
+        centre = np.array(target, dtype=np.float64)
+        half = np.tan(np.radians(fov) / 2) / min(aspect, 1.0)
+        return cls(centre - distance * ahead, centre, up, float(2 * np.degrees(np.arctan(half))))
+
+    @classmethod
+    def behind(cls, box: "Box", farther: Number = 1.0) -> "Viewpoint":
+        """Look at a box from behind and above, `farther` times the usual distance away."""
+        floor = np.array([*((box.low + box.high) / 2)[:2], box.ground])
+        centre = floor + box.half * TARGET
+        return cls(centre + box.half * farther * (EYE - TARGET), centre, np.array([0.0, 0.0, 1.0]))
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """The part of space a scene shows, metres, lidar frame; points outside are cut off.
+
+    Attributes:
+        low, high: (3,) corners.
+        ground: height z of the range rings.
+        around_ego: the box is centred on the lidar.
+    """
+
+    low: Float[np.ndarray, "3"]
+    high: Float[np.ndarray, "3"]
+    ground: float
+    around_ego: bool
+
+    @property
+    def half(self) -> float:
+        """Half the width in x and y."""
+        return float(self.high[0] - self.low[0]) / 2
+
+    def contains(self, points: Float[np.ndarray, "N 3"]) -> np.ndarray:
+        """Which points (N,) lie inside."""
+        return ((points >= self.low) & (points <= self.high)).all(1)
+
+    def rings(self) -> np.ndarray:
+        """Radii in metres of at most four range rings that fit; none unless centred on the ego."""
+        if not self.around_ego:
+            return np.empty(0)
+        step = next(s for s in (50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0) if self.half / 2.4 >= s)
+        radii = np.arange(1.0, 5.0) * step
+        return radii[(radii > 0) & (radii < 0.97 * self.half)]
+
+    @classmethod
+    def around(cls, points: Float[np.ndarray, "N 3"], limit: Number) -> "Box":
+        """Fit a box around the ego, at most `limit` metres to each side; z without its outliers.
+
+        Where most points lie beyond the limit (a crop far away) the box is centred on their median.
+
+        Raises:
+            ValueError: a limit that is not positive.
+        """
+        if not limit > 0:
+            raise ValueError(f"limit must be a positive number of metres, got {limit}")
+        centre = np.zeros(2)
+        around_ego = bool((np.abs(points[:, :2]).max(1) <= limit).mean() >= 0.5)
+        if not around_ego:
+            centre = np.median(points[:, :2], axis=0).astype(np.float64)
+        off = np.abs(points[:, :2] - centre).max(1)  # (N,) metres to the side or ahead
+        half = float(np.clip(off.max() * 1.02, 0.5, limit))
+        z = points[off <= half, 2]
+        z_low, z_high = np.percentile(z, [0.2, 99.8])
+        pad = max(0.05 * (z_high - z_low), 0.05 * half)
+        low = np.array([centre[0] - half, centre[1] - half, z_low - pad])
+        high = np.array([centre[0] + half, centre[1] + half, z_high + pad])
+        return cls(low, high, float(np.percentile(z, 5)), around_ego)
+
+
+@dataclass(frozen=True)
+class SizeInSpace:
+    """A point size that shrinks with distance.
+
+    Attributes:
+        metres: diameter in space.
+        least, most: limits of the diameter in the picture, pixels.
+    """
+
+    metres: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Coloured points.
+
+    Attributes:
+        points: (N, 3) metres, lidar frame.
+        colour: (N,) numbers on the picture's scale, (N, 3) uint8 red, green, blue, or one
+            "#rrggbb" for all.
+        size: of a point; 1 is about 1.7 pixels. Or a size in space.
+        index: (N,) which points of the keyframe these are.
+        name: in the legend.
+        in_legend: the legend lists the cloud; clouds of one name share an entry.
+        hover: text for all points, or for each; hovering tells it before place and index.
+    """
+
+    points: Float[np.ndarray, "N 3"]
+    colour: np.ndarray | str
+    size: Number | SizeInSpace
+    index: Integer[np.ndarray, " N"]
+    name: str = ""
+    in_legend: bool = False
+    hover: str | Sequence[str] = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Point clouds in space, seen from one viewpoint.
+
+    Attributes:
+        clouds: nearer points hide farther ones.
+        view: the first viewpoint; a figure can be turned.
+        box: what is shown of space, with range rings and the ego; None: everything, without them.
+        name: above the panel.
+        pins: (3,) points that a pin marks.
+        background: red, green, blue in 0..255.
+    """
+
+    clouds: tuple[Cloud, ...]
+    view: Viewpoint
+    box: Box | None = None
+    name: str = ""
+    pins: tuple[np.ndarray, ...] = ()
+    background: tuple[int, int, int] = (255, 255, 255)
+    place: Place = WHOLE
