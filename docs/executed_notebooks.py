@@ -3,10 +3,12 @@
     python docs/executed_notebooks.py docs/_build/executed docs/notebooks
 
 `make test` leaves executed copies in the first folder. A copy is used as long as its code is the
-notebook's; the text always comes from the notebook. Plotly figures become small JavaScript files in
-`docs/_build/static/figures`, which a page loads when the reader scrolls to them.
+notebook's; the text always comes from the notebook. Plotly figures become JavaScript files in
+`docs/_build/static/figures`, and explorers become pages in `docs/_build/static/explorers`; both are
+loaded when the reader scrolls to them.
 """
 
+import base64
 import json
 import shutil
 import sys
@@ -16,11 +18,14 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from kit.show.explorer.export import page_html
+
 DOCS = Path(__file__).parent
 NOTEBOOKS = DOCS.parent / "notebooks"
-FIGURES = DOCS / "_build/static/figures"
+STATIC = DOCS / "_build/static"
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDGET_STATES = "application/vnd.jupyter.widget-state+json"
 NO_WIDGET = (
     '<div class="needs-python">This view is interactive and needs Python: open the notebook with '
     "<code>make lab</code>.</div>"
@@ -32,7 +37,8 @@ def main(executed: Path, pages: Path) -> None:
     """Write one page per notebook."""
     executed.mkdir(parents=True, exist_ok=True)
     pages.mkdir(parents=True, exist_ok=True)
-    FIGURES.mkdir(parents=True, exist_ok=True)
+    for name in ("figures", "explorers"):
+        (STATIC / name).mkdir(parents=True, exist_ok=True)
     shutil.copytree(NOTEBOOKS / "pictures", pages / "pictures", dirs_exist_ok=True)
     for source in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(source, as_version=4)
@@ -65,15 +71,16 @@ def executed_copy(notebook: NotebookNode, path: Path) -> NotebookNode | None:
 
 def with_outputs(notebook: NotebookNode, copy: NotebookNode, name: str) -> None:
     """Give a notebook the outputs of its executed copy, in a form that a page can show."""
+    states = copy.metadata.get("widgets", {}).get(WIDGET_STATES, {}).get("state", {})
     for number, (cell, done) in enumerate(zip(code_cells(notebook), code_cells(copy), strict=True)):
         cell.outputs = [out for out in done.outputs if not _is_progress(out)]
         for index, output in enumerate(cell.outputs):
-            data = output.get("data", {})
+            data, title = output.get("data", {}), f"{name}-{number}-{index}"
             if PLOTLY in data:
-                html = _figure(data[PLOTLY], f"{name}-{number}-{index}")
-                output.data = NotebookNode({"text/html": html})
+                output.data = NotebookNode({"text/html": _figure(data[PLOTLY], title)})
             elif WIDGET in data:
-                output.data = NotebookNode({"text/html": NO_WIDGET})
+                widget = states.get(data[WIDGET].get("model_id"), {"state": {}})
+                output.data = NotebookNode({"text/html": _explorer(widget, title)})
 
 
 def _is_progress(output: NotebookNode) -> bool:
@@ -86,9 +93,28 @@ def _is_progress(output: NotebookNode) -> bool:
 def _figure(figure: dict, name: str) -> str:
     """Write a figure beside the page and return the element that shows it."""
     content = json.dumps({"data": figure["data"], "layout": figure["layout"]})
-    (FIGURES / f"{name}.js").write_text(f"kitFigures[{name!r}] = {content};\n")
+    (STATIC / f"figures/{name}.js").write_text(f"kitFigures[{name!r}] = {content};\n")
     height = figure["layout"].get("height", 450)
     return f'<div class="plotly-figure" data-figure="{name}" style="height:{height}px"></div>'
+
+
+def _explorer(widget: dict, name: str) -> str:
+    """Write an explorer's page and return the element that shows it; other widgets need Python."""
+    state = widget["state"]
+    setup = state.get("setup")
+    if setup is None or setup["header"]["keyframe"] != state["keyframe"]:
+        return NO_WIDGET
+    shown = {"keyframe": 0, "picked_in": 0}
+    traits = {trait: state[trait] for trait in (*setup["state"], "height")} | shown
+    keyframes = [setup["keyframes"][state["keyframe"]]]
+    header = setup["header"] | {"keyframe": 0}
+    traits["setup"] = setup | {"header": header, "keyframes": keyframes}
+    payload = base64.b64decode(widget["buffers"][0]["data"])
+    (STATIC / f"explorers/{name}.html").write_text(page_html(name, traits, [(header, payload)]))
+    return (
+        f'<iframe class="explorer" loading="lazy" src="../_static/explorers/{name}.html" '
+        f'style="height:{state["height"]}px" title="explorer"></iframe>'
+    )
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ def module(tmp_path, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "NOTEBOOKS", tmp_path / "notebooks")
-    monkeypatch.setattr(module, "FIGURES", tmp_path / "figures")
+    monkeypatch.setattr(module, "STATIC", tmp_path / "static")
     (tmp_path / "notebooks/pictures").mkdir(parents=True)
-    (tmp_path / "figures").mkdir()
+    for name in ("figures", "explorers"):
+        (tmp_path / "static" / name).mkdir(parents=True)
     return module
 
 
@@ -76,14 +77,30 @@ def test_figures_are_files_beside_the_page(module):
     figure = {"data": [{"y": [1, 2]}], "layout": {"height": 300}, "config": {}}
     html = html_of(module, **{module.PLOTLY: figure})
     assert 'data-figure="00-0-0"' in html and "height:300px" in html
-    script = (module.FIGURES / "00-0-0.js").read_text()
+    script = (module.STATIC / "figures/00-0-0.js").read_text()
     name, content = script.removesuffix(";\n").split(" = ", 1)
     assert name == "kitFigures['00-0-0']"
     assert json.loads(content) == {"data": [{"y": [1, 2]}], "layout": {"height": 300}}
 
 
+def test_an_explorer_is_a_page_that_needs_no_python(module):
+    header = {"keyframe": 0, "count": 1}
+    setup = {"header": header, "keyframes": ["first"], "state": ["mode", "keyframe", "picked_in"]}
+    state = {"setup": setup, "mode": "height", "keyframe": 0, "picked_in": 0, "height": 400}
+    buffer = {"path": ["payload"], "encoding": "base64", "data": "AAEC"}
+    copy = executed("", new_output("display_data", {module.WIDGET: {"model_id": "7"}}))
+    states = {"7": {"state": state, "buffers": [buffer]}}
+    copy.metadata["widgets"] = {module.WIDGET_STATES: {"state": states}}
+    page = notebook()
+    module.with_outputs(page, copy, "07")
+    html = page.cells[1].outputs[0].data["text/html"]
+    assert 'src="../_static/explorers/07-0-0.html"' in html and "height:400px" in html
+    written = (module.STATIC / "explorers/07-0-0.html").read_text()
+    assert '"mode": "height"' in written and "openPage();" in written
+
+
 def test_widgets_say_where_they_work_and_progress_bars_go(module):
-    html = html_of(module, **{module.WIDGET: {}, "text/plain": "Explorer()"})
+    html = html_of(module, **{module.WIDGET: {"model_id": "7"}, "text/plain": "FigureWidget()"})
     assert "make lab" in html
     bar = {module.WIDGET: {}, "text/plain": "distilling:  40%|####     | 8/20 [00:01<00:01]"}
     outputs = new_output("display_data", bar), new_output("stream", name="stderr", text="careful")
