@@ -98,7 +98,7 @@ def background_seed(
             attends least.
         geometry: for "ground", of the points that have features.
         attention: for "attention", of the points that have features; see
-            `kit.teacher.attention.attention_of_points`.
+            `kit.features.attention.attention_of_points`.
 
     Raises:
         ValueError: an unknown kind, or the input that it needs is missing.

@@ -7,8 +7,9 @@ import torch
 
 import kit
 from kit.discover.foreground import background_seed
+from kit.features.attention import attention_of_points
 from kit.street.dataset import Street
-from kit.teacher.attention import attention_map, attention_of_points
+from kit.teacher.attention import attention_map
 
 
 @pytest.fixture(scope="module")
