@@ -28,7 +28,7 @@ ALLOWED = {
     "discover": READING | {"features"},
     "show": READING | {"projection", "features"},
 }
-# These take Features. A network or its maps are given to them as an argument: they may name the type.
+# These take Features. A network is given to them as an argument, so they may name its type.
 INTERFACES = {"kit.teacher.teacher", "kit.teacher.feature_maps", "kit.student.student"}
 
 
@@ -102,5 +102,5 @@ def test_every_exported_name_can_be_loaded(name):
 
 
 def test_the_package_distill_can_be_called():
-    with pytest.raises(TypeError, match="distill"):
+    with pytest.raises(TypeError, match="dataset"):
         kit.distill()
