@@ -3,6 +3,7 @@
 `make test` also runs all of them on the street, with `pytest --nbmake notebooks`.
 """
 
+import ast
 import os
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import kit
 from kit.store import files as store
 from kit.student.checkpoints import load_student
 
@@ -82,6 +84,29 @@ def test_only_one_cell_imports_and_nothing_is_defined_or_installed(cells):
     assert len(importing) == 1
     banned = r"sys\.path|\bpip\b|(?m:^\s*([%!]|def |class ))|autoreload|[\"']/"
     assert not re.search(banned, "\n".join(code))
+
+
+def test_it_uses_public_rooms_of_the_kit_only(cells):
+    code = "\n".join(code_of(cells))
+    modules = [
+        node.module or "" if isinstance(node, ast.ImportFrom) else alias.name
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    ]
+    used = [m for m in modules if m.partition(".")[0] == "kit"]
+    used += re.findall(r"\bkit(?:\.\w+)+", code)
+    assert used
+    for name in used:
+        parts = name.split(".")[1:]
+        assert parts[:1] not in (["demo"], ["bench"], ["commands"]), name
+        assert not any(part.startswith("_") for part in parts), name
+
+
+def test_what_it_takes_from_the_kit_itself_is_exported(cells):
+    code = "\n".join(code_of(cells))
+    for name in set(re.findall(r"\bkit\.(\w+)", code)):
+        assert name in dir(kit), f"kit.{name}"
 
 
 def test_no_output_is_stored(path, cells):
