@@ -6,9 +6,12 @@
     features = {"teacher": kit.extract(teacher, keyframe), "student": kit.extract(student, keyframe)}
     kit.show.feature_pca(keyframe, features)
 
-The rooms of the kit, in the order of the method: `data` and `street` (recordings), `projection`,
-`teacher`, `student`, `distill`, `features`, `evaluate`, `ask`, `discover`, `show`; `store` writes files,
-`bench` measures. Names are loaded when they are first used, so `import kit` itself takes no time.
+Folders and modules, in the order in which data passes through them: `data` and `street`
+(recordings), `geometry` and `projection` (points to pixels), `teacher`, `student`, `distill`,
+`features`, `evaluate`, `ask`, `discover`, `show`. `store` writes files, `bench` measures, `demo` is the
+main job, `pretrain` makes the student that comes with the kit, `commands` is the command line.
+
+Names are loaded when they are first used, so `import kit` itself takes no time.
 """
 
 import importlib

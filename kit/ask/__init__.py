@@ -1,8 +1,8 @@
 """Open-vocabulary queries: find points by clicks, image regions, names of assets, or texts.
 
 In: features of a keyframe, and examples of what is searched. Out: a score for every point, above 0
-where it resembles the examples; or a segmentation by several queries. Read `queries.py` first, then
-`segmentation.py` and `prompts/` (where examples come from).
+if the point resembles the examples; or, for several queries at once, the best query of every point.
+Read `queries.py` first, then `segmentation.py` and `prompts/` (where examples come from).
 """
 
 from kit.ask.queries import Query

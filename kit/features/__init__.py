@@ -1,6 +1,7 @@
-"""Features of points, and one way to get them.
+"""Features of points, and the function `extract`, which computes them with any model.
 
 In: a keyframe, and a teacher, a student or a baseline. Out: `Features`: one row for each point that
-has a feature, and the feature space of these rows. Read `extract.py` first, then `spaces.py`;
-`knn.py`, `linear.py` and `threshold.py` are small tools on features and scores.
+has a feature, and the network and layer they come from, so that only comparable features are
+compared. Read `extract.py` first, then `spaces.py`. `knn.py` (averaging), `linear.py` (a linear
+classifier) and `threshold.py` (Otsu) are tools; `export.py` writes features to files.
 """

@@ -1,8 +1,10 @@
 """Files: atomic, checksummed writes; nothing is unpickled.
 
-In: tensors, settings, rows of a table. Out: files that are complete or absent, in which a changed
-byte is found. Read `files.py` first (the only place that writes), then `cache.py` (features by key)
-and `runs.py` (run folders and checkpoints). `torch_files.py` reads files of `torch.save`.
+In: tensors, settings, rows of a table. Out: files that are never half-written, and whose checksum
+shows damage. Read `files.py` first (the only place that writes), then `cache.py` (features by key)
+and `runs.py` (run folders and checkpoints). `torch_files.py` reads the tensors in files of
+`torch.save` without executing them; `images.py` encodes and decodes images; `serialisation.py` and
+`plain.py` convert values to JSON and back; `machine.py` describes the computer.
 """
 
 from kit.store.cache import FeatureCache, default_cache_folder

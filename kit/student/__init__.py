@@ -2,6 +2,7 @@
 
 In: the points and intensities of a keyframe. Out: a feature for every point, at any layer, and in
 the teacher's feature space after the distillation head. Read `student.py` first (the interface),
-then `presets.py` (students by name), `scans.py` and `point_batch.py` (their inputs) and
-`waffleiron/`.
+then `presets.py` (students by name), `scans.py` and `point_batch.py` (their inputs), `augment.py`
+and `waffleiron/`. Three files concern stored students: `checkpoints.py` saves and loads them,
+`pretrained.py` holds the one that comes with the kit, `published.py` imports those of the authors.
 """

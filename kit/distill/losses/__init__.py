@@ -1,9 +1,10 @@
-"""Distillation losses by name, and how each gets the inputs that it needs.
+"""Distillation losses: the table `LOSSES` by name, and how each loss gets its inputs.
 
-A loss is a pure function. The names of its parameters say what it needs: fields of `LossInputs`,
-for example `loss(student_feat, teacher_feat)` or `loss(student_feat, teacher_feat, superpixels)`. A
-parameter with a default value is a setting of the loss. A new loss is one function in a file of
-this folder, and one line in `LOSSES`.
+In: the features of pairs of a point and a pixel, and more where a loss asks for it. Out: one number.
+A loss is a pure function: each of its parameters is filled with the field of `LossInputs` that has
+the same name, for example `loss(student_feat, teacher_feat)` or `loss(student_feat, teacher_feat,
+superpixels)`. A parameter with a default value is a setting of the loss. A new loss is one function
+in a file of this folder, and one line in `LOSSES`. Read `pointwise.py` first.
 """
 
 import inspect

@@ -1,6 +1,6 @@
 """MinkUNet, the sparse-convolution U-Net of earlier distillation methods.
 
 In: a `PointBatch`. Out: a feature for every point, and one in the teacher's feature space. Read
-`model.py` first, then `voxels.py`; `spconv.py` chooses algorithms of the spconv package that are
-correct on a CPU.
+`model.py` first, then `voxels.py`; `spconv.py` avoids those algorithms of the spconv package that
+give wrong results on a CPU.
 """
