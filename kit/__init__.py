@@ -8,8 +8,8 @@
 
 Folders and modules, in the order in which data passes through them: `data` and `street`
 (recordings), `geometry` and `projection` (points to pixels), `teacher`, `student`, `distill`,
-`features`, `evaluate`, `ask`, `discover`, `show`. `store` writes files, `bench` measures, `demo` is the
-main job, `pretrain` makes the student that comes with the kit, `commands` is the command line.
+`features`, `evaluate`, `ask`, `discover`, `show`. `store` writes files, `bench` measures, `demo` is
+the main job, `pretrain` makes the student that comes with the kit, `commands` is the command line.
 
 Names are loaded when they are first used, so `import kit` itself takes no time.
 """

@@ -2,8 +2,8 @@
 
 In: features of keyframes that have labels. Out: mIoU of a linear probe, average precision of a
 score, recall of objects. Read `protocols.py` first (probing a data set), then `probe.py` and
-`metrics.py`; `annotated.py` takes foreground and objects from annotations, `stored.py` reads figures
-that benches measured.
+`metrics.py`; `annotated.py` takes foreground and objects from annotations, `stored.py` reads
+figures that benches measured.
 """
 
 from kit.evaluate.annotated import annotated_foreground, annotated_objects

@@ -1,6 +1,6 @@
 """Distillation losses: the table `LOSSES` by name, and how each loss gets its inputs.
 
-In: the features of pairs of a point and a pixel, and more where a loss asks for it. Out: one number.
+In: the features of pairs of a point and a pixel, and more where a loss asks for it. Out: a number.
 A loss is a pure function: each of its parameters is filled with the field of `LossInputs` that has
 the same name, for example `loss(student_feat, teacher_feat)` or `loss(student_feat, teacher_feat,
 superpixels)`. A parameter with a default value is a setting of the loss. A new loss is one function
