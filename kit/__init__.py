@@ -2,8 +2,8 @@
 
     import kit
     keyframe = kit.open_dataset("street")[0]  # or the root of a data set in the nuScenes schema
-    teacher, student = kit.build_teacher(), kit.pretrained("street")
-    features = {"teacher": kit.extract(teacher, keyframe), "student": kit.extract(student, keyframe)}
+    features = {"teacher": kit.extract(kit.build_teacher(), keyframe)}
+    features["student"] = kit.extract(kit.pretrained("street"), keyframe)
     kit.show.feature_pca(keyframe, features)
 
 Folders and modules, in the order in which data passes through them: `data` and `street`
