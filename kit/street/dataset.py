@@ -1,7 +1,7 @@
-"""The embedded default data set: a simulated city block, a lidar and its cameras.
+"""The simulated street as a data set; it needs no download.
 
-Nothing is downloaded. A scene is one seeded piece of street; the ego car drives along it, two
-keyframes a second. A keyframe is rendered when it is first asked for, and kept in a cache.
+A scene is one random street, determined by a seed. The ego car drives along it and records two
+keyframes per second. A keyframe is rendered when it is first requested, then read from the cache.
 """
 
 import hashlib
@@ -18,34 +18,41 @@ from joblib import Parallel, delayed
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from kit.data.annotations import ExactAnnotations
+from kit.data.annotations import ExactAnnotations, PixelAnnotations
 from kit.data.classes import NUSCENES
 from kit.data.keyframe import Camera, Keyframe
 from kit.store import FeatureCache
 from kit.store.machine import num_cores
-from kit.street.render.moment import SECONDS, Moment, boxes, decode, observe, pixel_annotations
+from kit.street.render.moment import (
+    KEYFRAME_INTERVAL,
+    Moment,
+    boxes_of,
+    decode_png,
+    pixel_annotations,
+    render_moment,
+)
 from kit.street.rigs import Rig, find_rig
-from kit.street.world.sky import Weather
+from kit.street.world.weather import Weather
 
-# Open3D only casts rays here; in a notebook it would greet with three lines about its viewer.
+# Only Open3D's ray caster is used; its web viewer would print three lines in notebooks.
 os.environ.setdefault("OPEN3D_DISABLE_WEB_VISUALIZER", "true")
 
 
 class Street:
-    """A data set that needs no data. Same seed, same bytes; the order of access does not matter.
+    """A simulated data set. The same seed gives the same bytes, in any order of access.
 
     Args:
-        num_scenes: pieces of street, each with its own layout, district and light.
-        keyframes_per_scene: moments of each, half a second apart.
-        image_size: (height, width) of the images in pixels; None for the sensors' own.
-        seed: of everything that is drawn at random.
-        sensor: "nuscenes", "pandaset", "kitti", or a `Rig` of your own.
-        weather: one for all scenes; None: each scene draws its own.
-        density: of everything that can move away, 0 (an empty street) to 1.
+        num_scenes: number of scenes, each with its own layout, district and weather.
+        keyframes_per_scene: number of keyframes in each scene, 0.5 s apart.
+        image_size: (height, width) of the images in pixels; None for the native sizes.
+        seed: of all random numbers.
+        sensor: "nuscenes", "pandaset", "kitti", or a `Rig`.
+        weather: of all scenes; None: each scene has its own random weather.
+        density: of all objects that can move, 0 (none) to 1.
 
     Raises:
-        ValueError: a count or a size below 1, a seed below 0, a density outside of 0 to 1, no such
-            sensor.
+        ValueError: a count or a size is below 1, the seed is negative, the density is not within 0
+            to 1, or the sensor is unknown.
     """
 
     classes = NUSCENES
@@ -95,11 +102,11 @@ class Street:
         )
 
     def __getitem__(self, index: int) -> Keyframe:
-        """One keyframe; rendered first, with a bar, if the cache does not hold it."""
+        """Return a keyframe; renders it, with a progress bar, if it is not in the cache."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"keyframe {index} of a street with {len(self)} keyframes")
         moment = self.moments[index]
-        tensors = _observed(moment)
+        tensors = _rendered(moment)
         T_global_lidar = moment.T_global_ego(0.0) @ self.rig.T_ego_lidar
         return Keyframe(
             token=self.tokens[index],
@@ -110,9 +117,9 @@ class Street:
             sensor=self.sensor,
             classes=self.classes,
             labels=tensors["labels"].long(),
-            timestamp=int(1e6 * SECONDS * moment.keyframe),
+            timestamp=int(1e6 * KEYFRAME_INTERVAL * moment.keyframe),
             T_global_lidar=torch.from_numpy(T_global_lidar),
-            boxes=boxes(moment, tensors),
+            boxes=boxes_of(moment, tensors),
             annotations=ExactAnnotations(
                 object_of_point=tensors["objects"].long(),
                 hidden={name: tensors[f"hidden {name}"].clone() for name in self.rig.cameras},
@@ -121,24 +128,26 @@ class Street:
         )
 
     def content(self) -> str:
-        """A hash of everything that the keyframes depend on."""
+        """Hash everything that the keyframes depend on."""
         keys = "\n".join(_key(moment) for moment in self.moments)
         return hashlib.sha256(keys.encode()).hexdigest()
 
     def prepare(self, keyframes: Sequence[int] | None = None) -> None:
-        """Render all keyframes (or these) that the cache does not hold, on all cores."""
+        """Render these keyframes (None: all) into the cache, on all cores."""
         chosen, cache = range(len(self)) if keyframes is None else keyframes, FeatureCache()
         missing = [m for m in (self.moments[i] for i in chosen) if not cache.has(_key(m))]
         if not missing or not cache.is_writable():
             return
-        room = int(psutil.virtual_memory().available // 2e9)
-        processes = max(min(num_cores(), len(missing), room, 8), 1)
-        done = Parallel(processes, return_as="generator")(delayed(_fill)(m, cache) for m in missing)
+        fit_in_memory = int(psutil.virtual_memory().available // 2e9)  # 2 GB for each process
+        processes = max(min(num_cores(), len(missing), fit_in_memory, 8), 1)
+        jobs = (delayed(_render_to_cache)(moment, cache) for moment in missing)
+        done = Parallel(processes, return_as="generator")(jobs)
         for _ in tqdm(done, "rendering the street", len(missing), unit="keyframe"):
             pass
 
 
 def _camera(moment: Moment, name: str) -> Camera:
+    """A camera whose image is rendered or read from the cache when it is requested."""
     mount = moment.rig.cameras[name]
     size = moment.size_of(mount)
     return Camera(
@@ -151,52 +160,60 @@ def _camera(moment: Moment, name: str) -> Camera:
 
 
 @lru_cache(maxsize=8)
-def _observed(moment: Moment) -> dict[str, Tensor]:
-    """From the cache, else rendered and, where the cache can be written, kept."""
+def _rendered(moment: Moment) -> dict[str, Tensor]:
+    """Read a rendered keyframe from the cache, or render and store it."""
     cache = FeatureCache()
     stored = cache.get(_key(moment))
     if stored is None:
-        words = f"rendering the street, scene {moment.scene}, keyframe {moment.keyframe}"
-        with tqdm(total=1 + len(moment.rig.cameras), desc=words, unit="view") as bar:
-            stored = observe(moment, bar.update)
-        _keep(moment, stored, cache)
+        text = f"rendering the street, scene {moment.scene}, keyframe {moment.keyframe}"
+        with tqdm(total=1 + len(moment.rig.cameras), desc=text, unit="view") as bar:
+            stored = render_moment(moment, bar.update)
+        _store(moment, stored, cache)
     return stored
 
 
-def _fill(moment: Moment, cache: FeatureCache) -> None:
-    """Render as a worker process does it: the result goes to the cache, not back."""
-    _keep(moment, observe(moment), cache)
+def _render_to_cache(moment: Moment, cache: FeatureCache) -> None:
+    """Render in a worker process; the result is not returned."""
+    _store(moment, render_moment(moment), cache)
 
 
-def _keep(moment: Moment, tensors: dict[str, Tensor], cache: FeatureCache) -> None:
+def _store(moment: Moment, tensors: dict[str, Tensor], cache: FeatureCache) -> None:
+    """Write a rendered keyframe to the cache, if the cache is writable."""
     try:
         cache.put(_key(moment), tensors)
     except OSError as error:
-        warnings.warn(f"the street is rendered anew each time: {error}", stacklevel=3)
+        warnings.warn(
+            f"the cache failed, so the street is rendered at every access: {error}",
+            stacklevel=3,
+        )
 
 
 @lru_cache(maxsize=64)
 def _image(moment: Moment, name: str) -> np.ndarray:
-    pixels = decode(_observed(moment)[f"image {name}"])
+    """The pixels of a camera, read-only."""
+    pixels = decode_png(_rendered(moment)[f"image {name}"])
     pixels.flags.writeable = False
     return pixels
 
 
-def _pixel_annotations(moment: Moment, name: str):
-    return pixel_annotations(_observed(moment), name)
+def _pixel_annotations(moment: Moment, name: str) -> PixelAnnotations:
+    """The annotations of a camera's pixels."""
+    return pixel_annotations(_rendered(moment), name)
 
 
 def _key(moment: Moment) -> str:
+    """Key of a rendered keyframe in the cache."""
     return f"street {_version()} {moment!r}"
 
 
-# Change it whenever the same seed gives other bytes; `tests/street/test_street.py` notices.
+# Version of the rendering. Change it whenever the same seed gives other bytes, or caches would
+# return the old ones; a test in `tests/street/test_street.py` compares the bytes.
 RENDERING = "1e9edffc1e08dbd7"
 
 
 @cache
 def _version() -> str:
-    """Identifies the pictures: the state of the code that draws them, and of what it computes with."""
+    """Version of the rendering: of its code, and of NumPy and Open3D."""
     used = tuple(importlib.metadata.version(name) for name in ("numpy", "open3d"))
     if used == ("1.26.4", "0.20.0"):
         return RENDERING

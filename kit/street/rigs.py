@@ -1,8 +1,9 @@
-"""Cars full of sensors: which lidar, which cameras, and where they are mounted.
+"""Sensor rigs: the lidar and the cameras of a car, and their mounting positions.
 
-Sources: the data sheets of the Velodyne HDL-32E and HDL-64E and the Hesai Pandar64; sensor places
-and focal lengths of nuScenes (arXiv:1903.11027), PandaSet (arXiv:2112.12610) and KITTI (Geiger et
-al., CVPR 2012), rounded to centimetres and degrees.
+Sources: the data sheets of the Velodyne HDL-32E and HDL-64E and the Hesai Pandar64; sensor
+positions and focal lengths of nuScenes (arXiv:1903.11027), PandaSet (arXiv:2112.12610) and KITTI
+(Geiger et al., CVPR 2012), rounded to centimetres and degrees. The reprs of `Mount` and `Rig` are
+part of the keys of cached keyframes: renaming a field makes them invalid.
 """
 
 from collections.abc import Mapping
@@ -17,18 +18,21 @@ from kit.street.render.lidar import Lidar
 
 @dataclass(frozen=True)
 class Mount:
-    """A camera on the car.
+    """The mounting and the optics of a camera on the car.
 
     Attributes:
-        place: x forward, y left, z up from the middle of the rear axle on the ground, metres.
-        yaw: degrees to the left. pitch: degrees up.
-        focal: pixels, in a picture of `size`.
-        centre: principal point, column and row in a picture of `size`.
-        size: (height, width) the sensor really has, pixels.
-        delay: seconds after the lidar's time stamp. The car moves on in it; all else stands still.
+        place: position in the ego frame: x forward, y left, z up from the ground below the middle
+            of the rear axle, metres.
+        yaw: degrees to the left.
+        focal: focal length in pixels, in an image of `size`.
+        centre: principal point (column, row), in an image of `size`.
+        size: native (height, width) of the sensor, pixels.
+        delay: seconds after the lidar's time stamp. The car moves in this time, other objects do
+            not.
+        pitch: degrees up.
 
     Raises:
-        ValueError: a value that cannot be.
+        ValueError: a value is out of range.
     """
 
     place: tuple[float, float, float]
@@ -51,21 +55,21 @@ class Mount:
         inside = 0 <= self.centre[0] < self.size[1] and 0 <= self.centre[1] < self.size[0]
         if not inside or not -90 < self.pitch < 90 or not abs(self.delay) <= 1:
             raise ValueError(
-                "camera: expected a centre inside the picture, a pitch within 90 degrees and a "
+                "camera: expected a centre inside the image, a pitch within 90 degrees and a "
                 f"delay within 1 s, got {self.centre}, {self.pitch} and {self.delay}"
             )
         if self.place[2] <= 0:
             raise ValueError(f"camera: it must be above the ground, got z = {self.place[2]} m")
 
     def intrinsics(self, image_size: tuple[int, int]) -> Float[np.ndarray, "3 3"]:
-        """K for a picture that was squeezed to (height, width)."""
+        """K for an image resized to (height, width); the aspect ratio may change."""
         scale = np.array([image_size[1] / self.size[1], image_size[0] / self.size[0], 1])
         u, v = self.centre
         return scale[:, None] * np.array([[self.focal, 0, u], [0, self.focal, v], [0, 0, 1.0]])
 
     @property
     def T_ego_cam(self) -> Float[np.ndarray, "4 4"]:
-        """Pose of the camera (x right, y down, z forward) on the car."""
+        """Pose of the camera (x right, y down, z forward) in the ego frame."""
         yaw, pitch = np.radians(self.yaw), np.radians(self.pitch)
         forward = np.array(
             [np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)]
@@ -73,27 +77,29 @@ class Mount:
         return camera_pose(self.place, forward)
 
 
-def camera_pose(place, forward) -> Float[np.ndarray, "4 4"]:
-    """Pose of a level camera (x right, y down, z forward) at a place, looking along `forward`."""
+def camera_pose(position, forward) -> Float[np.ndarray, "4 4"]:
+    """Pose of a camera without roll (x right, y down, z forward), from position and direction."""
     forward = np.asarray(forward, float) / np.linalg.norm(forward)
     right = np.cross(forward, (0, 0, 1.0))
     right /= np.linalg.norm(right)
     T = np.eye(4)
-    T[:3] = np.column_stack([right, np.cross(forward, right), forward, place])
+    T[:3] = np.column_stack([right, np.cross(forward, right), forward, position])
     return T
 
 
 @dataclass(frozen=True)
 class Rig:
-    """A car's sensors.
+    """The sensors of a car.
 
     Attributes:
-        name: short, for names of data sets. lidar, sensor: its beams; the scale of its intensities.
-        lidar_place: x forward, y left, z up, metres; its y axis looks ahead.
+        name: short name, used in names of data sets.
+        lidar: the simulated lidar.
+        sensor: its name and intensity statistics.
+        lidar_place: position in the ego frame (x forward, y left, z up), metres.
         cameras: by channel.
 
     Raises:
-        ValueError: a lidar in the ground.
+        ValueError: the lidar is not above the ground.
     """
 
     name: str
@@ -111,17 +117,19 @@ class Rig:
 
     @property
     def T_ego_lidar(self) -> Float[np.ndarray, "4 4"]:
-        """Pose of the lidar (x right, y forward, z up) on the car (x forward, y left, z up)."""
+        """Pose of the lidar (x right, y forward, z up) in the ego frame (x forward, y left)."""
         T = np.array([[0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
         T[:3, 3] = self.lidar_place
         return T
 
 
 def _nuscenes(place, yaw, focal, delay) -> Mount:
+    """A camera of the nuScenes car."""
     return Mount(place, yaw, focal, (815.0, 491.0), (900, 1600), delay)
 
 
 def _pandaset(place, yaw, focal) -> Mount:
+    """A camera of the PandaSet car."""
     return Mount(place, yaw, focal, (960.0, 500.0), (1080, 1920), -0.05)
 
 
@@ -173,10 +181,10 @@ RIGS = {
 
 
 def find_rig(rig: "str | Rig") -> Rig:
-    """A preset by name, or the rig itself.
+    """Return the preset of that name, or the rig itself.
 
     Raises:
-        ValueError: no preset of that name.
+        ValueError: there is no preset of that name.
     """
     if isinstance(rig, Rig):
         return rig

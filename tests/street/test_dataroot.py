@@ -1,4 +1,4 @@
-"""A street written as a nuScenes dataroot: what nuscenes-devkit and the kit read back."""
+"""A street exported in the nuScenes schema, read back by nuscenes-devkit and by the kit."""
 
 import re
 import shutil
@@ -17,12 +17,12 @@ from roots import sensor_files
 from kit import geometry, open_dataset
 from kit.__main__ import main
 from kit.data.classes import CATEGORIES
-from kit.street.dataroot.tables import LIDAR, VERSION, make_tables, shots_of, token_of
-from kit.street.dataroot.writer import beams, draw_map, write_dataroot
+from kit.street.dataroot.tables import LIDAR, VERSION, make_tables, sample_data_of, token_of
+from kit.street.dataroot.writer import beam_of_point, draw_map, write_dataroot
 from kit.street.dataset import Street
 
 SIZE = (56, 112)
-OPTIONS = ("--scenes", "2", "--keyframes", "2", "--image-size", "56x112")
+OPTIONS = ("--scenes", "2", "--keyframes", "2", "--image-size", "56", "112")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def copy(root, tmp_path):
 
 
 def annotated(street, tables):
-    """Every keyframe, its sample, and its boxes with their annotations."""
+    """Iterate over keyframes with their samples and their pairs of box and annotation."""
     for keyframe in street:
         sample = tables.get("sample", token_of(street, "sample", keyframe.token))
         pairs = []
@@ -64,7 +64,7 @@ def files_of(root):
     return {path.relative_to(root): path for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-# What the devkit reads
+# Read by the devkit
 
 
 def test_the_devkit_counts_what_was_written(street, tables):
@@ -80,10 +80,12 @@ def test_the_devkit_counts_what_was_written(street, tables):
     }  # fmt: skip
     assert [row["name"] for row in tables.scene] == ["street-s000", "street-s001"]
     assert all(len(sample["data"]) == 7 for sample in tables.sample)
-    assert tables.lidarseg_idx2name_mapping == dict(enumerate(get_colormap()))  # their order
+    assert tables.lidarseg_idx2name_mapping == dict(
+        enumerate(get_colormap())
+    )  # in the devkit's order
 
 
-def test_the_devkits_lists_and_statistics_run(street, tables, capsys):
+def test_lists_and_statistics_of_the_devkit_run(street, tables, capsys):
     tables.list_scenes()
     tables.list_categories()
     tables.list_attributes()
@@ -96,7 +98,7 @@ def test_the_devkits_lists_and_statistics_run(street, tables, capsys):
     assert "flat.driveable_surface" in dict(counts) and "vehicle.car" in dict(counts)
 
 
-def test_tokens_are_unique_and_lead_somewhere(tables):
+def test_tokens_are_unique_and_refer_to_records(tables):
     for name in tables.table_names:
         tokens = [row["token"] for row in getattr(tables, name)]
         assert len(set(tokens)) == len(tokens)
@@ -108,7 +110,7 @@ def test_tokens_are_unique_and_lead_somewhere(tables):
 
 
 @pytest.mark.parametrize("table", ["sample", "sample_data", "sample_annotation"])
-def test_neighbours_in_time_are_linked_both_ways(tables, table):
+def test_rows_are_linked_in_both_directions_of_time(tables, table):
     rows, linked = getattr(tables, table), 0
     for row in rows:
         if row["next"]:
@@ -126,7 +128,7 @@ def test_neighbours_in_time_are_linked_both_ways(tables, table):
         assert first["prev"] == last["next"] == "" and 1 <= row["nbr_annotations"] <= 2
 
 
-def test_boxes_are_where_the_street_has_them(street, tables):
+def test_box_poses_equal_those_of_the_street(street, tables):
     for _, sample, pairs in annotated(street, tables):
         _, boxes, _ = tables.get_sample_data(sample["data"][LIDAR])
         theirs = {box.token: box for box in boxes}
@@ -137,7 +139,7 @@ def test_boxes_are_where_the_street_has_them(street, tables):
             assert other.wlh.tolist() == [width, length, height] and other.name == box.category
 
 
-def test_boxes_hold_the_points_they_say(street, tables):
+def test_boxes_contain_the_stated_number_of_points(street, tables):
     for keyframe, sample, pairs in annotated(street, tables):
         file, boxes, _ = tables.get_sample_data(sample["data"][LIDAR])
         points, theirs = LidarPointCloud.from_file(file).points[:3], {b.token: b for b in boxes}
@@ -150,10 +152,10 @@ def test_boxes_hold_the_points_they_say(street, tables):
         on_vehicles = sum(
             keyframe.boxes[i].category.startswith("vehicle.") for i in objects if i >= 0
         )
-        assert sum(counts) > 0.85 * on_vehicles > 1000  # the rest: 2 cm of noise beyond a side
+        assert sum(counts) > 0.85 * on_vehicles > 1000  # others: range noise of 2 cm
 
 
-def test_velocities_are_the_streets(street, tables):
+def test_velocities_equal_those_of_the_street(street, tables):
     speeds = []
     for keyframe, _, pairs in annotated(street, tables):
         for box, row in pairs:
@@ -165,7 +167,7 @@ def test_velocities_are_the_streets(street, tables):
     assert len(speeds) > 100 and max(speeds) > 5
 
 
-def test_boxes_stand_in_the_images_where_their_pixels_are(street, tables):
+def test_projected_boxes_contain_the_pixels_of_their_objects(street, tables):
     checked = 0
     for keyframe, sample, pairs in annotated(street, tables):
         track_of = {row["token"]: keyframe.boxes.index(box) for box, row in pairs}
@@ -184,7 +186,7 @@ def test_boxes_stand_in_the_images_where_their_pixels_are(street, tables):
     assert checked > 50
 
 
-def test_attributes_and_visibility_say_what_is_seen(street, tables):
+def test_attributes_and_visibility_follow_the_exact_annotations(street, tables):
     seen, visibility = Counter(), Counter()
     for keyframe, _, pairs in annotated(street, tables):
         hidden = torch.stack(list(keyframe.annotations.hidden.values())).any(0)
@@ -202,24 +204,24 @@ def test_attributes_and_visibility_say_what_is_seen(street, tables):
     assert visibility["v80-100"] > visibility["v0-40"] > 0
 
 
-def test_the_map_has_the_road_under_the_car(street, tables):
+def test_the_map_contains_the_path_of_the_car(street, tables):
     mask = tables.map[1]["mask"]
     poses = [p for p in tables.ego_pose if p["timestamp"] > 1_577_836_800_000_000 + 1_800_000_000]
     x, y, _ = np.array([pose["translation"] for pose in poses]).T
     assert len(poses) == 14 and mask.is_on_mask(x, y).all()
-    scene = street.moments[2].layout()
+    scene = street.moments[2].draw_scene()
     for beyond, inside in ((-0.3, True), (0.3, False)):
         edge = np.array(scene.pose(0.0, scene.half + beyond)[:2]) + (1250, 870)
         assert mask.is_on_mask(*edge).item() is inside
 
 
-# What the kit reads
+# Read by the kit
 
 
 def test_the_kit_reads_the_same_street(street, root):
     dataset = open_dataset(root)
     assert dataset.scenes == street.scenes and dataset.classes == street.classes
-    assert dataset.tokens == [shots_of(street, i)[LIDAR]["token"] for i in range(4)]
+    assert dataset.tokens == [sample_data_of(street, i)[LIDAR]["token"] for i in range(4)]
     assert dataset.sensor.name == "nuscenes LIDAR_TOP, intensity measured on 4 keyframes"
     for mine, theirs in zip(street, dataset, strict=True):
         assert torch.equal(mine.points, theirs.points) and torch.equal(mine.labels, theirs.labels)
@@ -230,11 +232,13 @@ def test_the_kit_reads_the_same_street(street, root):
             original = mine.cameras[name]
             assert (camera.T_cam_lidar - original.T_cam_lidar).abs().max() < 1e-6
             assert torch.equal(camera.K, original.K) and camera.image_size == SIZE
-            assert (camera.image - original.image).abs().mean() < 0.035  # JPEG, tiny and noisy
+            assert (
+                camera.image - original.image
+            ).abs().mean() < 0.035  # JPEG of a small noisy image
 
 
-def test_raw_labels_are_the_objects_categories(street, root, tables):
-    keyframe, token = street[0], shots_of(street, 0)[LIDAR]["token"]
+def test_raw_labels_equal_the_categories_of_objects(street, root, tables):
+    keyframe, token = street[0], sample_data_of(street, 0)[LIDAR]["token"]
     raw = np.fromfile(root / "lidarseg" / VERSION / f"{token}_lidarseg.bin", np.uint8)
     assert np.array_equal(LidarsegClassMapper(tables).convert_label(raw) - 1, keyframe.labels)
     objects, names = keyframe.annotations.object_of_point.numpy(), np.array(CATEGORIES)[raw]
@@ -245,22 +249,22 @@ def test_raw_labels_are_the_objects_categories(street, root, tables):
     }
 
 
-def test_rings_are_beams_counted_from_below(street, root):
+def test_rings_are_beams_from_the_lowest(street, root):
     up = np.radians([-10.0, 4.0, -2.0, 4.9, -30.0])
     points = torch.from_numpy(np.stack([0 * up, 7 * np.cos(up), 7 * np.sin(up)], 1)).float()
-    assert beams(points, (5.0, -20.0, -10.0, -1.0)).tolist() == [1, 3, 2, 3, 0]
+    assert beam_of_point(points, (5.0, -20.0, -10.0, -1.0)).tolist() == [1, 3, 2, 3, 0]
     rows = np.fromfile(sensor_files(root, LIDAR)[0], "<f4").reshape(-1, 5)
     assert len(np.unique(rows[:, 4])) > 25 and rows[:, 4].max() == 31
     far = np.hypot(*rows[:, :2].T) > 10
     up = np.degrees(np.arctan2(rows[:, 2], np.hypot(*rows[:, :2].T)))
     beam = np.array(street.rig.lidar.elevations)[rows[:, 4].astype(int)]
-    assert np.abs(up - beam)[far].max() < 0.7  # half the step between beams
+    assert np.abs(up - beam)[far].max() < 0.7  # half the angle between beams
 
 
-# The folder
+# Contents of the folder
 
 
-def test_a_deleted_file_is_made_again_and_nothing_else(street, copy, capsys):
+def test_only_missing_files_are_written_again(street, copy, capsys):
     before = {name: (f.read_bytes(), f.stat().st_mtime_ns) for name, f in files_of(copy).items()}
     sensor_files(copy, "CAM_BACK")[1].unlink()
     shutil.rmtree(copy / VERSION)  # as if interrupted
@@ -275,7 +279,7 @@ def test_a_deleted_file_is_made_again_and_nothing_else(street, copy, capsys):
     assert not anew & kept and "street/street-s000-k01.json" in anew
 
 
-def test_an_unfinished_folder_is_not_taken_for_a_dataroot(copy):
+def test_an_incomplete_folder_is_not_recognised(copy):
     shutil.rmtree(copy / VERSION)
     with pytest.raises(FileNotFoundError, match="not recognised"):
         open_dataset(copy)
@@ -290,7 +294,7 @@ def test_the_command_writes_the_same_bytes(root, tmp_path, capsys):
     assert all(path.read_bytes() == theirs[name].read_bytes() for name, path in ours.items())
 
 
-def test_folders_with_something_else_are_refused_and_left_alone(root, tmp_path, capsys):
+def test_folders_with_other_files_raise_and_are_not_changed(root, tmp_path, capsys):
     def refused(folder, *options):
         before = files_of(folder).keys()
         assert main(["street", "--out", str(folder), *OPTIONS, *options]) == 1
@@ -301,11 +305,12 @@ def test_folders_with_something_else_are_refused_and_left_alone(root, tmp_path, 
     (tmp_path / "letters" / "dear.txt").touch()
     said = refused(tmp_path / "letters")
     assert (
-        said.startswith(f"error: {tmp_path / 'letters'}: holds dear.txt") and "Choose a new" in said
+        said.startswith(f"error: {tmp_path / 'letters'}: contains dear.txt")
+        and "Choose a new" in said
     )
     (tmp_path / "paris" / "street").mkdir(parents=True)
     (tmp_path / "paris" / "street" / "cafe.jpg").touch()
-    assert "holds cafe.jpg" in refused(tmp_path / "paris")
+    assert "contains cafe.jpg" in refused(tmp_path / "paris")
     assert "this is a file" in refused(tmp_path / "letters" / "dear.txt")
     for change in (("--seed", "1"), ("--keyframes", "3"), ("--sensor", "kitti")):
         said = refused(root, *change)
@@ -315,16 +320,23 @@ def test_folders_with_something_else_are_refused_and_left_alone(root, tmp_path, 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--image-size", "wide"), "--image-size must be native or HEIGHTxWIDTH .*, got wide"),
-        (("--image-size", "0x5"), "height of image_size must be at least 1"),
+        (("--image-size", "0", "5"), "height of image_size must be at least 1"),
         (("--sensor", "sonar"), "no sensor 'sonar'; there are nuscenes, pandaset, kitti"),
         (("--scenes", "0"), "num_scenes must be at least 1"),
         (("--seed", "-1"), "seed must not be negative"),
     ],
 )
-def test_bad_arguments_are_one_line(tmp_path, capsys, options, words):
+def test_invalid_arguments_give_one_line(tmp_path, capsys, options, words):
     assert main(["street", "--out", str(tmp_path / "new"), *options]) == 1
     assert re.match(f"error: .*{words}", capsys.readouterr().err)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_image_size_that_is_no_size_is_named(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["street", "--out", str(tmp_path / "new"), *OPTIONS, "--image-size", "wide", "5"])
+    said = capsys.readouterr().err
+    assert "--image-size" in said and "wide" in said
     assert not (tmp_path / "new").exists()
 
 
@@ -332,7 +344,7 @@ def test_bad_arguments_are_one_line(tmp_path, capsys, options, words):
 
 
 @pytest.mark.parametrize("sensor", ["nuscenes", "pandaset", "kitti"])
-def test_all_cars_have_their_sensors_in_the_tables(sensor):
+def test_tables_contain_the_sensors_of_every_rig(sensor):
     street = Street(1, 2, image_size=None, sensor=sensor)
     tables = make_tables(street, [[], []])
     channels = [row["channel"] for row in tables["sensor"]]
@@ -342,22 +354,22 @@ def test_all_cars_have_their_sensors_in_the_tables(sensor):
         if channel == LIDAR:
             assert np.abs(T - street.rig.T_ego_lidar).max() < 1e-12
         else:
-            mount, shot = street.rig.cameras[channel], shots_of(street, 0)[channel]
+            mount, shot = street.rig.cameras[channel], sample_data_of(street, 0)[channel]
             assert np.abs(T - mount.T_ego_cam).max() < 1e-12
             assert row["camera_intrinsic"] == mount.intrinsics(mount.size).tolist()
             assert (shot["height"], shot["width"]) == mount.size
 
 
 def test_tokens_stay_the_same_and_differ_between_streets():
-    assert shots_of(Street(1, 1), 0)[LIDAR]["token"] == "5bdb0a1822a31b0e3dfab5facac7de02"
+    assert sample_data_of(Street(1, 1), 0)[LIDAR]["token"] == "5bdb0a1822a31b0e3dfab5facac7de02"
     streets = [Street(1, 1), Street(1, 1, seed=1), Street(1, 1, sensor="kitti")]
-    assert len({shots_of(street, 0)[LIDAR]["token"] for street in streets}) == 3
+    assert len({sample_data_of(street, 0)[LIDAR]["token"] for street in streets}) == 3
 
 
-def test_maps_cover_long_drives():
+def test_maps_cover_long_scenes():
     moments = Street(1, 40).moments
     drawing = draw_map(moments)
     x, y = moments[-1].T_world_ego(np.zeros(1))[0, :2, 3] + (1250, 870)
     column, row = int(10 * x), int(drawing.height - 10 * y)
     assert drawing.mode == "L" and drawing.getpixel((column, row)) == 255
-    assert min(row, drawing.width - column) > 570  # a devkit's picture: 40 m around, turned
+    assert min(row, drawing.width - column) > 570  # the devkit plots 40 m around the car, rotated

@@ -1,5 +1,6 @@
-"""Everything that can stand on the street, as meshes.
+"""Assets: procedural 3-D models of all objects of the street.
 
-In: a name and random numbers. Out: a shape with its surfaces. Read `catalogue.py` first, then
-`shapes.py`.
+Takes a name, such as "red car", and a random generator, and returns the parts of the model: shapes
+with their materials. Read `catalogue.py` first, then `shapes.py`; the other files build one kind of
+model each.
 """

@@ -1,20 +1,18 @@
-"""Houses, offices and halls: a corner at the origin, the front looks to y > 0; metres."""
+"""Models of buildings: one corner is at the origin, the front faces y > 0; metres."""
 
 import numpy as np
 
-from kit.street.assets.colours import COLOURS, WALLS
+from kit.street.assets.colours import COLOURS, WALL_COLOURS
 from kit.street.assets.shapes import Part, box, extrude, moved
 
 
 def house(rng, width: float) -> list[Part]:
-    """A house of 2-5 storeys; its corner at the origin, its front looks to y > 0."""
-    depth, storeys, tall = (
-        10.0,
-        rng.choice([2, 3, 4, 5], p=[0.35, 0.35, 0.2, 0.1]),
-        rng.uniform(2.8, 3.4),
-    )
-    index = rng.integers(len(WALLS))
-    colour, kind = np.array(WALLS[index]) * rng.uniform(0.85, 1.1), 1 if index in (2, 3) else 0
+    """A house with 2 to 5 storeys and a gable or flat roof."""
+    depth, storeys = 10.0, rng.choice([2, 3, 4, 5], p=[0.35, 0.35, 0.2, 0.1])
+    tall = rng.uniform(2.8, 3.4)  # of a storey
+    index = rng.integers(len(WALL_COLOURS))
+    colour = np.array(WALL_COLOURS[index]) * rng.uniform(0.85, 1.1)
+    kind = 1 if index in (2, 3) else 0  # brick or plaster
     eaves, seed = storeys * tall + 0.2, rng.random()
     bay = width / max(round(width / rng.uniform(2, 3)), 1)
     style = (seed, bay, tall, kind)
@@ -30,15 +28,8 @@ def house(rng, width: float) -> list[Part]:
     else:
         ledge = moved(box(width + 0.3, depth + 0.3, 0.45, eaves - 0.05), width / 2, -depth / 2)
         parts.append(Part(ledge, "plain", colour * 0.85 + 0.08))
-    if rng.random() < 0.5:  # balconies
-        for storey in range(1, storeys):
-            for at in np.arange(bay / 2, width, 2 * bay):
-                slab = moved(box(0.8 * bay, 1.1, 0.15, storey * tall), at, 0.5)
-                rail = moved(box(0.8 * bay, 0.05, 0.9, storey * tall + 0.1), at, 1.0)
-                parts += [
-                    Part(slab, "plain", (0.5, 0.5, 0.5)),
-                    Part(rail, "lattice", (0.2, 0.2, 0.22)),
-                ]
+    if rng.random() < 0.5:
+        parts += _balconies(width, storeys, tall, bay)
     if rng.random() < 0.4:  # an awning
         x = rng.uniform(0.3, 0.7) * width
         slope = [(x - 1.5, 2.6), (x + 1.5, 2.6), (x + 1.5, 2.66), (x - 1.5, 2.66)]
@@ -47,8 +38,20 @@ def house(rng, width: float) -> list[Part]:
     return parts
 
 
+def _balconies(width: float, storeys, tall: float, bay: float) -> list[Part]:
+    """A balcony at every second bay, above the ground floor."""
+    parts = []
+    for storey in range(1, storeys):
+        for at in np.arange(bay / 2, width, 2 * bay):
+            slab = moved(box(0.8 * bay, 1.1, 0.15, storey * tall), at, 0.5)
+            rail = moved(box(0.8 * bay, 0.05, 0.9, storey * tall + 0.1), at, 1.0)
+            parts.append(Part(slab, "plain", (0.5, 0.5, 0.5)))
+            parts.append(Part(rail, "lattice", (0.2, 0.2, 0.22)))
+    return parts
+
+
 def office(rng, width: float) -> list[Part]:
-    """A tower of glass or concrete."""
+    """An office building with 4 to 11 storeys, of glass or with a plain facade."""
     tall, storeys = rng.uniform(3.2, 3.8), rng.integers(4, 12)
     tint = np.array(((0.4, 0.5, 0.55), (0.3, 0.36, 0.4), (0.55, 0.56, 0.55))[rng.integers(3)])
     high, depth, bay = tall * storeys, 16.0, width / max(round(width / 1.6), 1)
@@ -56,7 +59,7 @@ def office(rng, width: float) -> list[Part]:
     if rng.random() < 0.6:
         parts = [Part(glass, "glazing", tint, (rng.random(), bay, tall))]
     else:
-        colour = np.array(WALLS[rng.integers(len(WALLS))])
+        colour = np.array(WALL_COLOURS[rng.integers(len(WALL_COLOURS))])
         parts = [Part(glass, "wall", colour, (rng.random(), 2 * bay, tall, 2))]
     base = moved(box(width + 0.6, depth + 0.6, 0.5, tall - 0.4), width / 2, -depth / 2)
     columns = [moved(box(0.5, 0.5, tall), at, 0.4) for at in np.arange(0.5, width, 5.0)]
@@ -64,9 +67,9 @@ def office(rng, width: float) -> list[Part]:
 
 
 def hall(rng, width: float) -> list[Part]:
-    """A workshop or a warehouse with gates; often little more than a wall."""
+    """A workshop or a warehouse with rolling gates."""
     high, depth, seed = rng.uniform(4.5, 9.5), 20.0, rng.random()
-    colour = np.array(WALLS[rng.choice([0, 1, 4, 6, 8, 9, 10, 2])]) * rng.uniform(0.8, 1.05)
+    colour = np.array(WALL_COLOURS[rng.choice([0, 1, 4, 6, 8, 9, 10, 2])]) * rng.uniform(0.8, 1.05)
     style = (seed, rng.random(), 0, float(rng.choice([0, 2, 3])))
     parts = [Part(moved(box(width, depth, high), width / 2, -depth / 2), "hall", colour, style)]
     if rng.random() < 0.4:  # a rounded gable

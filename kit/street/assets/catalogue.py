@@ -1,7 +1,4 @@
-"""The catalogue of the street: everything that stands or moves on it, by name.
-
-"red car", "traffic cone", "tree": `make` looks a name up and builds the thing.
-"""
+"""The catalogue of assets: names such as "traffic cone", with their classes and builders."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +6,17 @@ from typing import NamedTuple
 import numpy as np
 
 from kit.street.assets.buildings import hall, house, office
-from kit.street.assets.colours import CAR_COLOURS, CLOTHES, COLOURS, WORK
+from kit.street.assets.colours import (
+    BUS_COLOURS,
+    CAR_COLOURS,
+    CLOTHES_COLOURS,
+    COLOURS,
+    CONTAINER_COLOURS,
+    MACHINE_COLOURS,
+    TRUCK_COLOURS,
+    VAN_COLOURS,
+    VEST_COLOURS,
+)
 from kit.street.assets.furniture import (
     barrier,
     bench,
@@ -49,20 +56,15 @@ from kit.street.assets.vehicles import (
     truck,
 )
 
-LORRIES = {"white": 4, "blue": 2, "red": 2, "green": 1, "grey": 1}
-VANS = {"white": 6, "grey": 1, "blue": 1, "yellow": 1}
-BUSES = {"red": 2, "yellow": 2, "white": 2, "blue": 1, "green": 1}
-CONTAINERS = {"blue": 2, "brown": 2, "red": 2, "green": 1, "orange": 1}
-VESTS = {"orange": 2, "yellow": 1}
-
 
 class Asset(NamedTuple):
     """An entry of the catalogue.
 
     Attributes:
-        build: (rng, colour) -> parts.
-        label: class of the benchmark. category: of nuScenes; "" for scenery.
-        colours: names and their weights; none where the builder knows best.
+        build: function (rng, colour) -> parts of the model.
+        label: name of the class.
+        category: nuScenes category; "" for scenery.
+        colours: names and weights of the colours to draw from; None if the builder chooses.
     """
 
     build: Callable
@@ -72,18 +74,22 @@ class Asset(NamedTuple):
 
 
 def make(name: str, rng: np.random.Generator) -> tuple[str, Asset, list[Part]]:
-    """Build an object by its plain name: "car", "red car", "person in red".
+    """Build an asset by name, with or without a colour: "car", "red car", "person in red".
+
+    Args:
+        name: of the catalogue.
+        rng: draws the shape, and the colour if `name` has none.
 
     Returns:
-        Its full name, its entry, its parts.
+        the name with the colour, the entry of the catalogue, the parts of the model.
 
     Raises:
-        ValueError: no such thing, lists what there is; or it has no colours to choose from.
+        ValueError: there is no such asset, or its colour cannot be chosen.
     """
     kind, colour = _parse(name)
     asset = ASSETS[kind]
     if colour and not asset.colours:
-        raise ValueError(f"a {kind} has a colour of its own, it cannot be had in {colour}")
+        raise ValueError(f"the colour of a {kind} cannot be chosen, got {name!r}. Try {kind!r}")
     if asset.colours and not colour:
         weights = np.array(list(asset.colours.values()), float)
         colour = str(rng.choice(list(asset.colours), p=weights / weights.sum()))
@@ -98,7 +104,7 @@ def make(name: str, rng: np.random.Generator) -> tuple[str, Asset, list[Part]]:
 
 
 def _parse(name: str) -> tuple[str, str | None]:
-    """Kind and colour of "car", "red car", "person in red"."""
+    """Split "car", "red car" or "person in red" into kind and colour."""
     words = name.strip().lower()
     kind, _, colour = words.partition(" in ")
     if not colour:
@@ -107,7 +113,7 @@ def _parse(name: str) -> tuple[str, str | None]:
         kind, colour = words, None
     if kind not in ASSETS:
         raise ValueError(
-            f"there is no {name!r} on the street. There are: {', '.join(ASSETS)}; many of them in "
+            f"the street has no asset {name!r}. It has: {', '.join(ASSETS)}; many of them can have "
             f"a colour: {', '.join(COLOURS)}"
         )
     return kind, colour
@@ -130,25 +136,25 @@ _FIXTURES = {
     "office building": lambda rng, colour: office(rng, rng.uniform(15, 25)),
     "hall": lambda rng, colour: hall(rng, rng.uniform(15, 25)),
 }
-_MACHINE = ("construction_vehicle", "vehicle.construction", WORK)
+_CONSTRUCTION = ("construction_vehicle", "vehicle.construction", MACHINE_COLOURS)
 ASSETS = {
     "car": Asset(car, "car", "vehicle.car", CAR_COLOURS),
-    "delivery van": Asset(delivery_van, "truck", "vehicle.truck", VANS),
+    "delivery van": Asset(delivery_van, "truck", "vehicle.truck", VAN_COLOURS),
     "pickup": Asset(pickup, "truck", "vehicle.truck", CAR_COLOURS),
-    "truck": Asset(truck, "truck", "vehicle.truck", LORRIES),
-    "bus": Asset(bus, "bus", "vehicle.bus.rigid", BUSES),
-    "trailer": Asset(trailer, "trailer", "vehicle.trailer", CONTAINERS),
-    "construction vehicle": Asset(construction_vehicle, *_MACHINE),
-    "excavator": Asset(excavator, *_MACHINE),
-    "wheel loader": Asset(loader, *_MACHINE),
-    "road roller": Asset(roller, *_MACHINE),
-    "person": Asset(person, "pedestrian", "human.pedestrian.adult", CLOTHES),
-    "walking person": Asset(walker, "pedestrian", "human.pedestrian.adult", CLOTHES),
-    "worker": Asset(worker, "pedestrian", "human.pedestrian.construction_worker", VESTS),
-    "bicycle": Asset(bicycle, "bicycle", "vehicle.bicycle", CLOTHES),
-    "cyclist": Asset(cyclist, "bicycle", "vehicle.bicycle", CLOTHES),
-    "motorcycle": Asset(motorcycle, "motorcycle", "vehicle.motorcycle", CLOTHES),
-    "motorcyclist": Asset(motorcyclist, "motorcycle", "vehicle.motorcycle", CLOTHES),
+    "truck": Asset(truck, "truck", "vehicle.truck", TRUCK_COLOURS),
+    "bus": Asset(bus, "bus", "vehicle.bus.rigid", BUS_COLOURS),
+    "trailer": Asset(trailer, "trailer", "vehicle.trailer", CONTAINER_COLOURS),
+    "construction vehicle": Asset(construction_vehicle, *_CONSTRUCTION),
+    "excavator": Asset(excavator, *_CONSTRUCTION),
+    "wheel loader": Asset(loader, *_CONSTRUCTION),
+    "road roller": Asset(roller, *_CONSTRUCTION),
+    "person": Asset(person, "pedestrian", "human.pedestrian.adult", CLOTHES_COLOURS),
+    "walking person": Asset(walker, "pedestrian", "human.pedestrian.adult", CLOTHES_COLOURS),
+    "worker": Asset(worker, "pedestrian", "human.pedestrian.construction_worker", VEST_COLOURS),
+    "bicycle": Asset(bicycle, "bicycle", "vehicle.bicycle", CLOTHES_COLOURS),
+    "cyclist": Asset(cyclist, "bicycle", "vehicle.bicycle", CLOTHES_COLOURS),
+    "motorcycle": Asset(motorcycle, "motorcycle", "vehicle.motorcycle", CLOTHES_COLOURS),
+    "motorcyclist": Asset(motorcyclist, "motorcycle", "vehicle.motorcycle", CLOTHES_COLOURS),
     "traffic cone": Asset(traffic_cone, "traffic_cone", "movable_object.trafficcone"),
     "barrier": Asset(barrier, "barrier", "movable_object.barrier"),
     **{name: Asset(build, "vegetation") for name, build in _PLANTS.items()},

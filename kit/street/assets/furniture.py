@@ -1,14 +1,26 @@
-"""What stands on a street: works, signs, lamps, fences; metres, x towards who looks at it."""
+"""Models of street furniture: barriers, signs, lamps, fences; metres, the front faces x > 0."""
 
 from functools import cache
 
 import numpy as np
 
-from kit.street.assets.colours import COLOURS, WALLS
-from kit.street.assets.shapes import Part, Shape, blob, box, join, lathe, loft, moved, stack, tube
+from kit.street.assets.colours import COLOURS, WALL_COLOURS
+from kit.street.assets.shapes import (
+    Part,
+    Shape,
+    box,
+    ellipsoid,
+    join,
+    lathe,
+    loft,
+    moved,
+    rounded_body,
+    tube,
+)
 
 
 def traffic_cone(rng, colour) -> list[Part]:
+    """A striped cone on a square foot, 0.7 to 0.9 m tall."""
     tall = rng.uniform(0.9, 1.15)
     profile = np.array([(0.18, 0.05), (0.04, 0.75), (0, 0.75)]) * tall
     foot = box(0.42 * tall, 0.42 * tall, 0.05)
@@ -18,14 +30,14 @@ def traffic_cone(rng, colour) -> list[Part]:
 
 
 def barrier(rng, colour) -> list[Part]:
-    """A work-site barrier: striped boards, water-filled plastic, or concrete."""
+    """A barrier of a building site: striped boards, plastic filled with water, or concrete."""
     kind, red = rng.choice(3, p=[0.4, 0.35, 0.25]), np.array((0.66, 0.07, 0.06))
     if kind == 0:
         boards = [box(1.95, 0.06, 0.25, 0.2), box(1.95, 0.06, 0.3, 0.72)]
         parts = [Part(shape, "striped", red, (1, 0.22)) for shape in boards]
         feet = [moved(box(0.1, 0.55, 0.95), x) for x in (-0.85, 0.85)]
         return parts + [Part(shape, "plain", (0.2, 0.2, 0.2)) for shape in feet]
-    # the profile of a New Jersey barrier
+    # profile of a New Jersey barrier
     half = np.array([(0.3, 0), (0.3, 0.1), (0.16, 0.35), (0.09, 0.95), (-0.09, 0.95)])
     ring = np.vstack([half, [(-0.16, 0.35), (-0.3, 0.1), (-0.3, 0)]])
     rings = [np.column_stack([np.full(len(ring), x), ring]) for x in (-0.98, 0.98)]
@@ -35,9 +47,10 @@ def barrier(rng, colour) -> list[Part]:
 
 
 def lamp(rng, colour) -> list[Part]:
+    """A street lamp, 6 to 9 m tall, with an arm over the road."""
     z, grey = rng.uniform(6, 9), np.full(3, rng.uniform(0.15, 0.55))
     arm = [(0, 0, 0), (0, 0, z - 0.8), (0, 0.5, z - 0.1), (0, 1.9, z)]
-    head = moved(blob(rng, (0.14, 0.35, 0.08), 0, 6), 0, 2.1, z)
+    head = moved(ellipsoid(rng, (0.14, 0.35, 0.08), 0, 6), 0, 2.1, z)
     return [
         Part(tube(arm, (0.1, 0.07, 0.05, 0.04)), "plain", grey),
         Part(head, "plain", grey * 1.4),
@@ -82,11 +95,13 @@ def traffic_light(rng, colour) -> list[Part]:
 
 
 def bollard(rng, colour) -> list[Part]:
+    """A post with reflective bands, 0.95 m tall."""
     profile = [(0.08, 0), (0.08, 0.85), (0.05, 0.95), (0, 0.95)]
     return [Part(lathe(profile, 8), "striped", (0.2, 0.2, 0.2), (0, 0.2), True)]
 
 
 def bench(rng, colour) -> list[Part]:
+    """A bench with a back."""
     wood, iron = (0.33, 0.22, 0.13), (0.1, 0.1, 0.1)
     parts = [Part(box(0.45, 1.7, 0.06, 0.42), "plain", wood)]
     parts.append(Part(moved(box(0.06, 1.7, 0.4, 0.55), -0.22), "plain", wood))
@@ -94,14 +109,19 @@ def bench(rng, colour) -> list[Part]:
 
 
 def bin_(rng, colour) -> list[Part]:
+    """A litter bin, 1 m tall."""
     tint = np.array(COLOURS[str(rng.choice(["green", "grey", "blue", "black"]))])
     return [
-        Part(stack([(0, -0.28, 0.28, 0.25, 0.08), (1.0, -0.35, 0.35, 0.3, 0.1)]), "plain", tint)
+        Part(
+            rounded_body([(0, -0.28, 0.28, 0.25, 0.08), (1.0, -0.35, 0.35, 0.3, 0.1)]),
+            "plain",
+            tint,
+        )
     ]
 
 
 def bus_shelter(rng, colour) -> list[Part]:
-    """A glass wall behind, a roof, a poster at one end."""
+    """A roof on posts with a glass wall behind, a bench, and a poster at one end."""
     grey, glass = (0.3, 0.31, 0.32), (0.22, 0.27, 0.28)
     posts = [moved(box(0.1, 0.1, 2.5), -0.6, y) for y in (-1.9, 0, 1.9)]
     poster = moved(box(1.2, 0.12, 1.8, 0.4), 0, -1.9)
@@ -115,6 +135,7 @@ def bus_shelter(rng, colour) -> list[Part]:
 
 
 def billboard(rng, colour) -> list[Part]:
+    """A board of 6 x 3 m on two posts."""
     z, iron = rng.uniform(3.5, 5), (0.25, 0.26, 0.27)
     parts = [Part(tube([(0, y, 0), (0, y, z + 1)], 0.15), "plain", iron) for y in (-1.5, 1.5)]
     return [*parts, Part(box(0.3, 6, 3, z), "print", (0, 0, 0), (rng.random(), z, 3.0))]
@@ -122,19 +143,20 @@ def billboard(rng, colour) -> list[Part]:
 
 @cache
 def _railings(tall: float) -> Shape:
+    """2 m of vertical bars between two horizontal ones."""
     bars = [moved(box(0.025, 0.025, tall), x) for x in np.arange(-0.95, 1, 0.16)]
     return join([*bars, *(box(2.0, 0.04, 0.05, z) for z in (0.15, tall - 0.15))])
 
 
 def fence(rng, colour) -> list[Part]:
-    """Two metres of railings."""
+    """2 m of railings."""
     iron = np.full(3, rng.choice([0.03, 0.3]))
     return [Part(_railings(float(rng.choice([1.3, 1.7, 2.1]))), "plain", iron)]
 
 
 def garden_wall(rng, colour) -> list[Part]:
-    """Two metres of low wall."""
-    tint, kind = np.array(WALLS[rng.integers(len(WALLS))]), rng.integers(2)
+    """2 m of low wall."""
+    tint, kind = np.array(WALL_COLOURS[rng.integers(len(WALL_COLOURS))]), rng.integers(2)
     return [
         Part(box(2.0, 0.25, rng.uniform(0.6, 1.4)), "wall_plain", tint, (rng.random(), 0, 0, kind))
     ]

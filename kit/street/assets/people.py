@@ -1,30 +1,40 @@
-"""People, on foot and on two wheels; x forward, y left, z up, metres, feet at z = 0."""
+"""Models of people, bicycles and motorcycles; x forward, y left, z up, metres, ground at z = 0."""
 
 from functools import cache
 
 import numpy as np
 
 from kit.street.assets.colours import COLOURS
-from kit.street.assets.shapes import Part, Shape, blob, box, extrude, join, lathe, moved, tube
+from kit.street.assets.shapes import Part, Shape, box, ellipsoid, extrude, join, lathe, moved, tube
 
-SKINS = ((0.78, 0.57, 0.45), (0.5, 0.33, 0.24), (0.32, 0.2, 0.15))
+SKIN_COLOURS = ((0.78, 0.57, 0.45), (0.5, 0.33, 0.24), (0.32, 0.2, 0.15))
 
 
 def _clothes(rng) -> np.ndarray:
+    """Draw a colour of clothes."""
     return np.array(COLOURS[str(rng.choice(list(COLOURS)))]) * rng.uniform(0.6, 1.2) + 0.03
 
 
 def person(rng, colour, lift=0.0, sitting=False, lean=0.05, stride=0.05) -> list[Part]:
-    """Someone 1.5-1.9 m tall: standing, walking with long strides, or sitting on a saddle."""
-    trousers, skin = _clothes(rng) * 0.5, np.array(SKINS[rng.integers(3)])
+    """A person, 1.6 to 2.0 m tall.
+
+    Args:
+        rng: draws the body and the clothes.
+        colour: of the upper clothes.
+        lift: height above the ground, metres.
+        sitting: sitting on a saddle instead of standing.
+        lean: how far the upper body leans forward, metres.
+        stride: half the distance between the feet, metres.
+    """
+    trousers, skin = _clothes(rng) * 0.5, np.array(SKIN_COLOURS[rng.integers(3)])
     hair, dark = skin * rng.uniform(0.1, 0.5), (0.05, 0.05, 0.05)
     hip = (0, 0, 0.86)
     top = np.array((lean * 2, 0, 1.45))
     torso = np.stack([hip, (lean, 0, 1.15), top - (0, 0, 0.06), top + (0, 0, 0.02)])
     body = tube(torso, (0.15, 0.165, 0.18, 0.08), 9)
     body = body[0] * (0.85, 1.25, 1), body[1]
-    head = moved(blob(rng, (0.1, 0.08, 0.125), 0.05, 7), *(top + (0.04, 0, 0.22)))
-    cap = moved(blob(rng, (0.108, 0.09, 0.1), 0.05, 7), *(top + (0.02, 0, 0.27)))
+    head = moved(ellipsoid(rng, (0.1, 0.08, 0.125), 0.05, 7), *(top + (0.04, 0, 0.22)))
+    cap = moved(ellipsoid(rng, (0.108, 0.09, 0.1), 0.05, 7), *(top + (0.02, 0, 0.27)))
     style = (rng.random(),)
     parts = [
         Part(body, "cloth", colour, style, True),
@@ -42,14 +52,14 @@ def person(rng, colour, lift=0.0, sitting=False, lean=0.05, stride=0.05) -> list
             )
         leg = np.stack([foot, knee, (0, side * 0.09, 0.88)])
         parts.append(Part(tube(leg, (0.055, 0.07, 0.09)), "cloth", trousers, style, True))
-        shoe = moved(blob(rng, (0.14, 0.05, 0.05), 0, 5), foot[0] + 0.05, foot[1], foot[2])
+        shoe = moved(ellipsoid(rng, (0.14, 0.05, 0.05), 0, 5), foot[0] + 0.05, foot[1], foot[2])
         parts.append(Part(shoe, "plain", dark))
         hand = (0.1 - 0.9 * step + lean, side * 0.27, 0.82)
         if sitting:
             hand = (0.5, side * 0.25, 1.02)
         arm = np.stack([top + (0, side * 0.2, -0.08), (lean - 0.02, side * 0.27, 1.12), hand])
         parts.append(Part(tube(arm, (0.06, 0.05, 0.04)), "cloth", colour, style, True))
-        parts.append(Part(moved(blob(rng, (0.05, 0.03, 0.06), 0, 5), *hand), "plain", skin))
+        parts.append(Part(moved(ellipsoid(rng, (0.05, 0.03, 0.06), 0, 5), *hand), "plain", skin))
     if not sitting and rng.random() < 0.35:
         bag = moved(box(0.14, 0.28, 0.4, 1.0), -0.2)
         parts.append(Part(bag, "cloth", _clothes(rng), style))
@@ -58,14 +68,14 @@ def person(rng, colour, lift=0.0, sitting=False, lean=0.05, stride=0.05) -> list
 
 
 def walker(rng, colour) -> list[Part]:
-    """Someone on the way."""
+    """A person in mid-stride."""
     return person(rng, colour, stride=rng.uniform(0.15, 0.32))
 
 
 def worker(rng, colour) -> list[Part]:
-    """Someone in an orange or yellow vest and a helmet."""
+    """A person with a helmet and a vest of the given colour."""
     parts = person(rng, colour)
-    helmet = blob(rng, (0.14, 0.12, 0.11), 0, 7)
+    helmet = ellipsoid(rng, (0.14, 0.12, 0.11), 0, 7)
     head = parts[2].shape[0].mean(0)
     parts[2] = Part(moved(helmet, *head), "plain", COLOURS["yellow"], (), True)
     return parts
@@ -73,7 +83,7 @@ def worker(rng, colour) -> list[Part]:
 
 @cache
 def _bicycle_shapes() -> tuple[Shape, Shape, Shape, Shape]:
-    """Tyres, spokes, frame and handlebar: all bicycles are of one size."""
+    """Tyres, spokes, frame and handlebar; all bicycles have the same size."""
     tyres, spokes, radius = [], [], 0.34
     turn = np.linspace(0, 2 * np.pi, 19)
     for x in (-0.52, 0.54):
@@ -95,9 +105,9 @@ def _bicycle_shapes() -> tuple[Shape, Shape, Shape, Shape]:
 
 
 def bicycle(rng, colour) -> list[Part]:
-    """A bicycle alone: two wheels, a frame of tubes, saddle, handlebar."""
+    """A bicycle without a rider."""
     tyres, spokes, frame, handle = _bicycle_shapes()
-    saddle = moved(blob(rng, (0.14, 0.07, 0.04), 0, 5), -0.26, 0, 0.97)
+    saddle = moved(ellipsoid(rng, (0.14, 0.07, 0.04), 0, 5), -0.26, 0, 0.97)
     return [
         Part(tyres, "plain", (0.04, 0.04, 0.04)),
         Part(spokes, "plain", (0.5, 0.5, 0.5)),
@@ -108,19 +118,20 @@ def bicycle(rng, colour) -> list[Part]:
 
 
 def cyclist(rng, colour) -> list[Part]:
+    """A bicycle with a rider."""
     rider = person(rng, _clothes(rng), 0.12, True, 0.12)
     return bicycle(rng, colour) + [p._replace(shape=moved(p.shape, -0.24)) for p in rider]
 
 
 def motorcycle(rng, colour) -> list[Part]:
-    """A motorcycle: fat wheels, tank, seat, engine, fork, exhaust."""
+    """A motorcycle without a rider."""
     black, metal = (0.05, 0.05, 0.05), (0.45, 0.45, 0.47)
     profile = np.array([(0.2, -0.5), (0.92, -0.5), (1, 0), (0.92, 0.5), (0.2, 0.5)])
     parts = []
     for x, wide in ((-0.68, 0.17), (0.74, 0.13)):
         tyre = lathe(profile * (0.31, wide), 16, "y")
         parts.append(Part(moved(tyre, x, 0, 0.31), "tyre", black, (x, 0.31, 0.31)))
-    tank = moved(blob(rng, (0.3, 0.17, 0.15), 0.05, 8), 0.18, 0, 0.86)
+    tank = moved(ellipsoid(rng, (0.3, 0.17, 0.15), 0.05, 8), 0.18, 0, 0.86)
     seat = [(-0.85, 0.86), (-0.6, 0.8), (0.0, 0.78), (0.0, 0.7), (-0.75, 0.74)]
     parts += [
         Part(tank, "car", colour, (9, 9, 9, 9), True),
@@ -133,7 +144,9 @@ def motorcycle(rng, colour) -> list[Part]:
         Part(
             tube([(0.2, -0.36, 1.08), (0.36, 0, 1.03), (0.2, 0.36, 1.08)], 0.02, 5), "plain", black
         ),
-        Part(moved(blob(rng, (0.1, 0.1, 0.1), 0, 6), 0.52, 0, 0.92), "plain", (0.85, 0.85, 0.8)),
+        Part(
+            moved(ellipsoid(rng, (0.1, 0.1, 0.1), 0, 6), 0.52, 0, 0.92), "plain", (0.85, 0.85, 0.8)
+        ),
         Part(moved(box(0.06, 0.2, 0.14, 0.62), -0.95), "plain", (0.5, 0.05, 0.05)),
     ]
     for y in (-0.09, 0.09):
@@ -142,9 +155,10 @@ def motorcycle(rng, colour) -> list[Part]:
 
 
 def motorcyclist(rng, colour) -> list[Part]:
+    """A motorcycle with a rider, who wears a helmet."""
     rider = person(rng, _clothes(rng) * 0.6, 0.02, True, 0.1)
     rider[2] = rider[2]._replace(
-        shape=moved(blob(rng, (0.15, 0.13, 0.15), 0, 7), *rider[1].shape[0].mean(0)),
+        shape=moved(ellipsoid(rng, (0.15, 0.13, 0.15), 0, 7), *rider[1].shape[0].mean(0)),
         colour=_clothes(rng),
     )
     return motorcycle(rng, colour) + [p._replace(shape=moved(p.shape, -0.15)) for p in rider]

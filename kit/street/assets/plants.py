@@ -1,32 +1,40 @@
-"""Trees, bushes and hedges, metres, rooted at z = 0."""
+"""Models of trees, bushes and hedges; metres, the ground is z = 0."""
 
 import numpy as np
 
-from kit.street.assets.shapes import Part, blob, leaves, loft, moved, outward, stack, tube
+from kit.street.assets.shapes import (
+    Part,
+    ellipsoid,
+    ellipsoid_normals,
+    leaf_cloud,
+    loft,
+    moved,
+    rounded_body,
+    tube,
+)
 
 
 def _tint(rng) -> np.ndarray:
+    """Draw a green."""
     return np.array([0.33, 0.43, 0.15]) * rng.uniform(0.75, 1.25) * rng.uniform(0.88, 1.12, 3)
 
 
 def _crown(rng, centre, half_axes, tint, count: int, leaf: float) -> list[Part]:
-    """A lumpy core of shade under loose leaves that light takes for one round crown."""
+    """A dark core in a cloud of loose leaves; all are shaded as one ellipsoid."""
     style = (rng.random(), centre[2], half_axes[2])
-    core = moved(blob(rng, np.array(half_axes) * 0.8, 0.4), *centre)
-    cloud = moved(leaves(rng, half_axes, count, leaf), *centre)
+    core = moved(ellipsoid(rng, np.array(half_axes) * 0.8, 0.4), *centre)
+    cloud = moved(leaf_cloud(rng, half_axes, count, leaf), *centre)
     return [
         Part(core, "leaf", tint * 0.72, style, True),
-        Part(cloud, "leaf", tint, style, outward(cloud, centre, half_axes)),
+        Part(cloud, "leaf", tint, style, ellipsoid_normals(cloud, centre, half_axes)),
     ]
 
 
 def tree(rng, colour) -> list[Part]:
-    """A street tree: trunk, branches, a crown of several clouds of leaves."""
+    """A street tree: trunk, branches, and a crown of several clouds of leaves."""
     tall, wide, tint = rng.uniform(4.5, 9), rng.uniform(1.4, 2.8), _tint(rng)
-    bark, clear = (
-        np.array((0.24, 0.19, 0.14)) * rng.uniform(0.7, 1.4),
-        rng.uniform(0.3, 0.45) * tall,
-    )
+    bark = np.array((0.24, 0.19, 0.14)) * rng.uniform(0.7, 1.4)
+    clear = rng.uniform(0.3, 0.45) * tall  # height of the lowest leaves
     trunk = [(0, 0, -0.2), (*rng.normal(0, 0.08, 2), 0.6 * clear), (*rng.normal(0, 0.2, 2), clear)]
     thick = 0.025 * tall
     parts = [Part(tube(trunk, (1.4 * thick, thick, 0.8 * thick)), "bark", bark, (), True)]
@@ -43,6 +51,7 @@ def tree(rng, colour) -> list[Part]:
 
 
 def conifer(rng, colour) -> list[Part]:
+    """A trunk with layers of leaves that narrow towards the top."""
     tall, wide, tint = rng.uniform(5, 10), rng.uniform(1.1, 1.9), _tint(rng) * (0.75, 0.85, 1)
     parts = [
         Part(tube([(0, 0, -0.2), (0, 0, 0.8 * tall)], (0.18, 0.05)), "bark", (0.2, 0.15, 0.11))
@@ -54,7 +63,7 @@ def conifer(rng, colour) -> list[Part]:
 
 
 def palm(rng, colour) -> list[Part]:
-    """A bent trunk under a crown of fronds."""
+    """A palm: a bent trunk with a crown of fronds."""
     tall = rng.uniform(5, 9)
     bend = rng.normal(0, 0.3, 2)
     trunk = [(0, 0, -0.2), (*0.4 * bend, tall / 2), (*bend, tall)]
@@ -72,16 +81,17 @@ def palm(rng, colour) -> list[Part]:
 
 
 def bush(rng, colour) -> list[Part]:
+    """One cloud of leaves on the ground."""
     r, z = rng.uniform(0.5, 1.1), rng.uniform(0.4, 0.9)
     return _crown(rng, (0, 0, 0.7 * z), (r, r, z), _tint(rng), 450, 0.06)
 
 
 def hedge(rng, colour) -> list[Part]:
-    """Two metres of clipped hedge."""
+    """2 m of clipped hedge."""
     tint, height = _tint(rng) * 0.9, rng.uniform(0.9, 1.5)
-    cloud = leaves(rng, (1.25, 0.42, 0.55 * height), 420, 0.045)
+    cloud = leaf_cloud(rng, (1.25, 0.42, 0.55 * height), 420, 0.045)
     style = (rng.random(), height / 2, height / 2)
-    core = stack([(0, -1.05, 1.05, 0.33, 0.1), (height, -1.0, 1.0, 0.3, 0.12)])
+    core = rounded_body([(0, -1.05, 1.05, 0.33, 0.1), (height, -1.0, 1.0, 0.3, 0.12)])
     return [
         Part(core, "leaf", tint * 0.8, style),
         Part(moved(cloud, z=height / 2), "leaf", tint, style),

@@ -1,29 +1,28 @@
-"""Solid shapes, and the mesh they are merged into.
+"""Triangle meshes of simple solids: boxes, tubes, solids of revolution, ellipsoids.
 
-A shape is `(vertices (V, 3), triangles (F, 3))` in its object's own frame: x forward, y left, z up,
-metres. Nearly everything is a loft: a skin over a row of rings, open or closed at the ends.
+A shape is `(vertices (V, 3), triangles (F, 3))` in its object's frame: x forward, y left, z up,
+metres. Most shapes are lofts: a surface through a sequence of cross-sections.
 """
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 
 Shape = tuple[np.ndarray, np.ndarray]
-STYLE = 4  # numbers a part gives to its surface
 
 
 class Part(NamedTuple):
-    """A shape and how it looks.
+    """A shape with its material.
 
     Attributes:
         shape: vertices and triangles.
-        surface: name of a painter in `textures.PAINTERS`.
+        surface: name of a material in `materials.PAINTERS`.
         colour: (3,) base colour in [0, 1].
-        style: up to four numbers that the surface may use as it likes.
-        smooth: whether light treats the surface as rounded; or the (V, 3) unit normals it shall
-            believe in.
+        style: up to 4 parameters of the material, see the function that paints it.
+        smooth: shading: False for flat triangles, True for normals averaged at the vertices, or
+            the (V, 3) unit normals to use.
     """
 
     shape: Shape
@@ -34,12 +33,12 @@ class Part(NamedTuple):
 
 
 def loft(rings: Float[np.ndarray, "S K 3"], closed: bool = True, caps: bool = True) -> Shape:
-    """Stretch a skin over S rings of K points each; fans about their centres close the ends.
+    """Make a surface through S cross-sections of K points each.
 
     Args:
-        rings: one after the other along the body.
-        closed: whether a ring's last point is joined to its first.
-        caps: whether the two ends are closed.
+        rings: the cross-sections, in order along the body.
+        closed: whether the last point of a ring is connected to its first.
+        caps: whether the two ends are closed by triangle fans.
     """
     rings = np.asarray(rings, float)
     count, size = rings.shape[:2]
@@ -60,7 +59,12 @@ def loft(rings: Float[np.ndarray, "S K 3"], closed: bool = True, caps: bool = Tr
 
 
 def extrude(outline, width) -> Shape:
-    """Give a side view (K, 2) of x and z a width in y: one number, or one for each corner."""
+    """Extrude an outline in y.
+
+    Args:
+        outline: (K, 2) x and z of the corners.
+        width: extent in y, centred; one number, or one for each corner.
+    """
     outline = np.asarray(outline, float)
     half = np.broadcast_to(width, len(outline)) / 2
     left = np.column_stack([outline[:, 0], half, outline[:, 1]])
@@ -68,15 +72,25 @@ def extrude(outline, width) -> Shape:
 
 
 def box(length, width, height, z=0.0) -> Shape:
-    """A box centred on the z axis, from `z` upwards."""
+    """Make a box centred on the z axis, from `z` upwards.
+
+    Raises:
+        ValueError: a size is not positive.
+    """
     if min(length, width, height) <= 0:
-        raise ValueError(f"a box needs positive sizes, got {length} x {width} x {height} m")
+        raise ValueError(f"a box must have positive sizes, got {length} x {width} x {height} m")
     x = length / 2
     return extrude([(-x, z), (x, z), (x, z + height), (-x, z + height)], width)
 
 
 def lathe(profile, sides: int = 10, axis: str = "z") -> Shape:
-    """Turn a profile (S, 2) of radius and height about the z, y (wheels) or x axis (signs)."""
+    """Make a solid of revolution.
+
+    Args:
+        profile: (S, 2) radius and position along the axis.
+        sides: number of corners of the approximated circle.
+        axis: "z"; "y", as for wheels; or "x", as for signs.
+    """
     radius, height = np.asarray(profile, float).T[:, :, None]
     angle = 2 * np.pi * np.arange(sides) / sides
     a, b, c = radius * np.cos(angle), radius * np.sin(angle), height + 0 * angle
@@ -84,8 +98,13 @@ def lathe(profile, sides: int = 10, axis: str = "z") -> Shape:
     return loft(np.stack(order, -1), caps=False)
 
 
-def stack(levels, corner: int = 3) -> Shape:
-    """Lay rounded rectangles on each other: rows of z, rear x, front x, half width, radius."""
+def rounded_body(levels, corner: int = 3) -> Shape:
+    """Loft rounded rectangles at several heights, as for the body of a car.
+
+    Args:
+        levels: rows of z, rear x, front x, half width, radius of the corners.
+        corner: number of points at each rounded corner.
+    """
     rings = []
     for z, rear, front, half, radius in levels:
         turn = np.linspace(0, np.pi / 2, corner)
@@ -99,7 +118,13 @@ def stack(levels, corner: int = 3) -> Shape:
 
 
 def tube(path, radius, sides: int = 7) -> Shape:
-    """A round bar along a path (S, 3), of one radius or one for each place."""
+    """Make a round bar along a path.
+
+    Args:
+        path: (S, 3) positions.
+        radius: one number, or one for each position.
+        sides: number of corners of the approximated circle.
+    """
     path = np.asarray(path, float)
     along = np.gradient(path, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -113,33 +138,47 @@ def tube(path, radius, sides: int = 7) -> Shape:
     return loft(path[:, None] + radius * ring)
 
 
-def blob(rng: np.random.Generator, half_axes, rough=0.25, detail: int = 9) -> Shape:
-    """A lumpy ellipsoid about the origin."""
+def ellipsoid(rng: np.random.Generator, half_axes, rough=0.25, detail: int = 9) -> Shape:
+    """Make an ellipsoid at the origin with random bumps.
+
+    Args:
+        rng: draws the bumps.
+        half_axes: in x, y and z.
+        rough: height of the bumps as a ratio of the radius.
+        detail: number of rings; each has twice as many points.
+    """
     up = np.linspace(-np.pi / 2, np.pi / 2, detail)[:, None]
     turn = 2 * np.pi * np.arange(2 * detail) / (2 * detail)
     waves = rng.uniform(2, 6, (4, 2)).round(), rng.uniform(0, 2 * np.pi, 4)
     lumps = sum(np.sin(a * turn + b * up + c) for (a, b), c in zip(*waves, strict=True))
     radius = 1 + rough * lumps / 4 * np.cos(up)
-    unit = (np.cos(up) * np.cos(turn), np.cos(up) * np.sin(turn), np.sin(up) + 0 * turn)
-    return loft(np.stack(unit, -1) * radius[..., None] * half_axes, caps=False)
+    direction = (np.cos(up) * np.cos(turn), np.cos(up) * np.sin(turn), np.sin(up) + 0 * turn)
+    return loft(np.stack(direction, -1) * radius[..., None] * half_axes, caps=False)
 
 
-def leaves(rng: np.random.Generator, half_axes, count: int, leaf) -> Shape:
-    """Loose triangles about an ellipsoid, denser outside: some light and laser pass through."""
-    outward = rng.normal(size=(count, 3))
-    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
-    centre = outward * rng.uniform(0.45, 1.08, (count, 1)) ** 0.6 * half_axes
+def leaf_cloud(rng: np.random.Generator, half_axes, count: int, leaf) -> Shape:
+    """Make loose triangles in an ellipsoid, denser outside; part of all rays pass through.
+
+    Args:
+        rng: draws the triangles.
+        half_axes: of the ellipsoid.
+        count: number of triangles.
+        leaf: standard deviation of their corners, metres.
+    """
+    direction = rng.normal(size=(count, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    centre = direction * rng.uniform(0.45, 1.08, (count, 1)) ** 0.6 * half_axes
     corners = centre[:, None] + leaf * rng.normal(size=(count, 3, 3))
     return corners.reshape(-1, 3), np.arange(3 * count).reshape(-1, 3)
 
 
-def outward(shape: Shape, centre, half_axes) -> Float[np.ndarray, "V 3"]:
-    """Unit normals of an ellipsoid at a shape's vertices: loose leaves lit as one round crown."""
-    return _unit((shape[0] - centre) / np.square(half_axes))
+def ellipsoid_normals(shape: Shape, centre, half_axes) -> Float[np.ndarray, "V 3"]:
+    """Unit normals of an ellipsoid at a shape's vertices, to shade loose leaves as one crown."""
+    return unit((shape[0] - centre) / np.square(half_axes))
 
 
 def join(shapes: Iterable[Shape]) -> Shape:
-    """Several shapes as one, for what looks alike."""
+    """Merge shapes of the same material into one."""
     vertices, triangles = zip(*shapes, strict=True)
     start = np.cumsum([0, *(len(v) for v in vertices[:-1])])
     return np.concatenate(vertices), np.concatenate(
@@ -148,149 +187,28 @@ def join(shapes: Iterable[Shape]) -> Shape:
 
 
 def moved(shape: Shape, x=0.0, y=0.0, z=0.0) -> Shape:
-    """The shape elsewhere in its object's frame."""
+    """Translate a shape in its object's frame."""
     return shape[0] + (x, y, z), shape[1]
 
 
-def turned(shape: Shape, yaw) -> Shape:
-    """The shape turned about the z axis, radians, to the left."""
-    return shape[0] @ _rotation(yaw).T, shape[1]
+def rotated(shape: Shape, yaw) -> Shape:
+    """Rotate a shape about the z axis; radians, positive to the left."""
+    return shape[0] @ yaw_rotation(yaw).T, shape[1]
 
 
 def pose_matrix(x, y, z, yaw) -> Float[np.ndarray, "4 4"]:
-    """The rigid transform from an object's own frame to the world."""
+    """Make T_world_object from a position in metres and a yaw in radians."""
     T = np.eye(4)
-    T[:3, :3], T[:3, 3] = _rotation(yaw), (x, y, z)
+    T[:3, :3], T[:3, 3] = yaw_rotation(yaw), (x, y, z)
     return T
 
 
-def _rotation(yaw) -> Float[np.ndarray, "3 3"]:
+def yaw_rotation(yaw) -> Float[np.ndarray, "3 3"]:
+    """Rotation about the z axis. Other rounding, such as scipy's, would change rendered bytes."""
     cos, sin = np.cos(yaw), np.sin(yaw)
     return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1.0]])
 
 
-class Thing(NamedTuple):
-    """One object that was placed.
-
-    Attributes:
-        name: in plain language, e.g. "red car".
-        label: class index. category: of nuScenes, e.g. "vehicle.car".
-        pose: x, y, z, yaw in the world; the object's own origin.
-        low, high: (3,) corners of its box in its own frame, metres.
-        track: the same for one object at all times.
-        speed: m/s along its own x axis.
-    """
-
-    name: str
-    label: int
-    category: str
-    pose: tuple
-    low: np.ndarray
-    high: np.ndarray
-    track: str
-    speed: float = 0.0
-
-
-class Mesh:
-    """Everything at one moment, in the world frame, ready for rays.
-
-    Attributes (after `finish`; F triangles, P parts):
-        corner, edges: (F, 3), (F, 2, 3) a corner in the object's frame and edges from it, m.
-        local_normal: (F, 3) unit normals in that frame, either way out.
-        normal: (F, 3) the same in the world.
-        rounding: (F,) row of `corner_normal` (R, 3, 3), the unit normals at the corners of those
-            triangles that look rounded; -1 for flat ones.
-        part: (F,) part of each triangle. label, surface: (P,) class index, index into `surfaces`.
-        colour: (P, 3) in [0, 1]. style: (P, 4). thing: (P,) row of `things`, -1 for the scenery.
-        things: the objects, in the order they were placed.
-        rays: Open3D's ray caster.
-    """
-
-    def __init__(self, classes, surfaces):
-        self.classes, self.surfaces, self.things = list(classes), list(surfaces), []
-        self._placed: list[tuple[int, int, Part, np.ndarray]] = []
-
-    def place(self, label: str, parts: list[Part], pose) -> None:
-        """Put scenery of class `label` at `pose`: x, y, z, yaw in the world."""
-        self._add(label, parts, pose, -1)
-
-    def place_thing(
-        self, label: str, parts: list[Part], pose, name: str, category: str, track: str, speed=0.0
-    ) -> None:
-        """Put an object: it has a name, a box and an identity that lasts."""
-        corners = np.concatenate([part.shape[0] for part in parts])
-        low, high = corners.min(0), corners.max(0)
-        index = self.classes.index(label)
-        pose = tuple(map(float, pose))
-        self.things.append(Thing(name, index, category, pose, low, high, track, float(speed)))
-        self._add(label, parts, pose, len(self.things) - 1)
-
-    def place_bent(self, label: str, part: Part, world: Float[np.ndarray, "V 3"]) -> None:
-        """Put scenery whose vertices' places in the world are known."""
-        self._placed.append((self.classes.index(label), -1, part, world))
-
-    def _add(self, label: str, parts: list[Part], pose, thing: int) -> None:
-        rotation, place = _rotation(pose[3]), pose[:3]
-        for part in parts:
-            world = part.shape[0] @ rotation.T + place
-            if not isinstance(part.smooth, bool):
-                part = part._replace(smooth=part.smooth @ rotation.T)
-            self._placed.append((self.classes.index(label), thing, part, world))
-
-    def finish(self) -> "Mesh":
-        """Merge the parts and hand them to Open3D's ray caster.
-
-        Raises:
-            ValueError: nothing was placed.
-        """
-        import open3d
-
-        if not self._placed:
-            raise ValueError("there is nothing to look at: place at least one object")
-        label, thing, parts, worlds = zip(*self._placed, strict=True)
-        start = np.cumsum([0] + [len(world) for world in worlds[:-1]])
-        triangles = [p.shape[1] + s for p, s in zip(parts, start, strict=True)]
-        triangles = np.concatenate(triangles).astype(np.uint32)
-        local = np.concatenate([p.shape[0] for p in parts]).astype(np.float32)
-        world = np.concatenate(worlds).astype(np.float32)
-        self.corner, self.edges, self.local_normal = _corners(local, triangles)
-        self.part = np.repeat(np.arange(len(parts)), [len(p.shape[1]) for p in parts])
-        smooth = np.array([p.smooth is not False for p in parts])[self.part]
-        self.normal = _corners(world, triangles)[2]
-        self.rounding = np.where(smooth, np.cumsum(smooth) - 1, -1)
-        vertex_normal = _vertex_normals(world, triangles[smooth])
-        for part, first in zip(parts, start, strict=True):
-            if not isinstance(part.smooth, bool):
-                vertex_normal[first : first + len(part.smooth)] = part.smooth
-        self.corner_normal = vertex_normal[triangles[smooth]]
-        self.label, self.thing = np.array(label), np.array(thing)
-        self.surface = np.array([self.surfaces.index(p.surface) for p in parts])
-        self.colour = np.array([p.colour for p in parts], np.float32)
-        style = [(*p.style, *(0.0,) * (STYLE - len(p.style))) for p in parts]
-        self.style = np.array(style, np.float32)
-        self.rays = open3d.t.geometry.RaycastingScene()
-        self.rays.add_triangles(open3d.core.Tensor(world), open3d.core.Tensor(triangles))
-        self._placed = []
-        return self
-
-
-def _corners(vertices, triangles):
-    """First corners (F, 3), edges from them (F, 2, 3), unit normals (F, 3)."""
-    corners = vertices[triangles]
-    edges = corners[:, 1:] - corners[:, :1]
-    return corners[:, 0], edges, _unit(np.cross(edges[:, 0], edges[:, 1]))
-
-
-def _vertex_normals(
-    vertices: Float[np.ndarray, "V 3"], triangles: Integer[np.ndarray, "R 3"]
-) -> Float[np.ndarray, "V 3"]:
-    """Unit normals at vertices: the mean of the faces that meet there, by area."""
-    _, edges, _ = _corners(vertices, triangles)
-    area = np.cross(edges[:, 0], edges[:, 1])
-    corners = triangles.ravel()
-    total = [np.bincount(corners, np.repeat(a, 3), len(vertices)) for a in area.T]
-    return _unit(np.stack(total, 1)).astype(np.float32)
-
-
-def _unit(vectors):
+def unit(vectors):
+    """Scale vectors to length 1."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

@@ -1,9 +1,10 @@
-"""Cars, lorries, buses and machines: each function draws one as a list of parts.
+"""Models of cars, trucks, buses and construction vehicles.
 
-x forward, y left, z up, metres; the origin is on the ground in the middle.
+x forward, y left, z up, metres; the origin is on the ground in the middle of the vehicle.
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,37 +12,86 @@ from kit.street.assets.colours import COLOURS
 from kit.street.assets.shapes import (
     Part,
     Shape,
-    blob,
     box,
+    ellipsoid,
     extrude,
     join,
     lathe,
     loft,
     moved,
-    stack,
+    rotated,
+    rounded_body,
     tube,
-    turned,
 )
 
-# length, width, height, belt, hood, and along the length (0 rear, 1 front): where the cabin's glass
-# begins and ends at the belt, where its roof does; height of the rear deck above the belt.
-BODIES = {
-    "saloon": (4.7, 1.82, 1.45, 0.93, 0.84, 0.13, 0.72, 0.28, 0.55, 0.0),
-    "hatchback": (4.1, 1.76, 1.5, 0.94, 0.88, 0.02, 0.75, 0.1, 0.57, 0.0),
-    "estate": (4.7, 1.82, 1.48, 0.94, 0.85, 0.01, 0.72, 0.05, 0.55, 0.0),
-    "off-roader": (4.75, 1.92, 1.76, 1.1, 1.05, 0.01, 0.73, 0.05, 0.58, 0.0),
-    "minivan": (4.9, 1.95, 1.78, 1.05, 0.98, 0.01, 0.83, 0.03, 0.65, 0.0),
-    "pickup": (5.4, 1.95, 1.8, 1.12, 1.1, 0.36, 0.72, 0.4, 0.58, -0.1),
+
+class CarBody(NamedTuple):
+    """Dimensions of a car body, metres; positions along it are ratios, 0 rear to 1 front.
+
+    Attributes:
+        length, width, height: of the whole car.
+        belt, hood: heights of the lower edge of the side windows and of the hood.
+        glass_rear, glass_front: ends of the cabin at the belt.
+        roof_rear, roof_front: ends of the roof.
+        deck: height of the rear deck above the belt.
+    """
+
+    length: float
+    width: float
+    height: float
+    belt: float
+    hood: float
+    glass_rear: float
+    glass_front: float
+    roof_rear: float
+    roof_front: float
+    deck: float
+
+
+CAR_BODIES = {
+    "saloon": CarBody(4.7, 1.82, 1.45, 0.93, 0.84, 0.13, 0.72, 0.28, 0.55, 0.0),
+    "hatchback": CarBody(4.1, 1.76, 1.5, 0.94, 0.88, 0.02, 0.75, 0.1, 0.57, 0.0),
+    "estate": CarBody(4.7, 1.82, 1.48, 0.94, 0.85, 0.01, 0.72, 0.05, 0.55, 0.0),
+    "off-roader": CarBody(4.75, 1.92, 1.76, 1.1, 1.05, 0.01, 0.73, 0.05, 0.58, 0.0),
+    "minivan": CarBody(4.9, 1.95, 1.78, 1.05, 0.98, 0.01, 0.83, 0.03, 0.65, 0.0),
+    "pickup": CarBody(5.4, 1.95, 1.8, 1.12, 1.1, 0.36, 0.72, 0.4, 0.58, -0.1),
 }
 
 
-def _body(rng, colour, kind: str) -> list[Part]:
-    """A car from its side view: a lofted hull, a cabin of glass, wheels, mirrors."""
-    length, width, height, belt, hood, g0, g1, r0, r1, deck = BODIES[kind]
-    length, width, height = np.array([length, width, height]) * rng.uniform(0.95, 1.05, 3)
-    x, w = length / 2, width / 2
-    at = lambda share: length * share - x  # noqa: E731
-    ahead, behind = at(0.815), at(0.19)
+def _car(rng, colour, kind: str) -> list[Part]:
+    """A car of one kind of body: hull, cabin, mirrors, roof rails, wheels."""
+    body = CAR_BODIES[kind]
+    length, width, height = np.array(body[:3]) * rng.uniform(0.95, 1.05, 3)
+    body = body._replace(length=length, width=width, height=height)
+    _, _, _, belt, _, _, g1, r0, r1, _ = body
+    w = width / 2
+    ahead, behind = _along(body, 0.815), _along(body, 0.19)
+    parts = [
+        Part(_hull(body), "car", colour, (length / 2, ahead, behind, belt), True),
+        _cabin(body, colour),
+    ]
+    for side in (-1, 1):
+        mirror = ellipsoid(rng, (0.07, 0.11, 0.08), 0, 5)
+        mirror = moved(mirror, _along(body, g1 - 0.06), side * (w + 0.05), belt)
+        parts.append(Part(mirror, "plain", colour * 0.8))
+    if kind == "off-roader" and rng.random() < 0.6:
+        rear, front = _along(body, r0 + 0.05), _along(body, r1)
+        for side in (-1, 1):
+            rail = [(rear, side * 0.6 * w, height), (front, side * 0.6 * w, height + 0.03)]
+            parts.append(Part(tube(rail, 0.025), "plain", (0.4, 0.4, 0.4)))
+    return parts + _wheels((ahead, behind), width, 0.33 if height < 1.6 else 0.37)
+
+
+def _along(body: CarBody, ratio: float) -> float:
+    """x of a position along the body."""
+    return body.length * ratio - body.length / 2
+
+
+def _hull(body: CarBody) -> Shape:
+    """The painted body up to the belt, lofted through cross-sections."""
+    belt, hood, deck, w = body.belt, body.hood, body.deck, body.width / 2
+    g0, g1 = body.glass_rear, body.glass_front
+    # ratio along the length, ratio of the width, lower and upper height
     stations = [
         (0.0, 0.72, 0.45, belt + deck - 0.14), (0.015, 0.86, 0.3, belt + deck - 0.03),
         (0.08, 0.96, 0.22, belt + deck), (g0 + 0.12, 1.0, 0.2, belt + deck * (g0 > 0.3)),
@@ -49,56 +99,49 @@ def _body(rng, colour, kind: str) -> list[Part]:
         (0.86, 0.97, 0.22, hood), (0.95, 0.92, 0.24, hood - 0.06), (0.985, 0.84, 0.28, hood - 0.14),
         (1.0, 0.7, 0.38, hood - 0.28),
     ]  # fmt: skip
-    # from the sill over the shoulder to the middle of the top: share of width, of height
+    # from the sill over the shoulder to the middle of the top: ratio of the width, of the height
     section = np.array([(0.86, 0), (0.97, 0.12), (1, 0.45), (0.985, 0.75), (0.92, 0.95), (0.6, 1)])
     rings = []
-    for share, wide, low, top in stations:
+    for ratio, wide, low, top in stations:
         y, z = section[:, 0] * wide * w, low + section[:, 1] * (top - low)
-        half = np.column_stack([np.full(len(y), at(share)), y, z])
+        half = np.column_stack([np.full(len(y), _along(body, ratio)), y, z])
         rings.append(np.vstack([half, half[::-1] * [1, -1, 1]]))
-    style = (x, ahead, behind, belt)
-    parts = [Part(loft(np.stack(rings)), "car", colour, style, True)]
-    glass = stack(
-        [
-            (belt - 0.03, at(g0), at(g1), 0.93 * w, 0.22),
-            (
-                belt + 0.35 * (height - belt),
-                at(g0 + 0.35 * (r0 - g0)),
-                at(g1 - 0.42 * (g1 - r1)),
-                0.89 * w,
-                0.2,
-            ),
-            (height - 0.1, at(0.9 * r0 + 0.1 * g0), at(r1 + 0.04), 0.76 * w, 0.18),
-            (height - 0.02, at(r0 + 0.02), at(r1 - 0.03), 0.68 * w, 0.15),
-            (height, at(r0 + 0.06), at(r1 - 0.08), 0.56 * w, 0.12),
-        ]  # fmt: skip
-    )
-    parts.append(Part(glass, "cabin", colour, (belt, height, at(g0), at(g1)), True))
-    for side in (-1, 1):
-        mirror = moved(blob(rng, (0.07, 0.11, 0.08), 0, 5), at(g1 - 0.06), side * (w + 0.05), belt)
-        parts.append(Part(mirror, "plain", colour * 0.8))
-    if kind == "off-roader" and rng.random() < 0.6:
-        for side in (-1, 1):
-            rail = [
-                (at(r0 + 0.05), side * 0.6 * w, height),
-                (at(r1), side * 0.6 * w, height + 0.03),
-            ]
-            parts.append(Part(tube(rail, 0.025), "plain", (0.4, 0.4, 0.4)))
-    return parts + _wheels((ahead, behind), width, 0.33 if height < 1.6 else 0.37)
+    return loft(np.stack(rings))
+
+
+def _cabin(body: CarBody, colour) -> Part:
+    """The windows and the roof."""
+    height, belt, w = body.height, body.belt, body.width / 2
+    g0, g1, r0, r1 = body.glass_rear, body.glass_front, body.roof_rear, body.roof_front
+
+    def at(ratio: float) -> float:
+        return _along(body, ratio)
+
+    tilted = belt + 0.35 * (height - belt), at(g0 + 0.35 * (r0 - g0)), at(g1 - 0.42 * (g1 - r1))
+    levels = [
+        (belt - 0.03, at(g0), at(g1), 0.93 * w, 0.22),
+        (*tilted, 0.89 * w, 0.2),
+        (height - 0.1, at(0.9 * r0 + 0.1 * g0), at(r1 + 0.04), 0.76 * w, 0.18),
+        (height - 0.02, at(r0 + 0.02), at(r1 - 0.03), 0.68 * w, 0.15),
+        (height, at(r0 + 0.06), at(r1 - 0.08), 0.56 * w, 0.12),
+    ]
+    return Part(rounded_body(levels), "cabin", colour, (belt, height, at(g0), at(g1)), True)
 
 
 def car(rng, colour) -> list[Part]:
-    kinds = list(BODIES)[:5]
-    return _body(rng, colour, str(rng.choice(kinds, p=[0.3, 0.2, 0.12, 0.28, 0.1])))
+    """A car of a random kind, except a pickup."""
+    kinds = list(CAR_BODIES)[:5]
+    return _car(rng, colour, str(rng.choice(kinds, p=[0.3, 0.2, 0.12, 0.28, 0.1])))
 
 
 def pickup(rng, colour) -> list[Part]:
-    return _body(rng, colour, "pickup")
+    """A pickup."""
+    return _car(rng, colour, "pickup")
 
 
 @cache
 def _tyre(radius: float, wide: float) -> tuple[Shape, Shape]:
-    """A tyre and the disc in it, for the left side."""
+    """A tyre and its wheel disc, for the left side."""
     profile = np.array([(0.2, -0.5), (0.9, -0.5), (1, -0.3), (1, 0.3), (0.9, 0.5), (0.2, 0.5)])
     disc = np.array([(0.0, 0.44), (0.88, 0.46), (0.9, 0.4)])
     size = (radius, wide)
@@ -106,7 +149,7 @@ def _tyre(radius: float, wide: float) -> tuple[Shape, Shape]:
 
 
 def _wheels(axles, track, radius: float, wide: float = 0.22) -> list[Part]:
-    """Two tyres on every axle, a little proud of the body."""
+    """Two wheels on every axle, 2 cm outside the body; `axles` are their x."""
     tyre, disc = _tyre(radius, wide)
     y = track / 2 - wide / 2 + 0.02
     pair = join(
@@ -117,6 +160,7 @@ def _wheels(axles, track, radius: float, wide: float = 0.22) -> list[Part]:
 
 
 def _mirrored(shape: Shape) -> Shape:
+    """Mirror a shape, left to right."""
     return shape[0] * (1, -1, 1), shape[1]
 
 
@@ -124,7 +168,7 @@ def _mirrored(shape: Shape) -> Shape:
 
 
 def _cab(x: float, colour, tall: float = 2.5) -> list[Part]:
-    """A lorry's cab whose front is at x."""
+    """The cab of a truck; its front is at x."""
     levels = [
         (0.42, x - 1.75, x - 0.02, 1.08, 0.12),
         (1.3, x - 1.75, x, 1.1, 0.15),
@@ -132,7 +176,7 @@ def _cab(x: float, colour, tall: float = 2.5) -> list[Part]:
         (tall - 0.2, x - 1.75, x - 0.3, 1.02, 0.15),
         (tall, x - 1.7, x - 0.5, 0.95, 0.12),
     ]
-    parts = [Part(stack(levels), "cab", colour, (x, 1.4, tall, x - 0.95), True)]
+    parts = [Part(rounded_body(levels), "cab", colour, (x, 1.4, tall, x - 0.95), True)]
     for side in (-1, 1):
         mirror = moved(box(0.1, 0.2, 0.4), x - 0.15, side * 1.25, 1.6)
         parts.append(Part(mirror, "plain", (0.05, 0.05, 0.05)))
@@ -140,7 +184,7 @@ def _cab(x: float, colour, tall: float = 2.5) -> list[Part]:
 
 
 def truck(rng, colour) -> list[Part]:
-    """A lorry with a closed box, a tarpaulin or an open bed."""
+    """A truck with a closed box, a tarpaulin or an open bed."""
     long, high, seed = rng.uniform(4, 7), rng.uniform(2.1, 2.7), rng.random()
     x, kind = (long + 2) / 2, rng.choice(["box", "tarp", "bed"], p=[0.6, 0.25, 0.15])
     parts = _cab(x, colour, rng.uniform(2.3, 2.8))
@@ -148,7 +192,7 @@ def truck(rng, colour) -> list[Part]:
     parts.append(Part(moved(box(long + 2, 0.9, 0.25, 0.62), 0), "plain", (0.08, 0.08, 0.08)))
     if kind == "bed":
         parts.append(Part(moved(box(long, 2.3, 0.55, 0.9), middle), "machine", tint * 0.6))
-        heap = blob(rng, (0.4 * long, 0.95, 0.5), 0.3)
+        heap = ellipsoid(rng, (0.4 * long, 0.95, 0.5), 0.3)
         parts.append(Part(moved(heap, middle, 0, 1.4), "soil", (0.4, 0.33, 0.25), (), True))
     else:
         if kind == "tarp":
@@ -161,14 +205,14 @@ def truck(rng, colour) -> list[Part]:
 
 
 def delivery_van(rng, colour) -> list[Part]:
-    """A panel van: a short nose, a tall smooth box without windows behind."""
+    """A panel van: a short hood and a tall body without rear windows."""
     x, high, w = rng.uniform(2.5, 2.95), rng.uniform(2.1, 2.6), 1.0
     levels = [
         (0.3, -x, x - 0.03, w - 0.03, 0.12), (0.9, -x, x, w, 0.2), (1.15, -x, x - 0.35, w, 0.2),
         (1.25, -x, x - 0.75, w, 0.15), (0.85 * high, -x + 0.02, x - 1.5, w - 0.07, 0.15),
         (high, -x + 0.08, x - 1.75, w - 0.2, 0.12),
     ]  # fmt: skip
-    parts = [Part(stack(levels), "car", colour, (x, x - 0.85, -x + 1.05, 1.1), True)]
+    parts = [Part(rounded_body(levels), "car", colour, (x, x - 0.85, -x + 1.05, 1.1), True)]
     pane = [(x - 0.72, 1.22), (x - 0.7, 1.24), (x - 1.42, 0.83 * high), (x - 1.46, 0.83 * high)]
     parts.append(Part(extrude(pane, np.array((1.8, 1.8, 1.6, 1.6))), "glazed", (0.05, 0.05, 0.06)))
     door = [(x - 1.0, 1.25), (x - 1.5, 0.8 * high), (x - 2.1, 0.8 * high), (x - 2.1, 1.22)]
@@ -181,13 +225,13 @@ def delivery_van(rng, colour) -> list[Part]:
 
 
 def bus(rng, colour) -> list[Part]:
-    """A city bus, 11 or 12 m."""
+    """A city bus, 11 to 12 m long."""
     x, tall = rng.uniform(5.3, 6), rng.uniform(2.95, 3.2)
     levels = [
         (0.3, -x, x - 0.05, 1.24, 0.2), (1.1, -x, x, 1.27, 0.25), (2.2, -x, x - 0.06, 1.26, 0.25),
         (tall - 0.12, -x + 0.05, x - 0.12, 1.2, 0.25), (tall, -x + 0.2, x - 0.3, 1.05, 0.2),
     ]  # fmt: skip
-    parts = [Part(stack(levels), "coach", colour, (x, tall, rng.random()), True)]
+    parts = [Part(rounded_body(levels), "coach", colour, (x, tall, rng.random()), True)]
     pack = moved(box(2.6, 1.7, 0.3, tall - 0.02), -x / 2)
     return [
         *parts,
@@ -197,7 +241,7 @@ def bus(rng, colour) -> list[Part]:
 
 
 def trailer(rng, colour) -> list[Part]:
-    """A trailer on its own legs: a container of corrugated steel, or a tank."""
+    """A parked trailer on its legs: a container of corrugated steel, or a tank."""
     x, iron = rng.uniform(3.6, 6), (0.1, 0.1, 0.1)
     parts = [Part(box(2 * x, 1.0, 0.25, 0.85), "plain", iron)]
     if rng.random() < 0.7:
@@ -218,7 +262,7 @@ def trailer(rng, colour) -> list[Part]:
 
 
 def excavator(rng, colour) -> list[Part]:
-    """An excavator on tracks: house, cab, boom, arm, bucket."""
+    """An excavator on tracks with engine house, cab, boom, arm and bucket."""
     black, dark = (0.06, 0.06, 0.06), np.array(colour) * 0.35
     parts = []
     track = [(-1.6, 0.35), (-1.3, 0), (1.3, 0), (1.6, 0.35), (1.35, 0.75), (-1.35, 0.75)]
@@ -241,13 +285,13 @@ def excavator(rng, colour) -> list[Part]:
     upper.append(
         Part(moved(tube(np.stack([tip, low]), (0.24, 0.16), 4), 0, -0.1), "machine", colour)
     )
-    bucket = blob(rng, (0.55, 0.5, 0.45), 0.1, 6)
+    bucket = ellipsoid(rng, (0.55, 0.5, 0.45), 0.1, 6)
     upper.append(Part(moved(bucket, *(low + (-0.2, -0.1, -0.2))), "machine", dark))
-    return parts + [p._replace(shape=turned(p.shape, swing)) for p in upper]
+    return parts + [p._replace(shape=rotated(p.shape, swing)) for p in upper]
 
 
 def loader(rng, colour) -> list[Part]:
-    """A wheel loader: high wheels, engine, cab between, a shovel in front."""
+    """A wheel loader: large wheels, an engine, a cab, and a shovel in front."""
     black = (0.05, 0.05, 0.05)
     rear = [(-2.6, 0.8), (-0.4, 0.8), (-0.4, 1.7), (-2.4, 1.85), (-2.6, 1.6)]
     cab = [(-0.9, 1.6), (0.5, 1.6), (0.45, 3.1), (-0.8, 3.1)]
@@ -267,7 +311,7 @@ def loader(rng, colour) -> list[Part]:
 
 
 def roller(rng, colour) -> list[Part]:
-    """A road roller: a drum, a body, a roof on four posts."""
+    """A road roller: a drum, a body, and a roof on four posts."""
     drum = moved(
         lathe([(0, -0.85), (0.62, -0.85), (0.62, 0.85), (0, 0.85)], 18, "y"), 1.25, 0, 0.62
     )
@@ -286,4 +330,5 @@ def roller(rng, colour) -> list[Part]:
 
 
 def construction_vehicle(rng, colour) -> list[Part]:
+    """An excavator, a wheel loader or a road roller."""
     return (excavator, loader, roller)[rng.choice(3, p=[0.5, 0.3, 0.2])](rng, colour)

@@ -1,4 +1,5 @@
-"""A street written to disk in the nuScenes schema.
+"""Export of a street in the nuScenes schema.
 
-In: a street. Out: a folder that nuscenes-devkit opens. Read `writer.py` first.
+Takes a `Street`, and writes a folder that nuscenes-devkit and `kit.open_dataset` open. Read
+`writer.py` first (sensor files, labels and maps), then `tables.py` (the JSON tables).
 """

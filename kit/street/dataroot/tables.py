@@ -1,6 +1,6 @@
-"""The rows of a nuScenes dataroot for a street: the schema's thirteen tables and lidarseg's.
+"""Rows of the JSON tables of the nuScenes schema, 13 tables and lidarseg's, for a street.
 
-Nothing here touches the disk; `dataroot.py` renders and writes.
+Reads and writes no file; `writer.py` does.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from kit.data.annotations import Box
 from kit.data.classes import CATEGORIES
 from kit.data.keyframe import Keyframe
 from kit.street.dataset import Street
-from kit.street.render.moment import SECONDS, Moment
+from kit.street.render.moment import KEYFRAME_INTERVAL, Moment
 
 VERSION = "v1.0-mini"
 LIDAR = "LIDAR_TOP"
-START = 1_577_836_800_000_000  # microseconds: 1 January 2020; scenes begin an hour apart
+START = 1_577_836_800_000_000  # microseconds: 1 January 2020; scenes begin one hour apart
 
 ATTRIBUTES = (
     "vehicle.moving",
@@ -35,15 +35,16 @@ ATTRIBUTES = (
 )
 VISIBILITY = ((0, 40), (40, 60), (60, 80), (80, 100))  # percent; their tokens are "1" to "4"
 
-Row = dict  # of a table, by the schema's field names
+Row = dict  # a row of a table, by the field names of the schema
 Tables = dict[str, list[Row]]
 
 
 def make_tables(street: Street, annotations: Sequence[list[Row]]) -> Tables:
-    """All tables of the version folder, by name.
+    """Make all tables of the version folder, by name.
 
     Args:
-        annotations: what `annotations_of` gives for each keyframe.
+        street: what was written.
+        annotations: for each keyframe, the result of `annotations_of`.
 
     Source: the nuScenes schema, https://www.nuscenes.org/nuscenes#data-format.
     """
@@ -64,33 +65,39 @@ def make_tables(street: Street, annotations: Sequence[list[Row]]) -> Tables:
     }
     for name, indices in scenes_of(street).items():
         seen = [row for index in indices for row in annotations[index]]
-        parts = (_drive(street, name, indices), _shots(street, indices), _objects(seen))
+        parts = (
+            _scene(street, name, indices),
+            _log_and_map(street, name),
+            _files(street, indices),
+            _objects(seen),
+        )
         for table, rows in ((t, rows) for part in parts for t, rows in part.items()):
             tables.setdefault(table, []).extend(rows)
     return tables
 
 
 def scenes_of(street: Street) -> dict[str, list[int]]:
-    """By scene, the numbers of its keyframes in order of time."""
+    """Indices of the keyframes of each scene, in order of time."""
     groups = groupby(range(len(street)), lambda index: street.scenes[index])
     return {name: list(indices) for name, indices in groups}
 
 
 def token_of(street: Street, *words: str) -> str:
-    """32 hexadecimal digits, the same whenever and wherever this street is written."""
+    """Make a token of 32 hexadecimal digits; the same for every export of this street."""
     return hashlib.sha256("/".join((street.rig.name, *words)).encode()).hexdigest()[:32]
 
 
 def label_file(token: str) -> str:
-    """Where the labels of a scan lie, by its token."""
+    """Path of the labels of a scan below the root, by its token."""
     return f"lidarseg/{VERSION}/{token}_lidarseg.bin"
 
 
-def shots_of(street: Street, index: int) -> dict[str, Row]:
-    """By channel, a keyframe's rows of sample_data, without `prev` and `next`."""
+def sample_data_of(street: Street, index: int) -> dict[str, Row]:
+    """Rows of sample_data of a keyframe by channel, without `prev` and `next`."""
     moment, rows = street.moments[index], {}
     for channel, delay in _delays(street).items():
-        token, time = token_of(street, "shot", street.tokens[index], channel), _time(moment, delay)
+        token = token_of(street, "shot", street.tokens[index], channel)
+        time = _timestamp(moment, delay)
         scan = channel == LIDAR
         height, width = (0, 0) if scan else moment.size_of(street.rig.cameras[channel])
         name = f"{street.scenes[index]}__{channel}__{time}.{'pcd.bin' if scan else 'jpg'}"
@@ -110,29 +117,30 @@ def shots_of(street: Street, index: int) -> dict[str, Row]:
 
 
 def annotations_of(street: Street, keyframe: Keyframe) -> list[Row]:
-    """Rows of sample_annotation for the objects the lidar hit, without `prev` and `next`.
+    """Rows of sample_annotation for all objects with lidar points, without `prev` and `next`.
 
-    They carry a `category_token` too, which belongs in the instance's row. `num_lidar_pts` counts
-    the points inside the box, as the schema says: the noise puts some of an object's points
-    outside, and some of the ground's inside. An object's visibility is the share of its lidar
-    points that no camera finds hidden.
+    Each row also has a `category_token`, which belongs to the row of the instance. `num_lidar_pts`
+    counts the points inside the box, as the schema defines it; because of range noise some points
+    of an object are outside, and some of the ground are inside. The visibility of an object is the
+    ratio of its lidar points that are occluded in no camera.
 
-    Source: the nuScenes schema. Differs: its visibility is a share of pixels, as people judged it.
+    Source: the nuScenes schema. Differs: there, the visibility is a ratio of pixels, estimated by
+        annotators.
     """
     objects, hidden = keyframe.annotations.object_of_point, keyframe.annotations.hidden.values()
-    clear = ~torch.stack([torch.zeros(len(objects), dtype=torch.bool), *hidden]).any(0)  # (N,)
+    visible = ~torch.stack([torch.zeros(len(objects), dtype=torch.bool), *hidden]).any(0)  # (N,)
     rows = []
     for index in objects[objects >= 0].unique().tolist():
         box, attribute = keyframe.boxes[index], _attribute(keyframe.boxes[index])
         length, width, height = box.size
-        share = 100 * clear[objects == index].double().mean().item()
+        percent = 100 * visible[objects == index].double().mean().item()
         row = {
             "token": token_of(street, "annotation", keyframe.token, box.track),
             "sample_token": token_of(street, "sample", keyframe.token),
             "instance_token": token_of(street, "instance", keyframe.scene, box.track),
             "category_token": token_of(street, "category", box.category),
             "attribute_tokens": [token_of(street, "attribute", attribute)] if attribute else [],
-            "visibility_token": str(1 + sum(share >= low for low, _ in VISIBILITY[1:])),
+            "visibility_token": str(1 + sum(percent >= low for low, _ in VISIBILITY[1:])),
             "size": [width, length, height],
             "num_lidar_pts": _num_inside(box, keyframe.points),
             "num_radar_pts": 0,
@@ -142,13 +150,13 @@ def annotations_of(street: Street, keyframe: Keyframe) -> list[Row]:
 
 
 def _num_inside(box: Box, points: Float[Tensor, "N 3"]) -> int:
-    """How many points of the lidar frame a box holds; only those nearby are looked at closely."""
+    """Number of points inside a box; points far from its centre are excluded first, for speed."""
     away = (points - box.T_lidar_box[:3, 3].float()).norm(dim=1)
     return int(box.contains(points[away < np.linalg.norm(box.size)]).sum())
 
 
 def _attribute(box: Box) -> str | None:
-    """What the object does, in nuScenes' words; cones and barriers have none."""
+    """The nuScenes attribute of an object; None for cones and barriers."""
     if box.category in ("vehicle.bicycle", "vehicle.motorcycle"):
         return "cycle.with_rider" if "cyclist" in box.name else "cycle.without_rider"
     if box.category.startswith("vehicle."):
@@ -159,27 +167,28 @@ def _attribute(box: Box) -> str | None:
 
 
 def _named(street: Street, table: str, name: str) -> Row:
+    """A row with a token, a name and a description."""
     return {"token": token_of(street, table, name), "name": name, "description": name}
 
 
 def _pose(T: Float[np.ndarray, "4 4"]) -> Row:
-    """A rigid transform as the tables store it: metres, and a quaternion (w, x, y, z)."""
+    """A rigid transform as in the tables: translation in metres, quaternion (w, x, y, z)."""
     rotation = Rotation.from_matrix(T[:3, :3]).as_quat(canonical=True, scalar_first=True)
     return {"translation": T[:3, 3].tolist(), "rotation": rotation.tolist()}
 
 
 def _delays(street: Street) -> dict[str, float]:
-    """By channel, when a sensor looks: seconds after the keyframe's time stamp."""
+    """Time of each sensor relative to the keyframe's time stamp, seconds, by channel."""
     return {LIDAR: 0.0} | {name: mount.delay for name, mount in street.rig.cameras.items()}
 
 
-def _time(moment: Moment, delay: float = 0.0) -> int:
+def _timestamp(moment: Moment, delay: float = 0.0) -> int:
     """Microseconds since 1970."""
-    return START + round(1e6 * (3600 * moment.scene + SECONDS * moment.keyframe + delay))
+    return START + round(1e6 * (3600 * moment.scene + KEYFRAME_INTERVAL * moment.keyframe + delay))
 
 
 def _sensors(street: Street) -> Tables:
-    """The lidar and the cameras, and how they sit on the car: the same in all scenes."""
+    """Tables sensor and calibrated_sensor; they are the same for all scenes."""
     mounts = {LIDAR: ("lidar", street.rig.T_ego_lidar, [])}
     for name, mount in street.rig.cameras.items():
         K = mount.intrinsics(street.image_size or mount.size)
@@ -196,14 +205,14 @@ def _sensors(street: Street) -> Tables:
     return tables
 
 
-def _drive(street: Street, name: str, indices: Sequence[int]) -> Tables:
-    """One scene, its samples, its log and its map."""
-    log, drawing, scene = (token_of(street, table, name) for table in ("log", "map", "scene"))
-    layout = street.moments[indices[0]].layout()
+def _scene(street: Street, name: str, indices: Sequence[int]) -> Tables:
+    """Tables scene and sample, for one scene."""
+    log, scene = (token_of(street, table, name) for table in ("log", "scene"))
+    drawn = street.moments[indices[0]].draw_scene()
     samples = [
         {
             "token": token_of(street, "sample", street.tokens[index]),
-            "timestamp": _time(street.moments[index]),
+            "timestamp": _timestamp(street.moments[index]),
             "scene_token": scene,
         }
         for index in indices
@@ -217,10 +226,17 @@ def _drive(street: Street, name: str, indices: Sequence[int]) -> Tables:
                 "first_sample_token": samples[0]["token"],
                 "last_sample_token": samples[-1]["token"],
                 "name": name,
-                "description": f"simulated: {layout.district}, {layout.layout}, seed {street.seed}",
+                "description": f"simulated: {drawn.district}, {drawn.layout}, seed {street.seed}",
             }
         ],
         "sample": _linked(samples),
+    }
+
+
+def _log_and_map(street: Street, name: str) -> Tables:
+    """Tables log and map, for one scene."""
+    log, map_ = (token_of(street, table, name) for table in ("log", "map"))
+    return {
         "log": [
             {
                 "token": log,
@@ -232,28 +248,28 @@ def _drive(street: Street, name: str, indices: Sequence[int]) -> Tables:
         ],
         "map": [
             {
-                "token": drawing,
+                "token": map_,
                 "log_tokens": [log],
                 "category": "semantic_prior",
-                "filename": f"maps/{drawing}.png",
+                "filename": f"maps/{map_}.png",
             }
         ],
     }
 
 
-def _shots(street: Street, indices: Sequence[int]) -> Tables:
-    """One scene's files, where the car was when each was taken, and the labels of its scans."""
-    shots = [shots_of(street, index) for index in indices]
+def _files(street: Street, indices: Sequence[int]) -> Tables:
+    """Tables sample_data, ego_pose and lidarseg, for one scene."""
+    files = [sample_data_of(street, index) for index in indices]
     poses = []
-    for rows, index in zip(shots, indices, strict=True):
+    for rows, index in zip(files, indices, strict=True):
         for channel, delay in _delays(street).items():
             T_global_ego = street.moments[index].T_global_ego(delay)
             stamp = {key: rows[channel][key] for key in ("token", "timestamp")}
             poses.append(stamp | _pose(T_global_ego))
-    scans = [rows[LIDAR]["token"] for rows in shots]
+    scans = [rows[LIDAR]["token"] for rows in files]
     return {
         "sample_data": [
-            row for channel in _delays(street) for row in _linked(rows[channel] for rows in shots)
+            row for channel in _delays(street) for row in _linked(rows[channel] for rows in files)
         ],
         "ego_pose": poses,
         "lidarseg": [
@@ -264,7 +280,7 @@ def _shots(street: Street, indices: Sequence[int]) -> Tables:
 
 
 def _objects(rows: Iterable[Row]) -> Tables:
-    """Instances, and their annotations linked, from one scene's rows in order of time."""
+    """Tables instance and sample_annotation, from one scene's rows in order of time."""
     chains: dict[str, list[Row]] = {}
     for row in rows:
         chains.setdefault(row["instance_token"], []).append(row)
@@ -285,7 +301,7 @@ def _objects(rows: Iterable[Row]) -> Tables:
 
 
 def _linked(rows: Iterable[Row]) -> list[Row]:
-    """Copies of rows in order of time, each with the tokens of its neighbours; "" at the ends."""
+    """Copy rows in order of time, with the tokens of the rows before and after; "" at the ends."""
     rows = list(rows)
     tokens = ["", *(row["token"] for row in rows), ""]
     return [

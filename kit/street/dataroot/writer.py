@@ -1,7 +1,7 @@
-"""A street as a nuScenes dataroot, lidarseg included: for nuscenes-devkit, and for the kit itself.
+"""Writer of a street in the nuScenes schema, with lidarseg labels.
 
-Keyframes are written one by one; the tables follow at the end, made from what was noted of each
-keyframe. So a folder without tables was interrupted, and the same call goes on where it stopped.
+Keyframes are written one by one, each with a file of its annotations. The tables are written last,
+from these files. A folder without tables is therefore incomplete, and the same call completes it.
 """
 
 import io
@@ -24,33 +24,34 @@ from kit.street.dataroot.tables import (
     annotations_of,
     label_file,
     make_tables,
+    sample_data_of,
     scenes_of,
-    shots_of,
 )
 from kit.street.dataset import Street
-from kit.street.render.moment import MAP_ORIGIN, SECONDS, Moment
+from kit.street.render.moment import KEYFRAME_INTERVAL, MAP_ORIGIN, Moment
 
-NOTES = "street"  # folder beside the schema's: the settings, and the boxes of finished keyframes
+STATE = "street"  # folder beside those of the schema: settings, annotations of written keyframes
 JPEG_QUALITY = 95
-PIXEL, MARGIN = 0.1, 60.0  # of maps, metres; the devkit takes 0.1 m for granted
+PIXEL, MARGIN = 0.1, 60.0  # of maps, metres; the devkit assumes 0.1 m
 
 
 def write_dataroot(street: Street, folder: str | Path) -> None:
-    """Render a street into a folder in the nuScenes schema; what is there already is kept.
+    """Write a street to a folder in the nuScenes schema; existing files are kept.
 
-    Keyframes only, no sweeps and no radar; objects that no lidar point hit have no box at that
-    moment. Beside the schema's folders there is `street/`, with which an interrupted run goes on.
+    There are keyframes only, no sweeps and no radar. Objects without lidar points have no box in
+    that keyframe. The folder `street/` beside those of the schema allows an interrupted run to be
+    resumed by the same call.
 
     Args:
-        street: what to write. Its keyframes go through the kit's cache.
-        folder: new, empty, or begun by a call with the same street.
+        street: its keyframes are rendered through the kit's cache.
+        folder: new, empty, or started by a call with the same street.
 
     Raises:
-        ValueError: the folder holds something else, or another street; names it.
-        OSError: it cannot be written.
+        ValueError: the folder contains other files, or another street.
+        OSError: the folder cannot be written.
 
-    Source: the nuScenes schema, https://www.nuscenes.org/nuscenes#data-format, and what
-        nuscenes-devkit 1.2 asks for when it loads a root.
+    Source: the nuScenes schema, https://www.nuscenes.org/nuscenes#data-format, and the files that
+        nuscenes-devkit 1.2 needs to load a root.
     """
     root = Path(folder).expanduser()
     _claim(root, street)
@@ -58,18 +59,21 @@ def write_dataroot(street: Street, folder: str | Path) -> None:
     street.prepare(missing)
     for index in tqdm(missing, "writing keyframes", unit="keyframe", disable=not missing):
         _write_keyframe(street, root, index)
-    notes = [store.read_json(_note_file(street, root, index)) for index in range(len(street))]
-    tables = make_tables(street, notes)
+    annotations = [
+        store.read_json(_annotation_file(street, root, index)) for index in range(len(street))
+    ]
+    tables = make_tables(street, annotations)
     for indices, row in zip(scenes_of(street).values(), tables["map"], strict=True):
         if not (root / row["filename"]).exists():
             drawing = draw_map([street.moments[index] for index in indices])
             store.write_bytes(root / row["filename"], _encoded(drawing, "png"))
     for name, rows in tables.items():
         store.write_json(root / VERSION / f"{name}.json", rows)
-    print(_closing_words(root, {name: len(rows) for name, rows in tables.items()}, len(missing)))
+    print(_summary(root, {name: len(rows) for name, rows in tables.items()}, len(missing)))
 
 
-def _closing_words(root: Path, count: dict[str, int], num_new: int) -> str:
+def _summary(root: Path, count: dict[str, int], num_new: int) -> str:
+    """Text for the end of a run: counts, and how to open the folder."""
     scenes = f"{count['scene']} scene{'s' * (count['scene'] != 1)}"
     return (
         f"{root}: {count['sample']} keyframes ({num_new} new) in {scenes}, "
@@ -80,63 +84,66 @@ def _closing_words(root: Path, count: dict[str, int], num_new: int) -> str:
 
 
 def _claim(root: Path, street: Street) -> None:
-    """Make sure that the folder is empty or holds this street, and leave a mark in it."""
-    mark = root / NOTES / "settings.json"
+    """Check that the folder is empty or contains this street, and write the settings to it."""
+    settings_file = root / STATE / "settings.json"
     if root.exists() and not root.is_dir():
-        raise ValueError(f"{root}: expected a folder, this is a file. Choose another place")
-    if root.exists() and not mark.exists():
-        entries = (*root.iterdir(), *(root / NOTES).glob("*"))
+        raise ValueError(f"{root}: expected a folder, this is a file. Choose another path")
+    if root.exists() and not settings_file.exists():
+        entries = (*root.iterdir(), *(root / STATE).glob("*"))
         found = sorted(entry.name for entry in entries if entry.suffix != store.PART)
-        found = [name for name in found if name != NOTES]
+        found = [name for name in found if name != STATE]
         if found:
             raise ValueError(
-                f"{root}: holds {', '.join(found[:5])}, not a street of the kit. "
+                f"{root}: contains {', '.join(found[:5])}, which is no street of the kit. "
                 "Choose a new or an empty folder"
             )
     settings = {"street": repr(street), "content": street.content()}
-    if not mark.exists():
-        store.write_json(mark, settings)
-    elif (there := store.read_json(mark)) != settings:
+    if not settings_file.exists():
+        store.write_json(settings_file, settings)
+    elif (there := store.read_json(settings_file)) != settings:
         raise ValueError(
-            f"{root}: holds a street of other settings, or of another version of the kit: "
+            f"{root}: contains a street of other settings, or of another version of the kit: "
             f"{' '.join(there['street'].split())}. Choose another folder, or delete this one"
         )
 
 
-def _note_file(street: Street, root: Path, index: int) -> Path:
-    return root / NOTES / f"{street.tokens[index]}.json"
+def _annotation_file(street: Street, root: Path, index: int) -> Path:
+    """The file with the rows of sample_annotation of a keyframe."""
+    return root / STATE / f"{street.tokens[index]}.json"
 
 
 def _is_complete(street: Street, root: Path, index: int) -> bool:
-    """Whether all files are there. Files appear whole or not at all, so that is enough."""
-    shots = shots_of(street, index)
-    files = [label_file(shots[LIDAR]["token"]), *(shot["filename"] for shot in shots.values())]
-    return all((root / file).exists() for file in (*files, _note_file(street, root, index)))
+    """Return whether all files of a keyframe exist; files are written atomically."""
+    rows = sample_data_of(street, index)
+    files = [label_file(rows[LIDAR]["token"]), *(row["filename"] for row in rows.values())]
+    return all((root / file).exists() for file in (*files, _annotation_file(street, root, index)))
 
 
 def _write_keyframe(street: Street, root: Path, index: int) -> None:
-    keyframe, shots = street[index], shots_of(street, index)
-    rings = beams(keyframe.points, street.rig.lidar.elevations)
+    """Write the scan, labels, images and annotations of a keyframe."""
+    keyframe, rows = street[index], sample_data_of(street, index)
+    rings = beam_of_point(keyframe.points, street.rig.lidar.elevations)
     scan = np.column_stack([keyframe.points, keyframe.intensity, rings]).astype("<f4")  # (N, 5)
-    store.write_bytes(root / shots[LIDAR]["filename"], scan.tobytes())
-    store.write_bytes(root / label_file(shots[LIDAR]["token"]), raw_labels(keyframe).tobytes())
+    store.write_bytes(root / rows[LIDAR]["filename"], scan.tobytes())
+    store.write_bytes(root / label_file(rows[LIDAR]["token"]), raw_labels(keyframe).tobytes())
     for name, camera in keyframe.cameras.items():
         image = _encoded(Image.fromarray(camera.pixels()), "jpeg", quality=JPEG_QUALITY)
-        store.write_bytes(root / shots[name]["filename"], image)
-    store.write_json(_note_file(street, root, index), annotations_of(street, keyframe))
+        store.write_bytes(root / rows[name]["filename"], image)
+    store.write_json(_annotation_file(street, root, index), annotations_of(street, keyframe))
 
 
 def _encoded(image: Image.Image, kind: str, **options) -> bytes:
+    """The bytes of an image file."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
 def raw_labels(keyframe: Keyframe) -> UInt8[np.ndarray, " N"]:
-    """Raw lidarseg ids: of an object's category; for scenery, of the category its class is from.
+    """Raw lidarseg ids of the points: of the object's category; for scenery, of its class.
 
     Args:
-        keyframe: of a street: labelled, with its truth.
+        keyframe: of a street, with labels and exact annotations.
     """
     scenery = torch.tensor([NUSCENES.class_of_raw.index(label) for label in range(len(NUSCENES))])
     things = torch.tensor([CATEGORIES.index(box.category) for box in keyframe.boxes]).long()
@@ -145,15 +152,17 @@ def raw_labels(keyframe: Keyframe) -> UInt8[np.ndarray, " N"]:
     return raw.numpy().astype(np.uint8)
 
 
-def beams(points: Float[Tensor, "N 3"], elevations: Sequence[float]) -> Int[np.ndarray, " N"]:
-    """Which beam each point is from, 0 the lowest: the one of the nearest elevation.
+def beam_of_point(
+    points: Float[Tensor, "N 3"], elevations: Sequence[float]
+) -> Int[np.ndarray, " N"]:
+    """Estimate the beam of each point from its elevation; 0 is the lowest beam.
 
-    An estimate: the car moves during a turn, by half a metre or so, and all points are in the frame
-    of the turn's end. Within a few metres a point may get a neighbour's number.
+    The car moves about 0.5 m during a rotation, and all points are in the frame of its end. For
+    points within a few metres the result may therefore be an adjacent beam.
 
     Args:
         points: lidar frame, metres.
-        elevations: degrees of each beam, in any order.
+        elevations: angle of each beam above the horizon, degrees, in any order.
     """
     x, y, z = points.double().numpy().T
     steps = np.sort(np.asarray(elevations, float))
@@ -161,16 +170,16 @@ def beams(points: Float[Tensor, "N 3"], elevations: Sequence[float]) -> Int[np.n
 
 
 def draw_map(moments: Sequence[Moment]) -> Image.Image:
-    """The road along a scene's way, white on black; side roads are left out.
+    """Draw the road of a scene, white on black, without side roads.
 
-    The global frame's origin is in the lower left corner, a pixel is 0.1 m, and 60 m around the way
-    are inside.
+    The origin of the global frame is in the lower left corner, and a pixel is 0.1 m. The map covers
+    60 m around the path of the car.
 
     Args:
         moments: of one scene, in order of time.
     """
-    scene = moments[0].layout()
-    end = scene.speed * SECONDS * moments[-1].keyframe
+    scene = moments[0].draw_scene()
+    end = scene.speed * KEYFRAME_INTERVAL * moments[-1].keyframe
     along = np.arange(-MARGIN, end + MARGIN, 1.0)
     edges = [np.stack(scene.pose(along, side * scene.half)[:2], 1) for side in (-1, 1)]
     road = np.concatenate([edges[0], edges[1][::-1]]) + MAP_ORIGIN[:2]  # (P, 2) global, metres

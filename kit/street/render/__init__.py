@@ -1,5 +1,6 @@
-"""Rendering: what a car's sensors measure in a scene.
+"""Rendering: simulated lidar scans and camera images of a scene, with exact annotations.
 
-In: a moment of a scene and a rig. Out: points, images, and the exact annotations of both. Read
-`moment.py` first, then `camera.py` and `lidar.py`.
+Takes a moment of a scene and a sensor rig, and returns points, images, and the annotations of both.
+Read `moment.py` first, then `lidar.py`, `camera.py` and `rays.py`; `portraits.py` renders single
+objects.
 """

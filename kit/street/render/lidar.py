@@ -1,4 +1,4 @@
-"""A turning lidar: its beams, its noise, and what it does not get back."""
+"""The simulated rotating lidar: beams, range noise, intensity, and lost returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,27 +7,30 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from kit.street.assets.shapes import Mesh
-from kit.street.render.camera import paint, trace
-from kit.street.surfaces.textures import REFLECTANCE
+from kit.street.render.rays import Hits, cast_rays, surface_colour
+from kit.street.surfaces.materials import REFLECTANCE
+from kit.street.world.mesh import Mesh
 
 
 @dataclass(frozen=True)
 class Lidar:
-    """A lidar that turns clockwise, seen from above.
+    """A lidar that rotates clockwise, seen from above.
+
+    Its repr is part of the keys of cached keyframes: renaming a field makes them invalid.
 
     Attributes:
-        elevations: degrees of each beam above the horizon.
-        azimuths: firings a turn.
-        hz: turns a second.
-        start: degrees, clockwise from ahead, where a turn begins; it ends at the time stamp.
+        elevations: angle of each beam above the horizon, degrees.
+        azimuths: number of firings in a rotation.
+        hz: rotations per second.
+        start: direction in which a rotation begins, degrees clockwise from ahead. The rotation ends
+            at the time stamp.
         max_range: metres; the street itself ends 98 m from the car.
-        nearest: metres within which nothing is returned.
-        noise: standard deviation along the ray, metres.
-        gain: intensity per share of the light that comes back (`_returned`).
+        nearest: smallest range, metres.
+        noise: standard deviation of the range, metres.
+        gain: intensity of a return that contains all of the emitted light.
 
     Raises:
-        ValueError: a value that cannot be.
+        ValueError: a value is out of range.
     """
 
     elevations: tuple[float, ...]
@@ -56,19 +59,19 @@ class Lidar:
 
     @property
     def times(self) -> Float[np.ndarray, " A"]:
-        """Seconds of each firing relative to the time stamp, -1/hz to 0; the first looks ahead."""
+        """Time of each firing relative to the time stamp, -1/hz to 0 s; the first is ahead."""
         turn = np.arange(self.azimuths) / self.azimuths
         return ((turn - self.start / 360) % 1 - 1) / self.hz
 
 
 class Scan(NamedTuple):
-    """One turn.
+    """One rotation of a lidar.
 
     Attributes:
         points: (N, 3) float32 metres in the lidar frame at the time stamp.
         intensity: (N,) float32.
-        part: (N,) row of the mesh's parts.
-        surface: (N, 3) float64 places in the world that were hit, without the noise, metres.
+        part: (N,) index of the mesh's part.
+        surface: (N, 3) float64 hit positions in the world frame, without range noise, metres.
     """
 
     points: Float[np.ndarray, "N 3"]
@@ -83,15 +86,18 @@ def scan(
     T_world_lidar: Callable[[np.ndarray], Float[np.ndarray, "A 4 4"]],
     rng: np.random.Generator,
 ) -> Scan:
-    """Turn once and bring all points into the frame of the time stamp.
+    """Simulate one rotation; all points are in the lidar frame at the time stamp.
 
-    Every firing starts where the car is at that moment. The intensity follows the material, its
-    brightness and the angle; weak returns from afar get lost, and glass mostly answers with none.
-    Differs from a real turn: all but the car itself stand still during it.
+    Every firing starts at the pose of the car at that time. The intensity depends on the material,
+    its brightness and the angle of incidence. Weak returns are lost, most of all from far away and
+    from glass. Differs from a real lidar: other objects do not move during the rotation.
 
     Args:
-        T_world_lidar: poses of the lidar (x right, y forward, z up) at times relative to the time
-            stamp, (A,) seconds.
+        mesh: finished.
+        lidar: its beams and its noise.
+        T_world_lidar: function from times relative to the time stamp, (A,) seconds, to poses of the
+            lidar (x right, y forward, z up).
+        rng: draws noise and lost returns.
     """
     poses = T_world_lidar(lidar.times)
     turn = 2 * np.pi * np.arange(lidar.azimuths)[:, None] / lidar.azimuths
@@ -99,10 +105,10 @@ def scan(
     rays = np.stack([np.sin(turn) * np.cos(up), np.cos(turn) * np.cos(up), np.sin(up)], -1)
     rays = np.einsum("aij,abj->abi", poses[:, :3, :3], rays).reshape(-1, 3)
     origin = np.repeat(poses[:, :3, 3], len(lidar.elevations), axis=0)
-    hits = trace(mesh, origin, rays)
+    hits = cast_rays(mesh, origin, rays)
     hit = np.flatnonzero((hits.t < lidar.max_range) & (hits.t > lidar.nearest))
-    hits, rays, origin = hits.at(hit), rays[hit], origin[hit]
-    part = mesh.part[hits.triangle]
+    hits, rays, origin = hits.select(hit), rays[hit], origin[hit]
+    part = mesh.part_of_triangle[hits.triangle]
     back = _returned(mesh, hits, rays, part) * rng.gamma(6, 1 / 6, len(hit))
     needed = 0.03 * (hits.t / lidar.max_range) ** 1.5 * rng.exponential(1, len(hit))
     seen = (back > needed) & (rng.random(len(hit)) > 0.02)
@@ -115,15 +121,15 @@ def scan(
     return Scan(points, intensity, part[seen], surface)
 
 
-def _returned(mesh: Mesh, hits, rays, part) -> np.ndarray:
-    """Share of the light that comes back: by material and brightness; glass lets most through.
+def _returned(mesh: Mesh, hits: Hits, rays, part) -> np.ndarray:
+    """Ratio of the light that returns, by material, brightness and angle of incidence.
 
-    It falls with the root of the cosine of the angle: rough surfaces fall less than Lambert's law.
+    It is proportional to the root of the cosine of the angle, because the return of rough surfaces
+    falls less than by Lambert's law. Glass transmits most of the light.
     """
-    looks = paint(mesh, hits, 0.0)
+    colour = surface_colour(mesh, hits, 0.0)
     material = np.array([REFLECTANCE.get(name, 0.35) for name in mesh.surfaces])
     facing = np.abs(np.einsum("ij,ij->i", mesh.normal[hits.triangle], rays))
-    clear = 1 - 0.93 * (looks[:, 3] > 0.35)
-    return (
-        material[mesh.surface[part]] * (0.05 + 0.6 * looks[:, :3].mean(1)) * np.sqrt(facing) * clear
-    )
+    kept = 1 - 0.93 * (colour[:, 3] > 0.35)  # 7 % for glass
+    brightness = 0.05 + 0.6 * colour[:, :3].mean(1)
+    return material[mesh.surface_of_part[part]] * brightness * np.sqrt(facing) * kept

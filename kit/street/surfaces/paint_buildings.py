@@ -1,41 +1,59 @@
-"""What buildings look like, and writing on them: painters of `Spots`."""
+"""Materials of buildings, and of boards with text."""
 
 import numpy as np
 
-from kit.street.surfaces.spots import Spots, chance, line, mix, noise, put, shiny
+from kit.street.surfaces.patterns import (
+    SurfacePoints,
+    hashed,
+    line,
+    mix,
+    noise,
+    paint_where,
+    with_gloss,
+)
 
 
-def _brick(s: Spots, along) -> np.ndarray:
-    """Bricks of 22 x 7 cm in mortar."""
+def _brick(s: SurfacePoints, along) -> np.ndarray:
+    """Bricks of 22 x 7.5 cm with mortar joints; `along` is in metres along the wall."""
     row = s.z // 0.075
     u = along + 0.11 * (row % 2)
-    tone = 0.82 + 0.36 * chance(u // 0.22, row)
+    tone = 0.82 + 0.36 * hashed(u // 0.22, row)
     joint = (u % 0.22 < 0.012) | (s.z % 0.075 < 0.012)
     fade = s.fade(0.06)
     brick = s.colour * (tone * fade + 1 - fade)[:, None]
     return mix(0.8 * joint * fade + 0.13 * (1 - fade), (0.62, 0.58, 0.52), brick)
 
 
-def facade(s: Spots, along) -> np.ndarray:
-    """The wall itself. style 3: 0 plaster, 1 brick, 2 concrete panels, 3 boards."""
+def facade(s: SurfacePoints, along) -> np.ndarray:
+    """A wall without openings. Its kind is style 3: 0 plaster, 1 brick, 2 panels, 3 boards."""
     kind = s.style[:, 3]
     streaks = 0.035 * noise(s._replace(z=s.z / 8), 0.03) + 0.04 * noise(s, 0.06, 0.5)
     colour = s.colour * (1 + streaks)
     if (kind == 1).any():
-        colour = put(kind == 1, _brick, colour, s, along) * (1 + 0.5 * streaks)
+        colour = paint_where(kind == 1, _brick, colour, s, along) * (1 + 0.5 * streaks)
     seams = np.where(kind == 2, (along % 3 < 0.03) | (s.z % 2.8 < 0.03), s.z % 0.2 < 0.02)
     seams = seams & (kind >= 2)
     colour = mix(0.35 * seams * s.fade(0.05), s.colour * 0.5, colour)
-    return mix(0.35 * np.clip(1 - s.z / 0.5, 0, 1), s.colour * 0.45, colour)  # splashes below
+    return mix(0.35 * np.clip(1 - s.z / 0.5, 0, 1), s.colour * 0.45, colour)  # dirt near the ground
 
 
-def wall_along(s: Spots) -> np.ndarray:
-    """Metres along a wall, whichever way it looks."""
+def wall_along(s: SurfacePoints) -> np.ndarray:
+    """Position along a wall in metres, for walls along x and along y."""
     return np.where(s.normal[1] > 0.7, s.x, s.y + 100)
 
 
-def _window(s: Spots, u, v, wide, high, pane_seed, bars):
-    """Share of frame and pane, and the pane's colour, in a cell whose centre is u = v = 0 (m)."""
+def _window(s: SurfacePoints, u, v, wide, high, pane_seed, bars):
+    """A window centred at u = v = 0.
+
+    Args:
+        u, v: horizontal and vertical position, metres.
+        wide, high: half width and half height, metres.
+        pane_seed: in [0, 1], draws brightness and curtains.
+        bars: in [0, 1], decides on glazing bars.
+
+    Returns:
+        ratios covered by frame and by pane, colour of the pane.
+    """
     inside = np.minimum(wide - np.abs(u), high - np.abs(v))
     soft = np.maximum(s.pixel, 0.015)
     framed = np.clip(0.5 + inside / soft, 0, 1)
@@ -48,8 +66,11 @@ def _window(s: Spots, u, v, wide, high, pane_seed, bars):
     return framed, paned, pane
 
 
-def wall(s: Spots) -> np.ndarray:
-    """A house front: bays with windows, doors, shops. style: seed, bay, storey height, kind."""
+def wall(s: SurfacePoints) -> np.ndarray:
+    """A house front with windows, doors and shops.
+
+    style: seed, width of a bay, height of a storey, kind of `facade`.
+    """
     seed, bay, tall = s.style[:, 0], s.style[:, 1], s.style[:, 2]
     along = wall_along(s)
     column, storey = along // bay, s.z // tall
@@ -60,10 +81,10 @@ def wall(s: Spots) -> np.ndarray:
     wide = np.select([shop, door], [0.44, 0.2], 0.24 + 0.14 * (seed * 13 % 1)) * bay
     high = np.select([shop, door], [0.36, 0.4], 0.26 + 0.1 * (seed * 29 % 1)) * tall
     v = v + np.where(door, 0.12 * tall, np.where(shop, 0.08 * tall, 0))
-    glass = chance(column, storey, seed)
+    glass = hashed(column, storey, seed)
     frame = np.where((seed * 5 % 1 < 0.55)[:, None], 0.82, 0.2) * np.ones(3, np.float32)
     framed, paned, pane = _window(s, u, v, wide, high, glass, seed * 17 % 1 * ~shop)
-    blank = (s.normal[1] < 0.7) & (seed * 41 % 1 < 0.6)  # a fire wall to the neighbour
+    blank = (s.normal[1] < 0.7) & (seed * 41 % 1 < 0.6)  # a side wall without windows
     framed, paned = framed * ~blank, paned * ~blank
     inner = np.where((door & (glass < 0.7))[:, None], s.colour[:, ::-1] * 0.5, pane)
     colour = facade(s, along)
@@ -72,65 +93,65 @@ def wall(s: Spots) -> np.ndarray:
     colour = mix(0.8 * (sill | lintel) * s.fade(0.08), (0.68, 0.66, 0.62), colour)
     colour = mix(0.5 * (s.z % tall < 0.1) * ~ground * (pick < 0.4), (0.72, 0.7, 0.66), colour)
     board = shop & (s.z > 0.82 * tall) & ~blank
-    colour = put(board, lettering, colour, s, along, s.z - 0.82 * tall, 0.15 * tall)
+    colour = paint_where(board, lettering, colour, s, along, s.z - 0.82 * tall, 0.15 * tall)
     colour = mix(framed, frame, colour)
-    return shiny(mix(paned, inner, colour), (0.35 + 0.5 * glass) * paned * ~door)
+    return with_gloss(mix(paned, inner, colour), (0.35 + 0.5 * glass) * paned * ~door)
 
 
-def lettering(s: Spots, u, v, high) -> np.ndarray:
-    """Something like writing: strokes on a coloured board, `high` metres tall."""
+def lettering(s: SurfacePoints, u, v, high) -> np.ndarray:
+    """Strokes that resemble text, on a coloured board of height `high` in metres."""
     seed = np.floor(u / 9) + 57 * s.style[:, 0]
-    hue = chance(seed)[:, None] + np.array((0.0, 0.33, 0.67))
-    ground = 0.45 + 0.3 * chance(seed + 3)[:, None] * np.cos(2 * np.pi * hue)
+    hue = hashed(seed)[:, None] + np.array((0.0, 0.33, 0.67))
+    ground = 0.45 + 0.3 * hashed(seed + 3)[:, None] * np.cos(2 * np.pi * hue)
     size = np.maximum(high, 0.05) / 3
-    stroke = chance(u // (0.4 * size), v // (0.5 * size), seed) > 0.5
-    word = (chance(u // (6 * size), seed) > 0.25) & (v > 0.6 * size) & (v < high - 0.4 * size)
+    stroke = hashed(u // (0.4 * size), v // (0.5 * size), seed) > 0.5
+    word = (hashed(u // (6 * size), seed) > 0.25) & (v > 0.6 * size) & (v < high - 0.4 * size)
     ink = np.where(ground.mean(1, keepdims=True) > 0.45, 0.08, 0.92)
     return mix(stroke * word * (0.35 + 0.65 * s.fade(0.15)), ink, ground)
 
 
-def glazing(s: Spots) -> np.ndarray:
-    """An office front of glass between mullions. style: seed, bay, storey height."""
+def glazing(s: SurfacePoints) -> np.ndarray:
+    """A glass front with mullions. style: seed, width of a bay, height of a storey."""
     bay, tall, along = s.style[:, 1], s.style[:, 2], wall_along(s)
     column, storey = along // bay, s.z // tall
     u, v = along % bay, s.z % tall
     bars = np.maximum(line(u, 0.07, s), line(u - bay, 0.07, s))
     bars = np.maximum(bars, np.maximum(line(v, 0.35, s), line(v - tall, 0.2, s)))
-    lit = chance(column, storey, s.style[:, 0])
+    lit = hashed(column, storey, s.style[:, 0])
     pane = s.colour * (0.35 + 0.5 * lit**2)[:, None]
-    return shiny(mix(bars, s.colour * 0.4 + 0.3, pane), 0.6 * (1 - bars))
+    return with_gloss(mix(bars, s.colour * 0.4 + 0.3, pane), 0.6 * (1 - bars))
 
 
-def hall(s: Spots) -> np.ndarray:
-    """A hall: a wall, rolling gates in front, perhaps a band of windows.
+def hall(s: SurfacePoints) -> np.ndarray:
+    """A wall with rolling gates and, for some seeds, a band of windows.
 
-    style: seed, below 0.6 for ribs, unused, kind of the wall as in `facade`.
+    style: seed, below 0.6 for ribs, unused, kind of `facade`.
     """
     along = wall_along(s)
     ribs = (along % 0.3 < 0.06) * s.fade(0.08) * (s.style[:, 1] < 0.6)
     colour = facade(s, along) * (1 - 0.12 * ribs)[:, None]
     column, u = along // 5.5, along % 5.5 - 2.75
-    gate = (np.abs(u) < 1.7) & (s.z < 3.2) & (chance(column, s.style[:, 0]) > 0.35)
+    gate = (np.abs(u) < 1.7) & (s.z < 3.2) & (hashed(column, s.style[:, 0]) > 0.35)
     gate &= s.normal[1] > 0.7
     slats = 1 - 0.22 * (s.z % 0.35 < 0.05) * s.fade(0.1)
-    tone = np.where((chance(column, 3.0) > 0.5)[:, None], s.colour * 0.85, (0.36, 0.42, 0.5))
+    tone = np.where((hashed(column, 3.0) > 0.5)[:, None], s.colour * 0.85, (0.36, 0.42, 0.5))
     colour = mix(gate, tone * slats[:, None], colour)
     band = (s.z > 4.3) & (s.z < 5.4) & (along % 1.3 > 0.08) & (s.normal[2] < 0.5)
     band &= (s.style[:, 0] * 7 % 1 < 0.5) & (s.normal[1] > 0.7)
-    dark = 0.08 + 0.2 * chance(along // 1.3, s.style[:, 0])[:, None] * np.ones(3)
-    return shiny(mix(band, dark, colour), 0.4 * band)
+    dark = 0.08 + 0.2 * hashed(along // 1.3, s.style[:, 0])[:, None] * np.ones(3)
+    return with_gloss(mix(band, dark, colour), 0.4 * band)
 
 
-def roof(s: Spots) -> np.ndarray:
-    """Rows of tiles; the gable is the wall's."""
+def roof(s: SurfacePoints) -> np.ndarray:
+    """Rows of tiles on sloped surfaces, the facade on gables. style: seed, -, -, kind."""
     fade = s.fade(0.12)
     tile = 0.93 + fade * (0.07 - 0.22 * (s.z % 0.22 > 0.16)) + 0.06 * noise(s, 0.05)[:, 0]
     red = np.where((s.style[:, 0] * 3 % 1 < 0.5)[:, None], (0.42, 0.22, 0.16), (0.25, 0.25, 0.28))
     return mix(s.normal[2] > 0.1, red * tile[:, None], facade(s, wall_along(s)))
 
 
-def board(s: Spots) -> np.ndarray:
-    """A poster or a board with writing. style: seed, height above ground, height."""
+def board(s: SurfacePoints) -> np.ndarray:
+    """A poster or a board with text. style: seed, height above ground, height."""
     v = s.z - s.style[:, 1]
     colour = lettering(s, np.where(s.normal[0] > 0.5, s.y, s.x) + 50, v, s.style[:, 2])
     return mix(np.minimum(v, s.style[:, 2] - v) < 0.04, (0.75, 0.75, 0.75), colour)

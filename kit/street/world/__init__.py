@@ -1,4 +1,5 @@
-"""The world: where the road goes, what stands where, who moves, and the weather.
+"""The world: the road, the placement of scenery and objects, traffic, and the weather.
 
-In: a seed. Out: a scene of meshes. Read `layout.py` first, then `plan.py`.
+Takes a seed and a time, and returns the mesh of a scene at that time. Read `scene.py` first (random
+properties of a scene), then `layout.py` (its mesh), `placement_rules.py` (tables) and `mesh.py`.
 """

@@ -1,23 +1,31 @@
-"""What vehicles, people and works look like: painters of `Spots`."""
+"""Materials of vehicles, people, street furniture and building sites."""
 
 import numpy as np
 
 from kit.street.surfaces.paint_buildings import facade, lettering, wall_along
-from kit.street.surfaces.spots import Spots, chance, line, mix, noise, put, shiny
+from kit.street.surfaces.patterns import (
+    SurfacePoints,
+    hashed,
+    line,
+    mix,
+    noise,
+    paint_where,
+    with_gloss,
+)
 
 
-def _lamps(s: Spots, low, inner, colour) -> np.ndarray:
-    """White lamps in front, red ones behind."""
+def _lamps(s: SurfacePoints, low, inner, colour) -> np.ndarray:
+    """White lamps in front and red ones behind, at height `low` and |y| above `inner`."""
     lamp = (s.normal[0] > 0.45) & (np.abs(s.z - low) < 0.085) & (np.abs(s.y) > inner)
     shade = 0.7 + 0.3 * (np.abs(s.y) * 9 % 1)
     tint = np.where((s.x > 0)[:, None], (0.85, 0.86, 0.85), (0.62, 0.04, 0.04)) * shade[:, None]
     return mix(lamp, tint, colour)
 
 
-def car(s: Spots) -> np.ndarray:
-    """Painted metal: sill, door gaps, handles, grille, lamps, plates, arches over the wheels.
+def car(s: SurfacePoints) -> np.ndarray:
+    """A car body: door gaps, handles, grille, lamps, licence plates, wheel arches.
 
-    style: front x, front axle, rear axle, belt height.
+    style: x of the front, of the front axle and of the rear axle; belt height.
     """
     _, ahead, behind, belt = s.style.T
     flank, ends = s.normal[1] > 0.6, s.normal[0] > 0.55
@@ -40,11 +48,11 @@ def car(s: Spots) -> np.ndarray:
     colour = mix(plate, np.where(text[:, None], (0.3, 0.3, 0.4), (0.9, 0.9, 0.86)), colour)
     colour = _lamps(s, np.where(s.x > 0, 0.66, belt - 0.16), 0.5, colour)
     colour = mix(dark, (0.025, 0.025, 0.028), colour)
-    return shiny(colour, np.where(dark | grille | plate, 0.03, 0.22))
+    return with_gloss(colour, np.where(dark | grille | plate, 0.03, 0.22))
 
 
-def cabin(s: Spots) -> np.ndarray:
-    """Windows between pillars, under a painted roof. style: belt, roof height, rear, front."""
+def cabin(s: SurfacePoints) -> np.ndarray:
+    """Car windows with pillars, and the roof. style: belt and roof height, x of rear and front."""
     low, roof, rear, front = s.style.T
     seen = (s.z > low + 0.03) & (s.z < roof - 0.09) & (s.normal[2] < 0.9)
     side = s.normal[1] > 0.5
@@ -56,23 +64,23 @@ def cabin(s: Spots) -> np.ndarray:
     inside = 0.035 + 0.05 * np.clip(noise(s, 0.03), 0, 2)
     inside = inside + 0.05 * ((third * 2.6 % 1 < 0.3) & side & (s.z < low + 0.35))[:, None]
     colour = mix(glass, inside * np.ones(3), s.colour)
-    return shiny(colour, np.where(glass, 0.55, 0.2))
+    return with_gloss(colour, np.where(glass, 0.55, 0.2))
 
 
-def panel(s: Spots) -> np.ndarray:
-    """The flank of a van or a truck's box: ribs, a firm's name. style: seed, bottom, height."""
+def panel(s: SurfacePoints) -> np.ndarray:
+    """The sides of a van or truck body: ribs and a company name. style: seed, bottom, height."""
     flank = s.normal[1] > 0.7
     ribs = flank & (s.x % 0.45 < 0.05)
     colour = mix(0.6 * ribs * s.fade(0.08), s.colour * 0.6, s.colour * (1 + 0.03 * noise(s, 0.1)))
     v, high = s.z - s.style[:, 1] - 0.45 * s.style[:, 2], 0.3 * s.style[:, 2]
     named = flank & (v > 0) & (v < high) & (s.style[:, 0] > 0.2)
-    colour = put(named, lettering, colour, s, s.x + 90, v, high)
+    colour = paint_where(named, lettering, colour, s, s.x + 90, v, high)
     back = (s.normal[0] > 0.7) & ((np.abs(s.y) < 0.02) | (np.abs(s.y) > 1.05))
-    return shiny(mix(back, (0.15, 0.15, 0.16), colour), 0.08)
+    return with_gloss(mix(back, (0.15, 0.15, 0.16), colour), 0.08)
 
 
-def container(s: Spots) -> np.ndarray:
-    """Corrugated steel with rust, and doors behind. style: seed."""
+def container(s: SurfacePoints) -> np.ndarray:
+    """Corrugated steel with rust. style: seed."""
     wave = np.where(s.normal[1] > 0.7, s.x, s.y) % 0.28
     groove = (wave < 0.1) * s.fade(0.08) + 0.35 * (1 - s.fade(0.08))
     colour = s.colour * (1 - 0.45 * groove)[:, None] * (1 + 0.05 * noise(s, 0.05))
@@ -80,10 +88,10 @@ def container(s: Spots) -> np.ndarray:
     return mix(rust, (0.3, 0.17, 0.1), colour)
 
 
-def coach(s: Spots) -> np.ndarray:
-    """A bus: a band of windows, doors on its right, a lit sign in front.
+def coach(s: SurfacePoints) -> np.ndarray:
+    """A bus body: a band of windows, doors on the right, an illuminated sign in front.
 
-    style: front x, height, seed.
+    style: x of the front, height, seed.
     """
     front, tall = s.style[:, 0], s.style[:, 1]
     ends, flank = s.normal[0] > 0.5, s.normal[1] > 0.6
@@ -99,13 +107,13 @@ def coach(s: Spots) -> np.ndarray:
     sign = ends & (s.z > tall - 0.4) & (s.z < tall - 0.12) & (np.abs(s.y) < 0.8)
     text = (s.y % 0.1 < 0.05) & (s.z % 0.1 < 0.07)
     colour = mix(sign, np.where((text & (s.x > 0))[:, None], (0.95, 0.55, 0.1), 0.05), colour)
-    seats = 0.04 + 0.07 * (chance(s.x // 0.8, s.style[:, 2]) > 0.5)[:, None] * np.ones(3)
+    seats = 0.04 + 0.07 * (hashed(s.x // 0.8, s.style[:, 2]) > 0.5)[:, None] * np.ones(3)
     colour = _lamps(s, 0.62, 0.8, mix(glass, seats, colour))
-    return shiny(colour, np.where(glass, 0.5, 0.12))
+    return with_gloss(colour, np.where(glass, 0.5, 0.12))
 
 
-def cab(s: Spots) -> np.ndarray:
-    """A truck's cab. style: front x, sill, top, axle."""
+def cab(s: SurfacePoints) -> np.ndarray:
+    """The cab of a truck. style: x of the front, heights of sill and top, x of the axle."""
     front, sill, top, axle = s.style.T
     ends, flank = (s.normal[0] > 0.45) & (s.x > front - 0.9), s.normal[1] > 0.6
     glass = (s.z > sill) & (s.z < top - 0.35) & ends & (np.abs(s.y) < 0.98)
@@ -116,11 +124,12 @@ def cab(s: Spots) -> np.ndarray:
     colour = mix(grille, s.colour * 0.5 * bars[:, None], s.colour)
     arch = flank & (np.hypot(s.x - axle, s.z - 0.48) < 0.6)
     colour = mix((s.z < 0.5) | gap | arch, (0.06, 0.06, 0.06), colour)
-    return shiny(_lamps(s, 0.72, 0.75, mix(glass, (0.05, 0.05, 0.06), colour)), 0.4 * glass + 0.1)
+    colour = _lamps(s, 0.72, 0.75, mix(glass, (0.05, 0.05, 0.06), colour))
+    return with_gloss(colour, 0.4 * glass + 0.1)
 
 
-def tyre(s: Spots) -> np.ndarray:
-    """Rubber with a spoked rim in it. style: x and z of the hub, radius."""
+def tyre(s: SurfacePoints) -> np.ndarray:
+    """A tyre with a spoked rim. style: x and z of the hub, radius."""
     x, z = s.x - s.style[:, 0], s.z - s.style[:, 1]
     out = np.hypot(x, z) / s.style[:, 2]
     spoke = np.cos(5 * np.arctan2(z, x)) > -0.2
@@ -129,15 +138,15 @@ def tyre(s: Spots) -> np.ndarray:
     return mix((out < 0.68) & (s.normal[1] > 0.7), rim, rubber)
 
 
-def machine(s: Spots) -> np.ndarray:
+def machine(s: SurfacePoints) -> np.ndarray:
     """Painted steel with dust and mud. style: seed."""
     colour = s.colour * (1 + 0.08 * noise(s, 0.03))
     colour = mix(0.3 * np.clip(noise(s, 0.08)[:, 0], 0, 1), (0.42, 0.36, 0.28), colour)
-    return shiny(mix(s.z < 0.25, (0.2, 0.17, 0.14), colour), 0.06)
+    return with_gloss(mix(s.z < 0.25, (0.2, 0.17, 0.14), colour), 0.06)
 
 
-def plate(s: Spots) -> np.ndarray:
-    """A traffic sign's face: rim, ground, figure. style: seed, height of its middle, radius."""
+def plate(s: SurfacePoints) -> np.ndarray:
+    """The face of a traffic sign: rim, ground, bar. style: seed, height of the centre, radius."""
     y, z = s.y / s.style[:, 2], (s.z - s.style[:, 1]) / s.style[:, 2]
     seed = s.style[:, 0]
     rim = np.hypot(y, z) > 0.74
@@ -150,8 +159,8 @@ def plate(s: Spots) -> np.ndarray:
     return np.where((s.normal[0] > 0.7)[:, None] & (s.x > 0)[:, None], colour, (0.5, 0.5, 0.5))
 
 
-def striped(s: Spots) -> np.ndarray:
-    """Bands: level on a cone, slanted on a barrier. style: 1 slanted, else level; band's width."""
+def striped(s: SurfacePoints) -> np.ndarray:
+    """White bands, horizontal on a cone, slanted on a barrier. style: 1 for slanted, width."""
     width = s.style[:, 1]
     slanted, level = (s.x + s.z) % (2 * width) < width, np.abs((s.z - 0.32) % 0.26 - 0.1) < 0.075
     white = np.where(s.style[:, 0] > 0.5, slanted, level & (s.z > 0.2) & (s.z < 0.68))
@@ -159,22 +168,26 @@ def striped(s: Spots) -> np.ndarray:
     return mix(white, (0.9, 0.9, 0.88), s.colour) * dirt
 
 
-def cloth(s: Spots) -> np.ndarray:
+def cloth(s: SurfacePoints) -> np.ndarray:
     """Clothes with folds. style: seed."""
     return s.colour * (1 + 0.12 * noise(s, 0.008))
 
 
-def glazed(s: Spots) -> np.ndarray:
-    return shiny(s.colour * (1 + 0.2 * noise(s, 0.1)), 0.55)
+def glazed(s: SurfacePoints) -> np.ndarray:
+    """Glass, or another glossy surface."""
+    return with_gloss(s.colour * (1 + 0.2 * noise(s, 0.1)), 0.55)
 
 
-def plain_wall(s: Spots) -> np.ndarray:
+def plain_wall(s: SurfacePoints) -> np.ndarray:
+    """A wall without openings. style: seed, -, -, kind of `facade`."""
     return facade(s, wall_along(s))
 
 
-def lattice(s: Spots) -> np.ndarray:
+def lattice(s: SurfacePoints) -> np.ndarray:
+    """Vertical bars, as of a balcony."""
     return s.colour * (1 - 0.3 * (s.x % 0.12 < 0.03) * s.fade(0.03))[:, None]
 
 
-def plain(s: Spots) -> np.ndarray:
+def plain(s: SurfacePoints) -> np.ndarray:
+    """One colour with weak noise."""
     return s.colour * (1 + 0.06 * noise(s, 0.02))

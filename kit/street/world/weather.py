@@ -1,29 +1,31 @@
-"""Weather: where the sun stands, what the sky looks like, and how far one sees."""
+"""Weather: position and strength of the sun, colour of the sky, visibility, camera exposure."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-from kit.street.surfaces.spots import look_up
+from kit.street.surfaces.patterns import noise_at
 
 
 @dataclass(frozen=True)
 class Weather:
-    """Light and air over a street.
+    """Light and atmosphere of a scene.
+
+    Its repr is part of the keys of cached keyframes: renaming a field makes them invalid.
 
     Attributes:
         sun_azimuth: direction of the sun, degrees from the world's x axis to the left.
         sun_elevation: degrees above the horizon.
-        sun: strength of direct light; 0 under closed clouds, about 1 on a clear day.
-        clouds: share of the sky that they cover, 0 to 1.
-        visibility: metres after which two thirds of a colour are lost to haze.
-        warmth: -1 bluish to 1 reddish light.
-        exposure: brightness of the pictures; 1 is normal.
-        noise: standard deviation of the cameras' noise, as a share of white.
+        sun: strength of direct light; 0 under an overcast sky, about 1 on a clear day.
+        clouds: ratio of the sky covered by clouds, 0 to 1.
+        visibility: distance in metres at which haze has replaced 63 % (1 - 1/e) of a colour.
+        warmth: colour of the light, from -1 (bluish) to 1 (reddish).
+        exposure: brightness of the images; 1 is normal.
+        noise: standard deviation of the cameras' noise, as a ratio of white.
 
     Raises:
-        ValueError: a value that cannot be.
+        ValueError: a value is out of range.
     """
 
     sun_azimuth: float = 60.0
@@ -47,14 +49,14 @@ class Weather:
 
     @property
     def to_sun(self) -> Float[np.ndarray, "3"]:
-        """Unit vector towards the sun, world frame."""
+        """Unit vector towards the sun in the world frame."""
         turn, up = np.radians([self.sun_azimuth, self.sun_elevation])
         flat = np.cos(up)
         return np.array([flat * np.cos(turn), flat * np.sin(turn), np.sin(up)], np.float32)
 
     @property
     def sunlight(self) -> Float[np.ndarray, "3"]:
-        """Colour and strength of direct light; redder when the sun is low."""
+        """Colour and strength of direct light; more red when the sun is low."""
         low = np.exp(-self.sun_elevation / 12)
         tint = np.array([1.05, 1 - 0.25 * low, 0.92 - 0.5 * low]) * self._tint()
         return (2.4 * self.sun * (1 - 0.45 * low) * tint).astype(np.float32)
@@ -66,10 +68,11 @@ class Weather:
         return (0.75 * blue * self._tint()).astype(np.float32)
 
     def _tint(self) -> np.ndarray:
+        """Factor on red, green and blue for the warmth of the light."""
         return 1 + self.warmth * np.array([0.12, 0.0, -0.14])
 
     def sky(self, rays: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
-        """Brightness of the sky along unit rays: blue overhead, pale below, clouds, the sun."""
+        """Radiance of the sky along unit rays: a gradient, clouds, and the sun."""
         up = np.clip(rays[:, 2:], 0.0, 1)
         blue = np.array([0.22, 0.42, 0.9], np.float32)
         high = blue * (1 - 0.6 * self.clouds) + 0.3 * self.clouds
@@ -77,7 +80,7 @@ class Weather:
         colour = pale + (high - pale) * np.sqrt(up)
         drift = np.array([37 * self.sun_azimuth, 11 * self.sun_elevation], np.float32)
         plane = rays[:, :2] / (up + 0.12) * 40 + drift
-        cover = look_up(*plane.T)[:, None] * 0.5 + 2.6 * self.clouds - 1.3
+        cover = noise_at(*plane.T)[:, None] * 0.5 + 2.6 * self.clouds - 1.3
         cloud = np.clip(1.6 * cover + 0.5, 0, 1) * np.clip(6 * up, 0, 1)
         grey = 1.25 - 0.45 * self.clouds - 0.12 * np.clip(cover, 0, 2)
         colour = colour + cloud * (grey - colour)
@@ -89,7 +92,7 @@ class Weather:
 
 
 def draw_weather(rng: np.random.Generator) -> Weather:
-    """Any time of a dry day: clear, hazy, overcast, evening."""
+    """Draw the weather of a dry day: clear, hazy, overcast or evening."""
     clouds = float(rng.choice([rng.uniform(0, 0.35), rng.uniform(0.35, 0.7), rng.uniform(0.8, 1)]))
     return Weather(
         sun_azimuth=float(rng.uniform(0, 360)),
