@@ -1,9 +1,8 @@
 """Data sets: recordings on disk and the simulated street, read as keyframes.
 
-In: the root of a data set, or the name "street". Out: a `Dataset` of `Keyframe`s: finite points,
-cameras with extrinsics and intrinsics, labels in one list of classes for all data sets. The rest of
-the kit depends on no data set format. Read `keyframe.py` first, then `nuscenes/folder.py` and
-`split.py`.
+In: the root of a data set, or the name "street". Out: a `Dataset` of `Keyframe`s, with finite
+points, cameras with extrinsics and intrinsics, and labels in one class map. The rest of the kit
+depends on no data set format. Read `keyframe.py` first, then `nuscenes/folder.py` and `split.py`.
 """
 
 import os

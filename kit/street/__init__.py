@@ -1,9 +1,9 @@
 """The street: a simulated data set that needs no files, with all its sensors and annotations.
 
-Takes a seed and a sensor rig, and returns keyframes with labels, boxes and the exact annotations of
-every point and pixel, or writes them to disk in the nuScenes schema. Read `dataset.py` first, then
-`rigs.py` (sensors), `world/layout.py` (geometry of a scene) and `render/moment.py` (points and
-images of one keyframe).
+In: a seed and a sensor rig. Out: keyframes with labels, boxes and the exact annotations of every
+point and pixel; or a folder on disk in the nuScenes schema. Read `dataset.py` first, then `rigs.py`
+(sensors), `world/layout.py` (geometry of a scene) and `render/moment.py` (scan and images of a
+keyframe).
 """
 
 from kit.data.keyframe import Dataset

@@ -1,8 +1,8 @@
 """Data sets in the nuScenes schema: nuScenes itself, and data sets converted to it.
 
-Takes the root of a data set, which may be a partial download, and returns keyframes with annotated
-boxes and lidarseg labels where there are any. Read `folder.py` first; `tables.py` reads the JSON
-tables and `boxes.py` the annotated boxes.
+In: the root of a data set, which may be a partial download. Out: keyframes, with annotated boxes
+and lidarseg labels where there are any. Read `folder.py` first; `tables.py` reads the JSON tables
+into the records of `records.py`, and `boxes.py` reads the annotated boxes.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Surfaces: procedural materials; colour and gloss are computed by formulas, without image files.
 
-Takes points on a mesh and returns a colour, and for some materials a gloss, for each. Read
-`materials.py` first (the table of materials), then `patterns.py` (noise, lines, mixtures); the
-`paint_*.py` files have one function for each material.
+In: points on a mesh. Out: a colour for each, and for some materials a gloss. Read `materials.py`
+first (the table of materials), then `patterns.py` (noise, lines, mixtures); the `paint_*.py` files
+have one function for each material.
 """
