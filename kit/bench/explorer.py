@@ -193,11 +193,11 @@ def _in_jupyterlab(browser, folder: Path, data: str) -> Iterator[Row]:
             clicked.append(time / 1000)
             page.wait_for_timeout(600)
         _browser.run_cell(page, 2)
-        words = _output(page, "python-knew").removeprefix("python-knew").strip()
-        known, heard = json.loads(words[: words.index("]") + 1]), int(words.split()[-1])
+        text = _output(page, "python-knew").removeprefix("python-knew").strip()
+        known, num_clicks = json.loads(text[: text.index("]") + 1]), int(text.split()[-1])
         spent = [1000 * (late - early) for early, late in zip(clicked, known, strict=True)]
         yield Row("JupyterLab: click until Python knows", statistics.median(spent), "ms", "<= 400")
-        yield Row("JupyterLab: clicks lost", len(clicked) - heard, "", "== 0")
+        yield Row("JupyterLab: clicks lost", len(clicked) - num_clicks, "", "== 0")
 
 
 def _output(page, word: str) -> str:

@@ -24,8 +24,6 @@ from kit.show.scene import Cloud, Scene, SizeInSpace, Viewpoint
 if TYPE_CHECKING:
     from kit.show.explorer.widget import Explorer
 
-NO_VALUE_SIZE = 0.75  # of points without a value, relative to others; as in explorer.js
-
 
 @dataclass(frozen=True, eq=False)
 class Colours:
@@ -43,8 +41,8 @@ class Colours:
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
-    """What is to be coloured: an explorer's state, one of its modes, one of its feature sets."""
+class _Task:
+    """An explorer with the mode and the feature set that its points are coloured by."""
 
     explorer: "Explorer"
     mode: Mode
@@ -126,7 +124,7 @@ def scene_of(
     clouds = []
     for part, times in (
         (colours.shown & colours.has_value, 1.0),
-        (colours.shown & ~colours.has_value, NO_VALUE_SIZE),
+        (colours.shown & ~colours.has_value, POINT_SIZE["without_value"]),
     ):
         size = SizeInSpace(
             scale * times * POINT_SIZE["metres"],
@@ -161,33 +159,33 @@ def paint(explorer: "Explorer", set_name: str | None = None, dark: bool = False)
     name = set_name or explorer.feature_set
     if name and name not in content.sets:
         raise ValueError(f"no feature set {name!r}, there are {content.sets}")
-    asked = _Asked(explorer, mode_of(explorer.mode), name)
+    task = _Task(explorer, mode_of(explorer.mode), name)
     page = theme.DARK if dark else theme.LIGHT
     count = len(content.keyframes[index].points)
     rgb = np.tile(np.array(page.no_value, dtype=np.uint8), (count, 1))
     has_value, shown = np.zeros(count, dtype=bool), np.ones(count, dtype=bool)
-    found = _KINDS[asked.mode.kind](asked)
+    found = _KINDS[task.mode.kind](task)
     if found is not None:
         has_value, values = found
         rgb[has_value] = values
-    classes = _classes(asked)
+    classes = _classes(task)
     if classes is not None:
         shown = ~np.isin(classes, explorer.hidden_classes)
     return Colours(rgb, has_value, shown)
 
 
-def _by_number(asked: _Asked) -> Valued:
-    values = numbers(asked.content, asked.keyframe, asked.mode.name)
+def _by_number(task: _Task) -> Valued:
+    values = numbers(task.content, task.keyframe, task.mode.name)
     kept = np.ones(len(values), dtype=bool)
-    if asked.mode.kind == "score" and asked.explorer.threshold is not None:
-        kept = values >= asked.explorer.threshold
-    limits = next(m for m in asked.explorer.setup["modes"] if m["name"] == asked.mode.name)
+    if task.mode.kind == "score" and task.explorer.threshold is not None:
+        kept = values >= task.explorer.threshold
+    limits = next(m for m in task.explorer.setup["modes"] if m["name"] == task.mode.name)
     return kept, _on_scale(values[kept], "value", limits["low"], limits["high"])
 
 
-def _by_camera(asked: _Asked) -> Valued:
+def _by_camera(task: _Task) -> Valued:
     """The pixel each point falls on; where two cameras see a point, the later one's."""
-    keyframe = asked.content.keyframes[asked.keyframe]
+    keyframe = task.content.keyframes[task.keyframe]
     rgb = np.zeros((len(keyframe.points), 3), dtype=np.uint8)
     has = np.zeros(len(rgb), dtype=bool)
     pairs = find_pairs(keyframe.points, keyframe.cameras)
@@ -203,23 +201,23 @@ def _by_camera(asked: _Asked) -> Valued:
     return has, rgb[has]
 
 
-def _classes(asked: _Asked) -> np.ndarray | None:
+def _classes(task: _Task) -> np.ndarray | None:
     """The class of each point by which the legend hides points; None in other modes."""
-    if asked.mode.kind == "predictions":
-        return asked.predicted()
-    return asked.content.labels[asked.keyframe] if asked.mode.kind in ("labels", "errors") else None
+    if task.mode.kind == "predictions":
+        return task.predicted()
+    return task.content.labels[task.keyframe] if task.mode.kind in ("labels", "errors") else None
 
 
-def _by_class(asked: _Asked) -> Valued:
-    classes = _classes(asked)
+def _by_class(task: _Task) -> Valued:
+    classes = _classes(task)
     if classes is None:
         return None
     has = classes != IGNORE
-    return has, np.array(asked.content.classes.colours, dtype=np.uint8)[classes[has]]
+    return has, np.array(task.content.classes.colours, dtype=np.uint8)[classes[has]]
 
 
-def _by_error(asked: _Asked) -> Valued:
-    labels, predicted = asked.content.labels[asked.keyframe], asked.predicted()
+def _by_error(task: _Task) -> Valued:
+    labels, predicted = task.content.labels[task.keyframe], task.predicted()
     if labels is None or predicted is None:
         return None
     has = (labels != IGNORE) & (predicted != IGNORE)
@@ -227,30 +225,30 @@ def _by_error(asked: _Asked) -> Valued:
     return has, both[(labels == predicted)[has].astype(np.int64)]
 
 
-def _by_component(asked: _Asked) -> Valued:
-    if asked.set_name not in asked.content.features:
+def _by_component(task: _Task) -> Valued:
+    if task.set_name not in task.content.features:
         return None
-    features = asked.content.features[asked.set_name][asked.keyframe]
+    features = task.content.features[task.set_name][task.keyframe]
     directed = (features.feat != 0).any(1)
-    ratios = asked.content.bases[asked.set_name].ratios(features.feat[directed])  # (M, C)
+    ratios = task.content.bases[task.set_name].ratios(features.feat[directed])  # (M, C)
     lacking = max(3 - ratios.shape[1], 0)  # a component that features do not have: middle value
     ratios = torch.nn.functional.pad(ratios, (0, lacking), value=0.5)
     has = np.zeros(features.num_points, dtype=bool)
     has[features.index[directed].numpy()] = True
-    return has, to_bytes(ratios[:, asked.explorer.components]).numpy()
+    return has, to_bytes(ratios[:, task.explorer.components]).numpy()
 
 
-def _by_similarity(asked: _Asked) -> Valued:
-    explorer = asked.explorer
-    if asked.set_name not in asked.content.features or not (explorer.picked or explorer.negatives):
+def _by_similarity(task: _Task) -> Valued:
+    explorer = task.explorer
+    if task.set_name not in task.content.features or not (explorer.picked or explorer.negatives):
         return None
-    score, has = similarity_of(explorer, asked.set_name)
+    score, has = similarity_of(explorer, task.set_name)
     kept = has if explorer.threshold is None else has & (score >= explorer.threshold)
     low = explorer.setup["similarity_low"][explorer.cosine]
     return kept, _on_scale(score[kept], "similarity", low, 1.0)
 
 
-_KINDS: dict[str, Callable[[_Asked], Valued]] = {
+_KINDS: dict[str, Callable[[_Task], Valued]] = {
     "number": _by_number,
     "score": _by_number,
     "colour": _by_camera,

@@ -21,8 +21,9 @@ from kit.store.images import jpeg_bytes, shrink
 
 IMAGE_WIDTH = 960  # pixels; wider images are stored smaller
 JPEG_QUALITY = 84
-# Diameter of a point in space, and its limits on the screen, for a point_size of 1.
-POINT_SIZE = {"metres": 0.1, "least": 2, "most": 14}
+# For a point_size of 1: the diameter in space, its limits in pixels, and the ratio by which points
+# without a value are smaller.
+POINT_SIZE = {"metres": 0.1, "least": 2, "most": 14, "without_value": 0.75}
 
 
 class Payload:

@@ -1,7 +1,7 @@
 """What an `Explorer` shows, checked when it is made: keyframes, features, predictions, scores.
 
-Nothing here knows the browser. Whatever is given per point is brought to one form: a list with one
-entry per keyframe.
+Nothing here depends on the browser. All values per point are stored as lists with one entry per
+keyframe.
 """
 
 from collections.abc import Callable, Mapping, Sequence

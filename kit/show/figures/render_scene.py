@@ -64,11 +64,11 @@ def _xyz(values) -> dict:
 def _add_cloud(figure: go.Figure, cloud: Cloud, scene: str, markers: Markers) -> None:
     """Add points; hovering tells the cloud's text, the value, place (m) and index of a point."""
     x, y, z = cloud.points.T
-    words, text = cloud.hover, None
-    if not isinstance(words, str):
-        words, text = "%{text}", cloud.hover
+    hover, text = cloud.hover, None
+    if not isinstance(hover, str):
+        hover, text = "%{text}", cloud.hover
     by_value = not isinstance(cloud.colour, str) and cloud.colour.ndim == 1
-    lines = [words, "%{marker.color:.3g}" if by_value else ""]
+    lines = [hover, "%{marker.color:.3g}" if by_value else ""]
     lines += ["x %{x:.1f}  y %{y:.1f}  z %{z:.1f} m", "point %{customdata}"]
     listed = {trace.name for trace in figure.data if trace.showlegend}
     figure.add_trace(

@@ -1,4 +1,4 @@
-"""The kit's style as a plotly template: one font, a white page, quiet axes."""
+"""The kit's style as a plotly template: one font, a white page, grey axes."""
 
 import plotly.graph_objects as go
 

@@ -123,8 +123,8 @@ class _Page:
         if self.picture.title:
             self._write(x, y, self.picture.title, theme.TITLE, va="top")
             y -= 1.9 * theme.TITLE / self.size[1]
-        quiet = dict(va="top", color=theme.MUTED)
-        self._write(x, y, self.picture.subtitle, theme.SUBTITLE, **quiet)
+        muted = dict(va="top", color=theme.MUTED)
+        self._write(x, y, self.picture.subtitle, theme.SUBTITLE, **muted)
 
     def _draw_bar(self, scale: Scale) -> None:
         """A slim colour bar right of the plot area."""

@@ -221,13 +221,13 @@ precision mediump float; out vec4 colour; void main() { colour = vec4(0.0); }`;
 const POINT_SHADER = `#version 300 es
 precision highp float;
 in vec3 a_position; in vec4 a_colour; in uint a_mark;
-uniform mat4 u_matrix; uniform vec3 u_size; // pixels at one metre, least, most
+uniform mat4 u_matrix; uniform vec4 u_size; // pixels at one metre, least, most, ratio without a value
 out vec4 v_colour; flat out float v_marked;
 void main() {
   bool marked = a_mark > 0u;
   gl_Position = u_matrix * vec4(a_position, 1.0);
   float size = clamp(u_size.x / gl_Position.w, u_size.y, u_size.z);
-  gl_PointSize = marked ? max(size * 1.7, u_size.y * 3.0) : a_colour.a < 0.5 ? max(size * 0.75, 1.0) : size;
+  gl_PointSize = marked ? max(size * 1.7, u_size.y * 3.0) : a_colour.a < 0.5 ? max(size * u_size.w, 1.0) : size;
   if (a_colour.a < 0.1) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
   v_colour = a_colour; v_marked = marked ? 1.0 : 0.0;
 }`;
@@ -509,11 +509,12 @@ class Cloud {
     return panel.read;
   }
 
-  // Diameter of a point in pixels at a distance of one metre, the least and the most.
+  // Diameter of a point in pixels at a distance of one metre, the least and the most, and the ratio
+  // by which points without a value are smaller.
   pointSize(view, { width, height }, { pointSize: scale, pixelRatio }) {
     const focal = (height / 2) * focalOf(view, width / height);
-    const { metres, least, most } = this.setup.point_size;
-    return [metres * scale * focal, least * pixelRatio * scale, most * pixelRatio * scale];
+    const { metres, least, most, without_value } = this.setup.point_size;
+    return [metres * scale * focal, least * pixelRatio * scale, most * pixelRatio * scale, without_value];
   }
 
   attributesFor(number) {
@@ -543,7 +544,7 @@ class Cloud {
       gl.viewport(panel.x, panel.y, panel.width, panel.height);
       gl.scissor(panel.x, panel.y, panel.width, panel.height);
       gl.uniformMatrix4fv(this.drawing.uniforms.u_matrix, false, clipMatrix(view, panel.width / panel.height));
-      gl.uniform3f(this.drawing.uniforms.u_size, ...this.pointSize(view, panel, style));
+      gl.uniform4f(this.drawing.uniforms.u_size, ...this.pointSize(view, panel, style));
       gl.uniform3f(this.drawing.uniforms.u_accent, ...style.accent.map((v) => v / 255));
       gl.drawElements(gl.POINTS, some, gl.UNSIGNED_INT, 0);
     }
