@@ -1,4 +1,4 @@
-"""Choice of an example point of a keyframe, for pictures and first queries."""
+"""Choice of an example point of a keyframe, for figures and queries."""
 
 import torch
 from jaxtyping import Int

@@ -105,12 +105,12 @@ def make(name: str, rng: np.random.Generator) -> tuple[str, Asset, list[Part]]:
 
 def _parse(name: str) -> tuple[str, str | None]:
     """Split "car", "red car" or "person in red" into kind and colour."""
-    words = name.strip().lower()
-    kind, _, colour = words.partition(" in ")
+    text = name.strip().lower()
+    kind, _, colour = text.partition(" in ")
     if not colour:
-        colour, _, kind = words.partition(" ")
+        colour, _, kind = text.partition(" ")
     if colour not in COLOURS:
-        kind, colour = words, None
+        kind, colour = text, None
     if kind not in ASSETS:
         raise ValueError(
             f"the street has no asset {name!r}. It has: {', '.join(ASSETS)}; many of them can have "

@@ -82,9 +82,9 @@ def scenes_of(street: Street) -> dict[str, list[int]]:
     return {name: list(indices) for name, indices in groups}
 
 
-def token_of(street: Street, *words: str) -> str:
+def token_of(street: Street, *names: str) -> str:
     """Make a token of 32 hexadecimal digits; the same for every export of this street."""
-    return hashlib.sha256("/".join((street.rig.name, *words)).encode()).hexdigest()[:32]
+    return hashlib.sha256("/".join((street.rig.name, *names)).encode()).hexdigest()[:32]
 
 
 def label_file(token: str) -> str:

@@ -54,7 +54,7 @@ def write_dataroot(street: Street, folder: str | Path) -> None:
         nuscenes-devkit 1.2 needs to load a root.
     """
     root = Path(folder).expanduser()
-    _claim(root, street)
+    _prepare_folder(root, street)
     missing = [index for index in range(len(street)) if not _is_complete(street, root, index)]
     street.prepare(missing)
     for index in tqdm(missing, "writing keyframes", unit="keyframe", disable=not missing):
@@ -83,7 +83,7 @@ def _summary(root: Path, count: dict[str, int], num_new: int) -> str:
     )
 
 
-def _claim(root: Path, street: Street) -> None:
+def _prepare_folder(root: Path, street: Street) -> None:
     """Check that the folder is empty or contains this street, and write the settings to it."""
     settings_file = root / STATE / "settings.json"
     if root.exists() and not root.is_dir():
@@ -146,9 +146,9 @@ def raw_labels(keyframe: Keyframe) -> UInt8[np.ndarray, " N"]:
         keyframe: of a street, with labels and exact annotations.
     """
     scenery = torch.tensor([NUSCENES.class_of_raw.index(label) for label in range(len(NUSCENES))])
-    things = torch.tensor([CATEGORIES.index(box.category) for box in keyframe.boxes]).long()
+    category = torch.tensor([CATEGORIES.index(box.category) for box in keyframe.boxes]).long()
     raw, objects = scenery[keyframe.labels], keyframe.annotations.object_of_point
-    raw[objects >= 0] = things[objects[objects >= 0]]
+    raw[objects >= 0] = category[objects[objects >= 0]]
     return raw.numpy().astype(np.uint8)
 
 

@@ -12,7 +12,7 @@ from kit.street.render.rays import Hits, cast_rays, is_occluded, surface_colour
 from kit.street.world.mesh import Mesh
 from kit.street.world.weather import Weather
 
-# Offsets of the 2 x 2 rays of a supersampled pixel from its centre, pixels.
+# Offsets from a pixel's centre of the 2 x 2 rays that supersample it, pixels.
 SUBPIXELS = np.array([(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)])
 AMBIENT_RANGE = 5.0  # metres within which surfaces reduce each other's light from the sky
 AMBIENT_RAYS = 3  # for each pixel
@@ -99,7 +99,7 @@ def _parts(mesh: Mesh, hits: Hits) -> np.ndarray:
 
 
 def _edges(light, part, image_size) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of pixels next to another part, and next to a brightness 8 % of white different."""
+    """Masks of pixels next to another part, and of those whose brightness differs by over 8 %."""
     grey = _grey(light)
     tone = np.sqrt(grey / (grey + 1)).reshape(image_size)
     part = part.reshape(image_size)
@@ -190,11 +190,11 @@ class _View:
         `TILE` pixels, so the mean over a tile contains all directions and has no noise.
         """
         height, width = self.image_size
-        rows = np.arange(height * width).reshape(height, width)[::2, ::2]
-        i, j = np.indices(rows.shape)
-        t = hits.t[rows]
+        index = np.arange(height * width).reshape(height, width)[::2, ::2]
+        i, j = np.indices(index.shape)
+        t = hits.t[index]
         lit = np.isfinite(t)
-        visible, tile = rows[lit], ((i % TILE) * TILE + j % TILE)[lit]
+        visible, tile = index[lit], ((i % TILE) * TILE + j % TILE)[lit]
         occluded = np.zeros(t.shape, np.float32)
         if len(visible):
             normal, _ = self._normal(hits.select(visible), self.rays[visible])
