@@ -36,6 +36,7 @@ test: setup
 # A warning, such as a broken link, is an error. Notebooks without an executed copy are executed.
 docs: export KIT_FAST ?= 1
 docs: setup
+	@rm -rf docs/api/generated
 	$(python) docs/executed_notebooks.py $(executed) docs/notebooks
 	$(python) -m sphinx -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html $(ARGS)
 	@echo "docs: docs/_build/html/index.html"

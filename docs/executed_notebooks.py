@@ -10,6 +10,7 @@ loaded when the reader scrolls to them.
 
 import base64
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -31,24 +32,32 @@ NO_WIDGET = (
     "<code>make lab</code>.</div>"
 )
 PROGRESS = "%|"  # in the text of a progress bar
+SMALL_SETTINGS = """:::{note}
+This page shows the notebook after a run with small settings. The numbers in the text were measured
+with the full settings, so the outputs below differ from them.
+:::"""
 
 
 def main(executed: Path, pages: Path) -> None:
     """Write one page per notebook."""
     executed.mkdir(parents=True, exist_ok=True)
-    pages.mkdir(parents=True, exist_ok=True)
-    for name in ("figures", "explorers"):
-        (STATIC / name).mkdir(parents=True, exist_ok=True)
-    shutil.copytree(NOTEBOOKS / "pictures", pages / "pictures", dirs_exist_ok=True)
+    for folder in (pages, STATIC / "figures", STATIC / "explorers"):
+        shutil.rmtree(folder, ignore_errors=True)  # pages of notebooks that are gone
+        folder.mkdir(parents=True)
+    shutil.copytree(NOTEBOOKS / "pictures", pages / "pictures")
     for source in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(source, as_version=4)
         copy = executed_copy(notebook, executed / source.name)
         if copy is None:
             print(f"executing {source.name}", flush=True)
             copy = nbformat.read(source, as_version=4)
-            NotebookClient(copy, timeout=300, kernel_name="python3").execute(cwd=str(executed))
+            quiet = ["--log-level=ERROR"]
+            client = NotebookClient(copy, timeout=300, kernel_name="python3", extra_arguments=quiet)
+            client.execute(cwd=str(executed))
             nbformat.write(copy, executed / source.name)
         with_outputs(notebook, copy, source.stem)
+        if os.environ.get("KIT_FAST") == "1":
+            notebook.cells.insert(1, nbformat.v4.new_markdown_cell(SMALL_SETTINGS))
         nbformat.write(notebook, pages / source.name)
 
 

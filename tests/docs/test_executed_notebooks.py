@@ -58,13 +58,22 @@ def test_a_copy_that_failed_or_was_not_executed_is_not_used(module, tmp_path):
     assert module.executed_copy(notebook(), path) is None
 
 
-def test_a_notebook_without_a_copy_is_executed_once(module, tmp_path, capsys):
+def test_a_notebook_without_a_copy_is_executed_once(module, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("KIT_FAST", raising=False)
     nbformat.write(notebook(), tmp_path / "notebooks/00.ipynb")
     for _ in range(2):
         module.main(tmp_path / "executed", tmp_path / "pages")
         page = nbformat.read(tmp_path / "pages/00.ipynb", as_version=4)
         assert page.cells[1].outputs[0].text == "2\n"
     assert capsys.readouterr().out.count("executing 00.ipynb") == 1
+
+
+def test_a_run_with_small_settings_says_so(module, tmp_path, monkeypatch):
+    monkeypatch.setenv("KIT_FAST", "1")
+    nbformat.write(notebook(), tmp_path / "notebooks/00.ipynb")
+    module.main(tmp_path / "executed", tmp_path / "pages")
+    page = nbformat.read(tmp_path / "pages/00.ipynb", as_version=4)
+    assert "small settings" in page.cells[1].source
 
 
 def test_the_text_is_that_of_the_notebook(module):
