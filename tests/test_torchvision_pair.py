@@ -39,7 +39,7 @@ def test_kit_loads_neither_torch_nor_torchvision():
 def test_nothing_is_declared_where_the_pair_matches(tmp_path):
     folder = fake_torchvision(tmp_path, "matching = True\n")
     code = (
-        "import kit, torch, torchvision\nfrom kit import torchvision_pair\n"
+        "import kit, torch, torchvision\nfrom kit import _torchvision_pair as torchvision_pair\n"
         f"print(torchvision.matching, torchvision_pair._libraries, {NMS})"
     )
     result = python(code, folder)
@@ -63,7 +63,7 @@ def test_missing_operators_are_declared_and_the_import_runs_again(tmp_path):
 def test_an_unrelated_error_passes_through(tmp_path):
     folder = fake_torchvision(tmp_path, 'raise RuntimeError("out of cheese")\n')
     code = (
-        "import kit, torch\nfrom kit import torchvision_pair\n"
+        "import kit, torch\nfrom kit import _torchvision_pair as torchvision_pair\n"
         "try:\n    import torchvision\n"
         f"except RuntimeError as error:\n    print(error, torchvision_pair._libraries, {NMS})"
     )
@@ -72,7 +72,7 @@ def test_an_unrelated_error_passes_through(tmp_path):
 
 def test_installing_twice_adds_one_finder():
     code = (
-        "import sys, kit\nfrom kit import torchvision_pair\n"
+        "import sys, kit\nfrom kit import _torchvision_pair as torchvision_pair\n"
         "before = len(sys.meta_path)\ntorchvision_pair.install()\n"
         "names = [type(finder).__name__ for finder in sys.meta_path]\n"
         "print(len(sys.meta_path) - before, names.count('_TorchvisionFinder'))"

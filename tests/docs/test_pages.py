@@ -15,8 +15,12 @@ import pytest
 
 from kit import __main__ as command_line
 from kit.commands import parse
+from kit.data import FORMATS
 from kit.demo import LearnConfig, plain_config
+from kit.distill.losses import LOSSES
 from kit.store import files as store
+from kit.student.presets import PRESETS
+from kit.teacher.presets import TEACHERS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,6 +42,17 @@ def commands(page: Path) -> Iterator[str]:
             command = line.split(" #")[0].strip()
             if command and not command.startswith("#"):
                 yield command
+
+
+@pytest.fixture(autouse=True)
+def _tables_are_restored():
+    """Pages register a student, a teacher, losses and a data set; other tests do not see them."""
+    tables = (PRESETS, TEACHERS, LOSSES, FORMATS)
+    before = [dict(table) for table in tables]
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
 
 
 @pytest.fixture
