@@ -6,7 +6,7 @@ ARGS ?=
 python := .venv/bin/python
 
 # Executed copies of the notebooks: `make test` leaves them here, and `make docs` shows them.
-executed := docs/_build/executed
+executed := runs/notebooks
 
 .PHONY: help setup demo test docs lab
 

@@ -1,6 +1,6 @@
 """Makes the site's pages of the notebooks from executed copies; executes those without one.
 
-    python docs/executed_notebooks.py docs/_build/executed docs/notebooks
+    python docs/executed_notebooks.py runs/notebooks docs/notebooks
 
 `make test` leaves executed copies in the first folder. A copy is used as long as its code is the
 notebook's; the text always comes from the notebook. Plotly figures become JavaScript files in
