@@ -4,7 +4,6 @@ Keyframes are written one by one, each with a file of its annotations. The table
 from these files. A folder without tables is therefore incomplete, and the same call completes it.
 """
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tqdm.auto import tqdm
 from kit.data.classes import CATEGORIES, NUSCENES
 from kit.data.keyframe import Keyframe
 from kit.store import files as store
+from kit.store.images import jpeg_bytes, png_bytes
 from kit.street.dataroot.tables import (
     LIDAR,
     VERSION,
@@ -66,7 +66,7 @@ def write_dataroot(street: Street, folder: str | Path) -> None:
     for indices, row in zip(scenes_of(street).values(), tables["map"], strict=True):
         if not (root / row["filename"]).exists():
             drawing = draw_map([street.moments[index] for index in indices])
-            store.write_bytes(root / row["filename"], _encoded(drawing, "png"))
+            store.write_bytes(root / row["filename"], png_bytes(np.asarray(drawing)))
     for name, rows in tables.items():
         store.write_json(root / VERSION / f"{name}.json", rows)
     print(_summary(root, {name: len(rows) for name, rows in tables.items()}, len(missing)))
@@ -127,16 +127,9 @@ def _write_keyframe(street: Street, root: Path, index: int) -> None:
     store.write_bytes(root / rows[LIDAR]["filename"], scan.tobytes())
     store.write_bytes(root / label_file(rows[LIDAR]["token"]), raw_labels(keyframe).tobytes())
     for name, camera in keyframe.cameras.items():
-        image = _encoded(Image.fromarray(camera.pixels()), "jpeg", quality=JPEG_QUALITY)
+        image = jpeg_bytes(camera.pixels(), JPEG_QUALITY)
         store.write_bytes(root / rows[name]["filename"], image)
     store.write_json(_annotation_file(street, root, index), annotations_of(street, keyframe))
-
-
-def _encoded(image: Image.Image, kind: str, **options) -> bytes:
-    """The bytes of an image file."""
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def raw_labels(keyframe: Keyframe) -> UInt8[np.ndarray, " N"]:

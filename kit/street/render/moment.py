@@ -4,7 +4,6 @@
 cache stores; `boxes_of`, `decode_png` and `pixel_annotations` read that dictionary.
 """
 
-import io
 import json
 import zlib
 from collections.abc import Callable
@@ -14,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from kit.data.annotations import Box, PixelAnnotations
+from kit.store.images import decode, png_bytes
 from kit.street.assets.shapes import pose_matrix
 from kit.street.render import camera, lidar
 from kit.street.render.rays import is_occluded
@@ -165,15 +164,13 @@ def _hidden(mesh: Mesh, scan: lidar.Scan, T_world_cam, K, size) -> np.ndarray:
 
 def _encode_png(pixels: np.ndarray) -> np.ndarray:
     """A lossless PNG file as a uint8 array."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "png", compress_level=1, compress_type=zlib.Z_RLE)
-    return np.frombuffer(file.getvalue(), np.uint8)
+    data = png_bytes(pixels, compress_level=1, compress_type=zlib.Z_RLE)
+    return np.frombuffer(data, np.uint8)
 
 
 def decode_png(png: Tensor) -> np.ndarray:
     """Decode the pixels of a PNG file in a uint8 tensor."""
-    with Image.open(io.BytesIO(png.numpy().tobytes())) as image:
-        return np.array(image)
+    return decode(png.numpy().tobytes())
 
 
 def pixel_annotations(tensors: dict[str, Tensor], name: str) -> PixelAnnotations:
