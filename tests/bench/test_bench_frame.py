@@ -71,7 +71,7 @@ def test_a_bound_that_says_nothing_is_refused(target):
 def test_rows_are_printed_and_written(toy, tmp_path, capsys):
     rows = kit.bench.run("toy", "street", tmp_path / "out" / "toy.json")
     report = store.read_json(tmp_path / "out" / "toy.json")
-    assert set(report) == {"rows", "machine", "versions", "commit"}
+    assert set(report) == {"rows", "machine", "versions", "commit", "date"}
     assert all(
         set(row) == {"name", "value", "unit", "target", "ok", "seconds"} for row in report["rows"]
     )
