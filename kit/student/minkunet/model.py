@@ -27,9 +27,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, key: str):
         super().__init__()
-        self.conv1 = sparse.same_place(in_channels, channels, 3, key)
+        self.conv1 = sparse.submanifold_conv(in_channels, channels, 3, key)
         self.norm1 = sparse.OnFeatures(nn.BatchNorm1d(channels), nn.ReLU(inplace=True))
-        self.conv2 = sparse.same_place(channels, channels, 3, key)
+        self.conv2 = sparse.submanifold_conv(channels, channels, 3, key)
         self.norm2 = nn.BatchNorm1d(channels)
         self.shortcut = nn.Identity()
         if in_channels != channels:
@@ -62,16 +62,16 @@ class MinkUNet(nn.Module):
         self.register_load_state_dict_pre_hook(_rename_stem)
         stem, *widths = config.widths
         down, up, blocks = widths[:LEVELS], widths[LEVELS:], BLOCKS[config.depth]
-        self.stem = _normed(sparse.same_place(1, stem, 3, "level0"), stem)
+        self.stem = _normed(sparse.submanifold_conv(1, stem, 3, "level0"), stem)
         self.halve, self.down = nn.ModuleList(), nn.ModuleList()
         for level, (narrow, wide) in enumerate(zip([stem, *down], down, strict=False)):
-            self.halve.append(_normed(sparse.halve(narrow, f"halve{level}"), narrow))
+            self.halve.append(_normed(sparse.halving_conv(narrow, f"halve{level}"), narrow))
             self.down.append(_blocks(blocks[level], narrow, wide, level + 1))
         self.back, self.up = nn.ModuleList(), nn.ModuleList()
         skips = [*down[-2::-1], stem]
         for step, (narrow, wide) in enumerate(zip([down[-1], *up], up, strict=False)):
             level = LEVELS - 1 - step
-            self.back.append(_normed(sparse.undo_halving(narrow, wide, f"halve{level}"), wide))
+            self.back.append(_normed(sparse.inverse_conv(narrow, wide, f"halve{level}"), wide))
             self.up.append(_blocks(blocks[LEVELS + step], wide + skips[step], wide, level))
         self.classif = distillation_head(config.width, config.head)
 

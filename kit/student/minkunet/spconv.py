@@ -40,7 +40,7 @@ def _on_any_device(layer: nn.Module) -> nn.Module:
     return layer
 
 
-def same_place(in_channels: int, out_channels: int, kernel: int, key: str) -> nn.Module:
+def submanifold_conv(in_channels: int, out_channels: int, kernel: int, key: str) -> nn.Module:
     """Submanifold convolution: the output has the voxels of the input.
 
     Layers with the same `key` share their index table.
@@ -50,15 +50,15 @@ def same_place(in_channels: int, out_channels: int, kernel: int, key: str) -> nn
     )
 
 
-def halve(channels: int, key: str) -> nn.Module:
+def halving_conv(channels: int, key: str) -> nn.Module:
     """Convolution with kernel and stride 2: a voxel of the output covers eight of the input."""
     return _on_any_device(
         spconv.SparseConv3d(channels, channels, 2, stride=2, bias=False, indice_key=key)
     )
 
 
-def undo_halving(in_channels: int, out_channels: int, key: str) -> nn.Module:
-    """Transposed convolution back to the input voxels of the `halve` with the same `key`."""
+def inverse_conv(in_channels: int, out_channels: int, key: str) -> nn.Module:
+    """Transposed convolution back to the input voxels of the `halving_conv` with the same `key`."""
     return _on_any_device(
         spconv.SparseInverseConv3d(in_channels, out_channels, 2, indice_key=key, bias=False)
     )

@@ -46,13 +46,13 @@ class _Mix(nn.Module):
             return value
         return value * self.scale.weight.flatten().to(value.dtype)
 
-    def _residual(self, rows: Tensor, update: Tensor, batch: PointBatch) -> Tensor:
+    def _residual(self, x: Tensor, update: Tensor, batch: PointBatch) -> Tensor:
         if self.training and self.drop_path > 0:
             keep = torch.rand(batch.num_scans, 1, device=update.device) >= self.drop_path
             update = update * (keep / (1 - self.drop_path))[batch.batch_of_point]
-        if update.dtype != rows.dtype:  # mixed precision
-            return rows + update
-        return update.add_(rows)  # in place: the update is used nowhere else
+        if update.dtype != x.dtype:  # mixed precision
+            return x + update
+        return update.add_(x)  # in place: the update is used nowhere else
 
     def _fold_scale(self, last: nn.Module) -> None:
         """Multiply the scale into the last layer's weights."""
@@ -62,12 +62,12 @@ class _Mix(nn.Module):
         self.scale = None
 
 
-def _as_autocast(rows: Tensor) -> Tensor:
+def _as_autocast(x: Tensor) -> Tensor:
     """In mixed precision, convert rows to the dtype of matrix products: half the bytes to move."""
-    device = rows.device.type
+    device = x.device.type
     if torch.is_autocast_enabled(device):
-        return rows.to(torch.get_autocast_dtype(device))
-    return rows
+        return x.to(torch.get_autocast_dtype(device))
+    return x
 
 
 class SpatialMix(_Mix):
@@ -82,15 +82,15 @@ class SpatialMix(_Mix):
             CellConv(config.width, spreads=False),
         )
 
-    def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch, plane: Plane) -> Tensor:
+    def forward(self, x: Float[Tensor, "N C"], batch: PointBatch, plane: Plane) -> Tensor:
         spread, activation, collect = self.ffn
         if isinstance(self.norm, nn.BatchNorm1d) and not self.training:
-            cells = self.norm(CellMean.apply(rows, plane))  # (O, C): equal, and fewer rows to norm
+            cells = self.norm(CellMean.apply(x, plane))  # (O, C): equal, and fewer rows to norm
         else:
-            cells = CellMean.apply(_as_autocast(self.norm(rows)), plane)  # (O, C)
+            cells = CellMean.apply(_as_autocast(self.norm(x)), plane)  # (O, C)
         halo = activation(spread(cells, plane))  # (H, C)
         cells = self._scaled(collect(halo, plane))  # (O, C): fewer rows to scale than points
-        return self._residual(rows, CellToPoints.apply(cells, plane), batch)
+        return self._residual(x, CellToPoints.apply(cells, plane), batch)
 
     def compress_(self) -> None:
         self._fold_scale(self.ffn[2])
@@ -105,12 +105,12 @@ class ChannelMix(_Mix):
         activation = ACTIVATION_LAYERS[config.activation]()
         self.mlp = nn.Sequential(RowConv1d(width, width, 1), activation, RowConv1d(width, width, 1))
 
-    def forward(self, rows: Float[Tensor, "N C"], batch: PointBatch) -> Tensor:
+    def forward(self, x: Float[Tensor, "N C"], batch: PointBatch) -> Tensor:
         first, activation, last = self.mlp
-        hidden = activation(first(self.norm(rows)))
+        hidden = activation(first(self.norm(x)))
         # The scale is multiplied into the weights (C, C), which is cheaper than into (N, C).
         weight, bias = self._scaled(last.weight.flatten(1).T).T, self._scaled(last.bias)
-        return self._residual(rows, F.linear(hidden, weight, bias), batch)
+        return self._residual(x, F.linear(hidden, weight, bias), batch)
 
     def compress_(self) -> None:
         self._fold_scale(self.mlp[2])
@@ -166,21 +166,21 @@ class WaffleIron(nn.Module):
         """
         wanted = self.layers[-1:] if layers is None else check_layers(self, layers)
         found = {}
-        for name, rows in self._by_layer(batch):
+        for name, x in self._by_layer(batch):
             if name in wanted:
-                found[name] = rows
+                found[name] = x
             if len(found) == len(set(wanted)):
                 break
-        return rows if layers is None else {name: found[name] for name in wanted}
+        return x if layers is None else {name: found[name] for name in wanted}
 
     def _by_layer(self, batch: PointBatch) -> Iterator[tuple[str, Tensor]]:
-        rows = self.embed(batch.feat, batch.neighbours)
-        yield self.layers[0], rows
+        x = self.embed(batch.feat, batch.neighbours)
+        yield self.layers[0], x
         mixes = zip(self.waffleiron.spatial_mix, self.waffleiron.channel_mix, strict=True)
         for layer, (spatial, channel) in enumerate(mixes):
-            rows = self._run(spatial, rows, batch, batch.planes[layer % 3])
-            rows = self._run(channel, rows, batch)
-            yield self.layers[layer + 1], rows
+            x = self._run(spatial, x, batch, batch.planes[layer % 3])
+            x = self._run(channel, x, batch)
+            yield self.layers[layer + 1], x
 
     def _run(self, mix: _Mix, *inputs) -> Tensor:
         if self.config.checkpointing and self.training and torch.is_grad_enabled():
