@@ -41,7 +41,9 @@ docs: setup
 	$(python) -m sphinx -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html $(ARGS)
 	@echo "docs: docs/_build/html/index.html"
 
-# The dialogue that is switched off would ask to rebuild JupyterLab because Open3D brings dash.
+# The dialogue that is switched off would ask to rebuild JupyterLab because Open3D brings dash. Root,
+# as in a container, has to be allowed by name.
 lab: setup
 	$(python) -m jupyterlab --notebook-dir=notebooks --ServerApp.tornado_settings="\
-	{'page_config_data': {'buildCheck': False, 'buildAvailable': False}}" $(ARGS)
+	{'page_config_data': {'buildCheck': False, 'buildAvailable': False}}" \
+	$(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
