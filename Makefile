@@ -3,6 +3,8 @@
 DATA ?= street
 OUT ?= runs/demo
 ARGS ?=
+# Idle threads sleep. `import kit` sets this too, but too late where torch is imported before.
+export OMP_WAIT_POLICY ?= PASSIVE
 python := .venv/bin/python
 
 # Executed copies of the notebooks: `make test` leaves them here, and `make docs` shows them.
