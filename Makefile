@@ -10,12 +10,13 @@ python := .venv/bin/python
 # Executed copies of the notebooks: `make test` leaves them here, and `make docs` shows them.
 executed := runs/notebooks
 
-.PHONY: help setup demo test docs lab
+.PHONY: help setup demo test fuzz docs lab
 
 help:
 	@echo "make demo    distil, probe and draw on the simulated street (DATA=<folder>: on your data)"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make test    lint, tests and every notebook"
+	@echo "make fuzz    the property tests with many more random inputs (about ten minutes)"
 	@echo "make docs    the documentation, in docs/_build/html/index.html"
 	@echo "make setup   only install into .venv (CPU=1: a torch without CUDA, PYTHON=<which one>)"
 
@@ -34,6 +35,10 @@ test: setup
 	@rm -rf $(executed) && mkdir -p $(executed) && cp notebooks/*.ipynb $(executed)
 	$(python) -m pytest -q --durations=10 --nbmake --nbmake-timeout=300 --overwrite \
 		tests $(patsubst %,$(executed)/%,$(notdir $(wildcard notebooks/*.ipynb))) $(ARGS)
+
+fuzz: export HYPOTHESIS_PROFILE = fuzz
+fuzz: setup
+	$(python) -m pytest -q -m hypothesis tests $(ARGS)
 
 # A warning, such as a broken link, is an error. Notebooks without an executed copy are executed.
 docs: export KIT_FAST ?= 1

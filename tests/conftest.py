@@ -6,12 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 CHECK_TYPES = "KIT_UNCHECKED" not in os.environ
 if CHECK_TYPES:
     install_import_hook("kit", "beartype.beartype")
 import kit  # noqa: E402, F401  (makes torchvision importable before any test asks for it)
+
+# The same few examples in every run of `make test`; `make fuzz` draws new ones, and many more.
+settings.register_profile("ci", max_examples=30, deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "fuzz", max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 SHARED = Path(os.environ.get("KIT_SHARED", Path(__file__).parents[2] / "shared"))
 
