@@ -1,0 +1,67 @@
+"""Range checks of settings: every number is finite and inside its range."""
+
+import math
+import numbers
+from typing import Any
+
+
+def check_whole(settings: Any, low: int, high: int, *names: str) -> None:
+    """Check fields of settings that are whole numbers.
+
+    Args:
+        settings: a dataclass.
+        low: smallest allowed value.
+        high: largest allowed value.
+        names: of the fields. In a field that holds a tuple, every entry is checked.
+
+    Raises:
+        ValueError: names the field, the value and the range.
+    """
+    for name in names:
+        for value in _values(settings, name):
+            whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+            if not whole or not low <= value <= high:
+                raise ValueError(
+                    f"{name} must be a whole number from {low:,} to {high:,}, got {_got(value)}"
+                )
+
+
+def check_number(
+    settings: Any,
+    low: float | int,
+    high: float | int,
+    *names: str,
+    above: bool = False,
+    below: bool = False,
+) -> None:
+    """Check fields of settings that are numbers; NaN and infinity are outside of every range.
+
+    Args:
+        settings: a dataclass.
+        low: smallest allowed value.
+        high: largest allowed value.
+        names: of the fields. In a field that holds a tuple, every entry is checked.
+        above: `low` itself is not allowed.
+        below: `high` itself is not allowed.
+
+    Raises:
+        ValueError: names the field, the value and the range.
+    """
+    for name in names:
+        for value in _values(settings, name):
+            number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+            inside = number and math.isfinite(value) and low <= value <= high
+            if not inside or (above and value == low) or (below and value == high):
+                begin = f"above {low:,g}" if above else f"at least {low:,g}"
+                end = f"below {high:,g}" if below else f"at most {high:,g}"
+                raise ValueError(f"{name} must be a number {begin} and {end}, got {_got(value)}")
+
+
+def _values(settings: Any, name: str) -> tuple:
+    value = getattr(settings, name)
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def _got(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
