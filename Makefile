@@ -29,7 +29,7 @@ demo: setup
 # KIT_FAST=1 gives the notebooks small settings; KIT_FAST=0 runs them as a reader would.
 test: export KIT_FAST ?= 1
 test: setup
-	@./setup.sh browser
+	@./setup.sh tests
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	@rm -rf $(executed) && mkdir -p $(executed) && cp notebooks/*.ipynb $(executed)

@@ -2,7 +2,8 @@
 # Make .venv with every package of requirements.lock and the kit itself. `make setup` calls this.
 #   CPU=1          install a torch without CUDA
 #   PYTHON=<file>  use this Python (3.11 or 3.12) instead of the first one found
-# ./setup.sh browser only looks for Chromium, which the explorer's tests drive. `make test` calls that.
+# ./setup.sh tests adds what only tests need: Chromium for the explorer, triton for the kernels. `make
+# test` calls that.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -142,6 +143,13 @@ need_browser() {
     fi
 }
 
+# Without a GPU, tests run the kernels in Triton's interpreter. The version is the one that torch's
+# CUDA build brings.
+need_triton() {
+    if [ "$system" != Linux ] || holds triton; then return; fi
+    install --no-deps triton==3.7.1 || say "triton could not be installed: tests of the kernels skip"
+}
+
 # JupyterLab would ask at its first start whether it may fetch news.
 quiet_lab() {
     local settings=$venv/share/jupyter/lab/settings
@@ -172,4 +180,4 @@ main() {
     say "ready: make demo, make lab, make test"
 }
 
-if [ "${1:-}" = browser ]; then need_browser; else main; fi
+if [ "${1:-}" = tests ]; then need_browser && need_triton; else main; fi

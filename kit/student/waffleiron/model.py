@@ -11,7 +11,7 @@ Source: WaffleIron (Puy et al., ICCV 2023, arXiv:2301.10100); LayerNorm variant:
     (arXiv:2310.17504). Differs: rows of points instead of zero-padded (B, C, N), sparse planes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
 
@@ -25,6 +25,7 @@ from kit.student.point_batch import Plane, PointBatch
 from kit.student.row_layers import RowConv1d, distillation_head
 from kit.student.student import DistilledFrom, check_layers
 from kit.student.waffleiron.config import WaffleIronConfig
+from kit.student.waffleiron.fused_layer import can_fuse, fused_layer, matrix_dtype
 from kit.student.waffleiron.planes import CellConv, CellMean, CellToPoints
 from kit.student.waffleiron.point_embedding import PointEmbedding, batchnorm_affine
 
@@ -41,15 +42,22 @@ class _Mix(nn.Module):
         self.scale = nn.Conv1d(config.width, config.width, 1, bias=False, groups=config.width)
         self.drop_path = config.drop_path
 
-    def _scaled(self, value: Float[Tensor, "*rows C"]) -> Float[Tensor, "*rows C"]:
+    def scaled(self, value: Float[Tensor, "*rows C"]) -> Float[Tensor, "*rows C"]:
         if self.scale is None:  # after `compress`
             return value
         return value * self.scale.weight.flatten().to(value.dtype)
 
+    def kept(self, batch: PointBatch) -> Float[Tensor, " B"] | None:
+        """Draw the factor of every scan's update: zero where the path is dropped."""
+        if not self.training or self.drop_path == 0:
+            return None
+        keep = torch.rand(batch.num_scans, device=batch.feat.device) >= self.drop_path
+        return keep / (1 - self.drop_path)
+
     def _residual(self, x: Tensor, update: Tensor, batch: PointBatch) -> Tensor:
-        if self.training and self.drop_path > 0:
-            keep = torch.rand(batch.num_scans, 1, device=update.device) >= self.drop_path
-            update = update * (keep / (1 - self.drop_path))[batch.batch_of_point]
+        keep = self.kept(batch)
+        if keep is not None:
+            update = update * keep[batch.batch_of_point, None]
         if update.dtype != x.dtype:  # mixed precision
             return x + update
         return update.add_(x)  # in place: the update is used nowhere else
@@ -60,14 +68,6 @@ class _Mix(nn.Module):
         last.weight *= scale.view(-1, *[1] * (last.weight.ndim - 1))
         last.bias *= scale
         self.scale = None
-
-
-def _as_autocast(x: Tensor) -> Tensor:
-    """In mixed precision, convert rows to the dtype of matrix products: half the bytes to move."""
-    device = x.device.type
-    if torch.is_autocast_enabled(device):
-        return x.to(torch.get_autocast_dtype(device))
-    return x
 
 
 class SpatialMix(_Mix):
@@ -87,9 +87,9 @@ class SpatialMix(_Mix):
         if isinstance(self.norm, nn.BatchNorm1d) and not self.training:
             cells = self.norm(CellMean.apply(x, plane))  # (O, C): equal, and fewer rows to norm
         else:
-            cells = CellMean.apply(_as_autocast(self.norm(x)), plane)  # (O, C)
+            cells = CellMean.apply(self.norm(x).to(matrix_dtype(x)), plane)  # (O, C)
         halo = activation(spread(cells, plane))  # (H, C)
-        cells = self._scaled(collect(halo, plane))  # (O, C): fewer rows to scale than points
+        cells = self.scaled(collect(halo, plane))  # (O, C): fewer rows to scale than points
         return self._residual(x, CellToPoints.apply(cells, plane), batch)
 
     def compress_(self) -> None:
@@ -109,7 +109,7 @@ class ChannelMix(_Mix):
         first, activation, last = self.mlp
         hidden = activation(first(self.norm(x)))
         # The scale is multiplied into the weights (C, C), which is cheaper than into (N, C).
-        weight, bias = self._scaled(last.weight.flatten(1).T).T, self._scaled(last.bias)
+        weight, bias = self.scaled(last.weight.flatten(1).T).T, self.scaled(last.bias)
         return self._residual(x, F.linear(hidden, weight, bias), batch)
 
     def compress_(self) -> None:
@@ -144,7 +144,7 @@ class WaffleIron(nn.Module):
         self.embed = PointEmbedding(5, config.width)
         self.waffleiron = _Mixes(config)
         self.classif = distillation_head(config.width, config.head)
-        self._run_mix = _run_mix
+        self._run_mix, self._fused = _run_mix, False
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -178,14 +178,18 @@ class WaffleIron(nn.Module):
         yield self.layers[0], x
         mixes = zip(self.waffleiron.spatial_mix, self.waffleiron.channel_mix, strict=True)
         for layer, (spatial, channel) in enumerate(mixes):
-            x = self._run(spatial, x, batch, batch.planes[layer % 3])
-            x = self._run(channel, x, batch)
+            plane = batch.planes[layer % 3]
+            if self._fused and can_fuse(x, spatial.norm):
+                x = self._run(fused_layer, spatial, channel, x, batch, plane)
+            else:
+                x = self._run(self._run_mix, spatial, x, batch, plane)
+                x = self._run(self._run_mix, channel, x, batch)
             yield self.layers[layer + 1], x
 
-    def _run(self, mix: _Mix, *inputs) -> Tensor:
+    def _run(self, part: Callable[..., Tensor], *inputs) -> Tensor:
         if self.config.checkpointing and self.training and torch.is_grad_enabled():
-            return checkpoint(self._run_mix, mix, *inputs, use_reentrant=False)
-        return self._run_mix(mix, *inputs)
+            return checkpoint(part, *inputs, use_reentrant=False)
+        return part(*inputs)
 
     def stages(self) -> dict[str, list[nn.Module]]:
         """The parts of the network by name, for measuring the time of each."""
@@ -201,6 +205,14 @@ class WaffleIron(nn.Module):
         All layers and batches of any size share the compiled code: four graphs in all.
         """
         self._run_mix = torch.compile(_run_mix, dynamic=True) if on else _run_mix
+
+    def fuse_layers(self, on: bool = True) -> None:
+        """Switch the Triton kernels on or off, for a GPU; the results are the same.
+
+        They are off by default: they were tested in Triton's interpreter and compiled for compute
+        capability 9.0, but their time on a card was not measured yet.
+        """
+        self._fused = self.embed.fused = on
 
     @torch.no_grad()
     def compress(self) -> "WaffleIron":

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kit.student.row_layers import RowConv1d, RowConv2d
+from kit.student.waffleiron.fused_layer import kernels
 
 # Numbers in an array (n, K, C) of a chunk of n points. On a CPU measured with 1 MB of cache a core,
 # on a GPU a limit of memory.
@@ -35,10 +36,18 @@ class LocalEmbedding(torch.autograd.Function):
         first: (C, in + 1), w1 and as last column b1.
         second: (C, C), w2; everything is computed in its dtype.
         backward_follows: whether to keep which neighbour was the maximum.
+        fused: whether kernels may do it; see `WaffleIron.fuse_layers`.
     """
 
     @staticmethod
-    def forward(ctx, feat, neighbours, first, second, backward_follows: bool):
+    def forward(ctx, feat, neighbours, first, second, backward_follows: bool, fused: bool):
+        ctx.in_kernels = fused and _in_half_precision(neighbours, second) and kernels() is not None
+        if ctx.in_kernels:
+            best, argmax = kernels().embedding_max(
+                feat, neighbours, first, second, backward_follows
+            )
+            ctx.save_for_backward(feat, neighbours, first, second, argmax)
+            return best
         best = second.new_empty(len(feat), len(second))
         size = _chunk_size(neighbours, second, FORWARD)
         # Every chunk overwrites the one before: this memory stays in the cache.
@@ -60,6 +69,9 @@ class LocalEmbedding(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         feat, neighbours, first, second, argmax = ctx.saved_tensors
+        if ctx.in_kernels:
+            of_weights = kernels().embedding_max_backward(*ctx.saved_tensors, grad.contiguous())
+            return None, None, *_in_dtype_of((first, second), of_weights), None, None
         dtype = torch.promote_types(grad.dtype, torch.float32)
         grad_first, grad_second = (torch.zeros_like(w, dtype=dtype) for w in (first, second))
         size = _chunk_size(neighbours, second, BACKWARD)
@@ -76,7 +88,17 @@ class LocalEmbedding(torch.autograd.Function):
             grad_hidden = torch.ops.aten.threshold_backward(grad_hidden, hidden, 0)
             # In this order, five times faster than grad_hidden.T @ difference.
             grad_first += (difference.T @ grad_hidden).T
-        return None, None, grad_first.to(first.dtype), grad_second.to(second.dtype), None
+        return None, None, *_in_dtype_of((first, second), (grad_first, grad_second)), None, None
+
+
+def _in_dtype_of(weights: tuple[Tensor, ...], grads: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(grad.to(weight.dtype) for weight, grad in zip(weights, grads, strict=True))
+
+
+def _in_half_precision(neighbours: Tensor, second: Tensor) -> bool:
+    """Whether it suits the kernels: on a GPU, in the precision of its matrix units."""
+    half = second.dtype in (torch.bfloat16, torch.float16)
+    return second.is_cuda and half and neighbours.shape[1] <= 128
 
 
 def _chunk_size(neighbours: Tensor, second: Tensor, on_cpu: int) -> int:
@@ -140,6 +162,7 @@ class PointEmbedding(nn.Module):
 
     def __init__(self, in_channels: int, width: int):
         super().__init__()
+        self.fused = False
         self.norm = nn.BatchNorm1d(in_channels)
         self.conv1 = RowConv1d(in_channels, width, 1)
         self.conv2 = nn.Sequential(
@@ -175,7 +198,9 @@ class PointEmbedding(nn.Module):
         with torch.autocast(device, enabled=False):
             first = self._one_affine_map(feat, neighbours, scale)
             weights = first.to(dtype), self.conv2[4].weight.flatten(1).to(dtype)
-            return LocalEmbedding.apply(feat, neighbours, *weights, torch.is_grad_enabled())
+            return LocalEmbedding.apply(
+                feat, neighbours, *weights, torch.is_grad_enabled(), self.fused
+            )
 
     def _input_affine(self, feat: Float[Tensor, "N in_"]) -> tuple[Tensor, Tensor]:
         if not self.training:
