@@ -21,6 +21,8 @@ from torch import Tensor
 from kit import geometry
 from kit.data.annotations import Box, ExactAnnotations
 from kit.data.classes import IGNORE, ClassMap
+from kit.store.image_reader import read_image
+from kit.store.reading import open_regular
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,11 @@ class Camera:
 
         Raises:
             FileNotFoundError: the file is missing.
-            ValueError: the file is broken, or its size differs from the calibration's.
+            ValueError: the file cannot be read (see `kit.store.image_reader`), or its size differs
+                from the calibration's.
         """
         source = f"the source of {self.name}" if callable(self.source) else self.source
-        pixels = self.source() if callable(self.source) else _decode(self.source)
+        pixels = self.source() if callable(self.source) else read_image(self.source)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise ValueError(
                 f"{source}: expected (H, W, 3) uint8 pixels, got {pixels.shape} {pixels.dtype}"
@@ -108,28 +111,14 @@ class Camera:
 
     def fingerprint(self) -> str:
         """Hash the image's content: the bytes of the file, or the pixels of a function."""
-        return self._pixel_hash if callable(self.source) else _hash(self.source.read_bytes())
+        if callable(self.source):
+            return self._pixel_hash
+        with open_regular(self.source) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
     @cached_property
     def _pixel_hash(self) -> str:
-        return _hash(self.source().tobytes())
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:32]
-
-
-def _decode(file: Path) -> np.ndarray:
-    """Decode an image file to (H, W, 3) uint8; errors name the file."""
-    try:
-        with Image.open(file) as image:
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{file}: this image is missing. Was it moved?") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{file}: cannot decode this image ({error}). Is the download complete?"
-        ) from error
+        return hashlib.sha256(self.source().tobytes()).hexdigest()[:32]
 
 
 def _to_tensor(pixels: np.ndarray) -> Tensor:

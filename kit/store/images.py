@@ -25,8 +25,11 @@ def _encoded(pixels: np.ndarray, kind: str, options: dict) -> bytes:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Decode the bytes of an image file to (H, W) or (H, W, 3) pixels."""
-    with Image.open(io.BytesIO(data)) as image:
+    """Decode what `png_bytes` or `jpeg_bytes` encoded to (H, W) or (H, W, 3) pixels.
+
+    Files of others are read by `kit.store.image_reader`.
+    """
+    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
         return np.array(image)
 
 

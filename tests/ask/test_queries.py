@@ -126,7 +126,7 @@ def test_unusable_images_and_regions_are_named(teacher, tmp_path):
     with pytest.raises(ValueError, match="2 regions for 1 images"):
         Query.from_image(teacher, [torch.zeros(3, 64, 128)], [None, None])
     (tmp_path / "broken.png").write_bytes(b"not an image")
-    with pytest.raises(ValueError, match="broken.png: cannot read this image"):
+    with pytest.raises(ValueError, match="broken.png: cannot decode this image"):
         Query.from_image(teacher, tmp_path / "broken.png")
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from PIL import Image
 from torch import Tensor
 
+from kit.store.image_reader import read_image
 from kit.teacher.teacher import Teacher
 
 ImageSource = Float[Tensor, "3 H W"] | str | Path
@@ -90,11 +90,7 @@ def _split(teacher: Teacher, source: ImageSource, region: Region) -> tuple[Tenso
 def _read(source: ImageSource) -> Float[Tensor, "3 H W"]:
     if isinstance(source, Tensor):
         return source
-    try:
-        with Image.open(source) as image:
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{source}: cannot read this image ({error})") from error
+    pixels = read_image(source, upright=True)
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 255
 
 

@@ -12,7 +12,6 @@ from typing import SupportsIndex
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from kit import geometry
@@ -20,6 +19,7 @@ from kit.data import classes
 from kit.data.keyframe import Camera, Keyframe, Sensor
 from kit.data.nuscenes import boxes as nuscenes_boxes
 from kit.data.nuscenes.records import SensorFile
+from kit.store.image_reader import read_image_size
 
 # Source of the mean and standard deviation: ScaLR's nuScenes loader (arXiv:2310.17504).
 HDL_32E = Sensor("nuScenes HDL-32E", 18.742355, 22.04632)
@@ -191,7 +191,7 @@ class NuScenesFolder:
                 name=calibration.channel,
                 T_cam_lidar=geometry.invert_rigid(self._pose(image)) @ T_global_lidar,
                 K=calibration.K,
-                image_size=image.image_size or _size_in_header(file),
+                image_size=image.image_size or read_image_size(file),
                 source=file,
             )
         return cameras
@@ -292,14 +292,3 @@ def _read_scan(file: Path) -> tuple[Tensor, Tensor, Tensor, int]:
         raise ValueError(f"{file}: none of its {len(rows)} rows is finite")
     valid = rows[row_in_file]
     return valid[:, :3].contiguous(), valid[:, 3].contiguous(), row_in_file, len(rows)
-
-
-def _size_in_header(file: Path) -> tuple[int, int]:
-    """Read (height, width) of an image file from its header."""
-    try:
-        with Image.open(file) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{file}: cannot read this image's size ({error}). Is the download complete?"
-        ) from error
