@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv with every package of requirements.lock and the kit itself. `make setup` calls this.
+# What the installer fetches has to have the sha256 of requirements.hashes.
 #   CPU=1          install a torch without CUDA
 #   PYTHON=<file>  use this Python (3.11 or 3.12) instead of the first one found
 # ./setup.sh tests adds what only tests need: Chromium for the explorer, triton for the kernels. `make
@@ -9,7 +10,7 @@ cd "$(dirname "$0")"
 
 venv=.venv
 # A new lock, or a moved folder, is a new set-up.
-ready=$venv/.ready-$({ pwd -P && cat requirements.lock; } | cksum | cut -d' ' -f1)
+ready=$venv/.ready-$({ pwd -P && cat requirements.lock requirements.hashes; } | cksum | cut -d' ' -f1)
 unfinished=$venv/.unfinished
 system=$(uname -s)
 
@@ -106,6 +107,8 @@ install_packages() {
         say "no NVIDIA driver here: make setup CPU=1 downloads 1.1 GB instead of up to 3.6 GB"
     fi
     say "installing the packages of requirements.lock into $venv (some minutes)"
+    install --require-hashes --no-deps -r requirements.hashes
+    # torch and torchvision, as builds for this machine, and the CUDA libraries that they pin
     install ${index[@]+"${index[@]}"} -r requirements.lock
     install --no-deps --no-build-isolation -e .
 }

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 SET_UP = (
     "pyproject.toml",
     "requirements.lock",
+    "requirements.hashes",
     "environment.yml",
     "Makefile",
     "setup.sh",
@@ -100,6 +101,18 @@ def test_lock_is_complete_for_the_packages_it_holds():
                 continue
             assert needed in locked, f"{name} {version} needs {need}: add it to requirements.lock"
             assert need.specifier.contains(locked[needed]), f"{name} {version} needs {need}"
+
+
+def test_every_pin_but_torch_has_hashes():
+    text = (ROOT / "requirements.hashes").read_text().replace("\\\n", " ")
+    entries = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    hashed = {Requirement(" ".join(w for w in words if "--hash" not in w)) for words in entries}
+    both = {Requirement(str(r)) for r in read_lock() if r.name in ("torch", "torchvision")}
+    assert len(both) == 2
+    assert hashed == set(read_lock()) - both, "run: python .ci/hashes.py"
+    for words in entries:
+        digests = [word.removeprefix("--hash=sha256:") for word in words if "--hash" in word]
+        assert digests and all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
 
 
 def test_spconv_is_taken_only_where_it_has_wheels():
