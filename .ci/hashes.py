@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 LEFT_OUT = ("torch", "torchvision")
 USABLE = re.compile(r"-(cp3\d+-abi3|cp31[12]-cp31[12]|py3|py2\.py3)-|\.tar\.gz$|\.zip$")
 HEAD = """\
-# Written by `python .ci/hashes.py` from requirements.lock: setup.sh installs these bytes, no others.
+# Written by `python .ci/hashes.py` from requirements.lock; setup.sh installs only these bytes.
 # Left out: torch and torchvision, which setup.sh takes by version, as builds for this machine.
 """
 
