@@ -20,9 +20,9 @@ from kit.student.student import StudentConfig
 from kit.teacher.presets import TeacherConfig
 
 SHORTHANDS = (
-    "Three options stand for several settings at once; options after them change these settings: "
-    "--student NAME (a preset such as wi-12-128 or minkunet-18), --teacher NAME (such as "
-    "dinov2_vits14), and --config FILE (the run.json of a run, which is then repeated)."
+    "Three more options choose many settings at once: --student NAME (a preset such as wi-12-128 "
+    "or minkunet-18), --teacher NAME (such as dinov2_vits14), and --config FILE (the run.json of an "
+    "earlier run, to repeat it). The options below change single settings."
 )
 Flat = tyro.conf.arg(name="")  # options without the field's name before them
 
@@ -40,7 +40,7 @@ class Demo:
 
     Attributes:
         config: what is run.
-        out: folder for the results; an interrupted run there is continued.
+        out: folder of the results; an interrupted run in it is continued.
     """
 
     config: Annotated[DemoConfig, Flat] = DemoConfig()
@@ -56,7 +56,7 @@ class Distill:
 
     Attributes:
         config: what is run.
-        out: folder of the run; an interrupted run there is continued.
+        out: folder of the run; an interrupted run in it is continued.
     """
 
     config: Annotated[LearnConfig, Flat] = LearnConfig()
@@ -98,13 +98,13 @@ class Street:
     """Options of `street`.
 
     Attributes:
-        out: folder of the data set; an interrupted command there is continued.
-        scenes: pieces of street.
-        keyframes: of each scene, half a second apart.
-        sensor: the rig: nuscenes, pandaset or kitti.
-        image_size: (height, width) in pixels; None: the sensors' own size.
-        density: of everything that can move, from 0 (an empty street) to 1.
-        seed: of everything that is drawn at random.
+        out: folder of the data set; an interrupted command in it is continued.
+        scenes: number of scenes, each of them another piece of street.
+        keyframes: number of keyframes of each scene, half a second apart.
+        sensor: lidar and cameras of the car: nuscenes, pandaset or kitti.
+        image_size: (height, width) in pixels; None: the size of the real cameras.
+        density: ratio of the movable objects that are placed, from 0 (an empty street) to 1.
+        seed: seed of all random numbers.
     """
 
     out: Path
@@ -135,7 +135,7 @@ class Pretrain:
     """Options of `pretrain`.
 
     Attributes:
-        out: folder of the run; an interrupted run there is continued.
+        out: folder of the run; an interrupted run in it is continued.
     """
 
     out: Path = Path("runs/pretrain")
@@ -153,8 +153,9 @@ class ImportCheckpoint:
     Attributes:
         file: a .pth or .tar.gz of ScaLR, ScaLR+ or WaffleIron.
         out: the new file; None: the same name with .safetensors, in the current folder.
-        activation: of the mixes; None: GELU where the head has several layers, else ReLU.
-        inputs: how scans are prepared, which the file does not say.
+        activation: non-linearity of the layers; None: GELU if the head has several layers, else
+            ReLU.
+        inputs: how scans are prepared; the file does not say it.
     """
 
     file: tyro.conf.Positional[Path]
@@ -176,10 +177,10 @@ class Bench:
     """Options of `bench`.
 
     Attributes:
-        name: what to measure; a wrong name lists what there is.
+        name: name of the bench; an unknown name prints the list.
         data: the root of a data set; None: the street.
-        device: None: a GPU if there is one.
-        out: JSON file for the figures.
+        device: where to compute; None: on a GPU if there is one.
+        out: JSON file for the figures; None: the figures are only printed.
     """
 
     name: tyro.conf.Positional[str]
