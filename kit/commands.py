@@ -21,7 +21,7 @@ from kit.teacher.presets import TeacherConfig
 
 SHORTHANDS = (
     "Three more options choose many settings at once: --student NAME (a preset such as wi-12-128 "
-    "or minkunet-18), --teacher NAME (such as dinov2_vits14), and --config FILE (the run.json of an "
+    "or minkunet-18), --teacher NAME (such as dinov2_vits14), and --config FILE (run.json of an "
     "earlier run, to repeat it). The options below change single settings."
 )
 Flat = tyro.conf.arg(name="")  # options without the field's name before them
