@@ -72,6 +72,10 @@ class Scan:
     kept: Int[Tensor, " N"]
 
 
+class NoPointsLeft(ValueError):
+    """A scan has no point inside the field of view that is also visible."""
+
+
 def prepare_scan(
     points: Float[Tensor, "N 3"],
     intensity: Float[Tensor, " N"],
@@ -109,7 +113,7 @@ def prepare_scan(
     inside = inside_fov(xyz, config.fov)
     xyz, kept = xyz[inside], kept[inside]
     if len(kept) == 0:
-        raise ValueError(
+        raise NoPointsLeft(
             f"none of the {len(points)} points is left inside the field of view of +-{config.fov} m"
             " (and visible, if that was asked for): are the points in metres and in the lidar "
             "frame?"
