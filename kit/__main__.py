@@ -1,7 +1,10 @@
 """The kit from a terminal: `python -m kit COMMAND --help`."""
 
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 COMMANDS = {
     "demo": "Distil, probe and draw: the main job.",
@@ -12,7 +15,11 @@ COMMANDS = {
     "import-checkpoint": "Convert a published student to a file of the kit.",
     "bench": "Measure; print a table and write JSON.",
     "figures": "Write docs/figures.md from what the benches measured.",
+    "cache": "Show the size of the cache, by kind; delete what is old or too much.",
 }
+
+# Errors of input, settings, files and missing packages: their messages say what to do.
+MENDABLE = (ValueError, OSError, RuntimeError, ArithmeticError, ImportError, MemoryError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,19 +37,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"error: no command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    from kit.commands import parse  # loads torch: seconds
-
     try:
-        parse(name, options, COMMANDS[name]).run()
+        from kit.commands import parse  # loads torch: seconds
+
+        with _sigterm_interrupts():
+            parse(name, options, COMMANDS[name]).run()
     except KeyboardInterrupt as stop:
-        print(f"\n{stop or 'interrupted'}", file=sys.stderr)
+        print(f"\n{str(stop) or 'interrupted'}", file=sys.stderr)
         return 130
-    except (ValueError, OSError, RuntimeError) as error:
+    except MENDABLE as error:
         if trace:
             raise
-        print(f"error: {error}\n(--trace shows where)", file=sys.stderr)
+        print(
+            f"error: {str(error) or type(error).__name__}\n(--trace shows where)", file=sys.stderr
+        )
         return 1
     return 0
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C, so that a cluster's time limit ends a command without a trace."""
+
+    def stop(*_):
+        raise KeyboardInterrupt("stopped by SIGTERM")
+
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _overview() -> str:

@@ -210,6 +210,32 @@ class Figures:
         write_figures(self.out)
 
 
+@dataclass(frozen=True)
+class Cache:
+    """Options of `cache`. Without options it only shows what is there.
+
+    Attributes:
+        limit: keep at most this size, e.g. 20GB; what was not used for the longest time is deleted.
+        older_than: delete what was last used longer ago, e.g. 30d, 12h or 2w.
+        clear: delete everything.
+    """
+
+    limit: str | None = None
+    older_than: str | None = None
+    clear: bool = False
+
+    def run(self) -> None:
+        from kit.store.cache_files import clean, parse_age, parse_size, report
+
+        folder = store.default_cache_folder()
+        limit = None if self.limit is None else parse_size(self.limit, "--limit")
+        older = None if self.older_than is None else parse_age(self.older_than, "--older-than")
+        deleted = clean(folder, limit, older, self.clear)
+        print(report(folder))
+        if self != Cache():
+            print(deleted)
+
+
 CLASSES: dict[str, type[Command]] = {
     "demo": Demo,
     "distill": Distill,
@@ -219,6 +245,7 @@ CLASSES: dict[str, type[Command]] = {
     "import-checkpoint": ImportCheckpoint,
     "bench": Bench,
     "figures": Figures,
+    "cache": Cache,
 }
 
 

@@ -2,9 +2,10 @@
 
 In: tensors, settings, rows of a table. Out: files that are never half-written, and whose checksum
 shows damage. Read `files.py` first (the only place that writes), then `cache.py` (features by key)
-and `runs.py` (run folders and checkpoints). `torch_files.py` reads the tensors in files of
-`torch.save` without executing them; `images.py` encodes and decodes images; `serialisation.py` and
-`plain.py` convert values to JSON and back; `machine.py` describes the computer.
+and `runs.py` (run folders and checkpoints; `run_lock.py` locks them). `torch_files.py` reads the
+tensors in files of `torch.save` without executing them; `images.py` encodes and decodes images;
+`serialisation.py` and `plain.py` convert values to JSON and back; `machine.py` describes the
+computer.
 """
 
 from kit.store.cache import FeatureCache, default_cache_folder
@@ -12,7 +13,9 @@ from kit.store.files import (
     LOCK,
     PART,
     append_jsonl,
+    check_place,
     load_tensors,
+    path_for,
     read_json,
     read_jsonl,
     save_tensors,
@@ -24,8 +27,10 @@ from kit.store.files import (
 )
 from kit.store.machine import fast, keep_freed_memory, num_cores, peak_memory, versions
 from kit.store.plain import from_plain
+from kit.store.run_lock import OWNER, RUN_LOCK, lock_run
 from kit.store.runs import (
     CHECKPOINT,
+    RUN,
     Checkpoint,
     describe_run,
     load_checkpoint,
@@ -38,10 +43,14 @@ from kit.store.torch_files import read_torch_file
 __all__ = [
     "CHECKPOINT",
     "LOCK",
+    "OWNER",
     "PART",
+    "RUN",
+    "RUN_LOCK",
     "Checkpoint",
     "FeatureCache",
     "append_jsonl",
+    "check_place",
     "default_cache_folder",
     "describe_run",
     "fast",
@@ -49,7 +58,9 @@ __all__ = [
     "keep_freed_memory",
     "load_checkpoint",
     "load_tensors",
+    "lock_run",
     "num_cores",
+    "path_for",
     "peak_memory",
     "read_json",
     "read_jsonl",

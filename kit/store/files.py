@@ -20,14 +20,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 
+from kit.store.reading import read_regular
 from kit.store.serialisation import (
+    NO_LINES,
     checksum_lines,
+    lines_digest,
     pack_tensors,
     parse_checksum_lines,
     parse_json_lines,
+    row_line,
     sha256,
     split_tail,
     to_json,
@@ -37,6 +41,7 @@ from kit.store.serialisation import (
 AnyPath = str | os.PathLike
 PART = ".kit-part"  # ending of a temporary name
 LOCK = ".kit-lock"  # the lock file of a folder that holds checksummed files
+LONGEST_NAME = 200  # bytes of a name without its ending; file systems allow 255 in all
 LEFTOVER_SECONDS = 3600  # no write takes as long as this
 
 
@@ -59,22 +64,47 @@ def write_text(path: AnyPath, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: AnyPath, value: Any) -> None:
+def write_json(path: AnyPath, value: Any, checksum: bool = False) -> None:
     """Write indented JSON with sorted keys; raises the errors of `write_bytes`.
 
-    Dataclasses, paths and tensors are allowed too, and NaN becomes null (see `to_plain`).
+    Args:
+        path: of the file.
+        value: dataclasses, paths and tensors are allowed too, and NaN becomes null (see
+            `to_plain`).
+        checksum: write the sha256 to `<path>.sha256` too. If that file is there, it is always kept
+            up to date.
     """
-    write_text(path, to_json(value, indent=2) + "\n")
+    data, target = (to_json(value, indent=2) + "\n").encode(), _target(path)
+    if checksum or _sidecar(target).exists():
+        with _locked(target.parent):
+            _replace_pair(target, data)
+    else:
+        write_bytes(path, data)
 
 
 def read_json(path: AnyPath) -> Any:
-    """Read a JSON file.
+    """Read a JSON file, after its content was checked against `<path>.sha256` if that is there.
 
     Raises:
-        ValueError: the file is not JSON; names the file, the line and the column.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or is not JSON; names the file, the line and the column.
     """
+    data = _read_checked(Path(path).resolve(), require_checksum=False)
     with named_in_errors(f"{path}: expected JSON. Was the file edited or cut short?"):
-        return json.loads(Path(path).read_bytes())
+        try:
+            return json.loads(data)
+        except RecursionError as error:
+            raise ValueError("too many brackets inside each other") from error
+
+
+def check_place(path: AnyPath) -> None:
+    """Check that a file can be written later: that no folder or device has its name.
+
+    Raises:
+        OSError: its folder cannot be made; names it.
+        ValueError: there is a folder or a device.
+    """
+    _target(path)
 
 
 @contextmanager
@@ -87,15 +117,15 @@ def named_in_errors(path: AnyPath) -> Iterator[None]:
 
 
 def append_jsonl(path: AnyPath, row: Mapping) -> None:
-    """Append one line of JSON. Only one process at a time may append to a file.
+    """Append one line of JSON, which ends in a digest of itself and of the lines before it.
 
-    If a crash left half a line at the end, it is removed first. Raises the errors of `write_bytes`;
-    the lines that were there stay.
+    Only one process at a time may append to a file. If a crash left half a line at the end, it is
+    removed first. Raises the errors of `write_bytes`; the lines that were there stay.
     """
-    line = to_json(row).encode() + b"\n"
     target = _target(path)
-    with _write_errors(target), open(target, "a+b", buffering=0) as file:
+    with named_in_errors(path), write_errors(target), open(target, "a+b", buffering=0) as file:
         size = _complete_last_line(file)
+        line = row_line(row, _digest_so_far(file))
         try:
             if file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -108,10 +138,10 @@ def read_jsonl(path: AnyPath) -> list[dict]:
     """Read the lines of `append_jsonl`, without an incomplete last one.
 
     Raises:
-        ValueError: a line before the last is not JSON; names the file and the line.
+        ValueError: a line before the last is not JSON, or damaged; names the file and the line.
     """
     with named_in_errors(path):
-        return parse_json_lines(Path(path).read_bytes())
+        return parse_json_lines(_read(path))
 
 
 def truncate_jsonl(path: AnyPath, keep: Callable[[dict], bool]) -> None:
@@ -121,8 +151,10 @@ def truncate_jsonl(path: AnyPath, keep: Callable[[dict], bool]) -> None:
     file, nothing happens.
     """
     if Path(path).exists():
-        rows = [to_json(row) + "\n" for row in read_jsonl(path) if keep(row)]
-        write_text(path, "".join(rows))
+        lines = [b""]
+        for row in filter(keep, read_jsonl(path)):
+            lines.append(row_line(row, lines_digest(lines[-1]) or NO_LINES))
+        write_bytes(path, b"".join(lines))
 
 
 def save_tensors(
@@ -173,9 +205,36 @@ def load_tensors(path: AnyPath, require_checksum: bool = False) -> tuple[dict[st
         return unpack_tensors(data)
 
 
+def path_for(folder: AnyPath, name: str, ending: str) -> Path:
+    """The path of the file in `folder` that is named after any text, e.g. a token of a data set.
+
+    Letters and digits of any script and "-_.+=@ " stay, so that usual tokens are file names as they
+    are. Everything else, and a dot at the beginning, is written as in a URL: "a/b" becomes "a%2Fb",
+    and `urllib.parse.unquote` gives the text back. A name above `LONGEST_NAME` bytes is cut and
+    ends in "~" and a digest. Different texts give different names.
+
+    Args:
+        folder: the file lies directly in it, whatever the text is.
+        name: any text.
+        ending: with its dot, e.g. ".safetensors".
+    """
+    kept = [each if each.isalnum() or each in "-_.+=@ " else _percent(each) for each in name]
+    if name.startswith("."):
+        kept[0] = _percent(".")
+    stem = "".join(kept)
+    if not 0 < len(stem.encode()) <= LONGEST_NAME:
+        begin = stem.encode()[: LONGEST_NAME - 40].decode(errors="ignore")
+        stem = f"{begin}~{sha256(name.encode(errors='surrogatepass'))[:32]}"
+    return Path(folder) / f"{stem}{ending}"
+
+
+def _percent(letter: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in letter.encode(errors="surrogatepass"))
+
+
 def sha256_of(path: AnyPath) -> str:
     """The sha256 digest of a file, 64 hexadecimal digits."""
-    return sha256(Path(path).read_bytes())
+    return sha256(_read(path))
 
 
 def remove_leftovers(folder: AnyPath) -> None:
@@ -191,7 +250,7 @@ def _target(path: AnyPath) -> Path:
     target = Path(path).resolve()
     if target.exists() and not target.is_file():
         raise ValueError(f"{path}: expected the place of a file, there is a folder or a device")
-    with _write_errors(target):
+    with write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     return target
 
@@ -201,24 +260,26 @@ def _new_file(target: Path, data: bytes) -> Iterator[None]:
     """Write `data` under a temporary name; rename it to `target` if the block succeeds."""
     part = target.with_name(f".{secrets.token_hex(8)}{PART}")
     try:
-        with _write_errors(target), open(part, "xb") as file:
+        with write_errors(target), open(part, "xb") as file:
             if target.exists():
                 os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         yield
-        with _write_errors(target):
+        with write_errors(target):
             os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
 
 
 @contextmanager
-def _write_errors(target: Path) -> Iterator[None]:
+def write_errors(target: Path) -> Iterator[None]:
     """Name the file, its state and what to try when the system refuses to write."""
     try:
         yield
+    except Timeout:  # a lock that another process holds
+        raise
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         advice = "Free some space" if full else "Check the folder and its permissions"
@@ -242,6 +303,16 @@ def _complete_last_line(file) -> int:
     return file.truncate(len(complete))
 
 
+def _digest_so_far(file) -> str:
+    """The digest that the next line of an open file continues."""
+    file.seek(max(file.seek(0, os.SEEK_END) - 64, 0))
+    last = lines_digest(file.readall())
+    if last is None:
+        file.seek(0)
+        last = sha256(file.readall())[:16]
+    return last
+
+
 def _replace_pair(target: Path, data: bytes) -> None:
     """Replace data and checksum so that they agree at every moment; the folder must be locked."""
     new, sidecar = sha256(data), _sidecar(target)
@@ -259,7 +330,7 @@ def _read_checked(target: Path, require_checksum: bool) -> bytes:
     sidecar = _sidecar(target)
     while True:
         lines = _read_if_there(sidecar)
-        data = target.read_bytes()
+        data = _read(target)
         if lines is None and not require_checksum:
             return data
         with named_in_errors(sidecar):
@@ -289,9 +360,16 @@ def _sidecar(target: Path) -> Path:
     return target.with_name(target.name + ".sha256")
 
 
+def _read(path: AnyPath) -> bytes:
+    try:
+        return read_regular(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path}: there is no such file") from error
+
+
 def _read_if_there(path: Path) -> bytes | None:
     with suppress(FileNotFoundError):
-        return path.read_bytes()
+        return read_regular(path)
     return None
 
 
@@ -299,7 +377,7 @@ def _read_if_there(path: Path) -> bytes | None:
 def _locked(folder: Path) -> Iterator[None]:
     """Keep other processes from replacing checksummed files in this folder."""
     lock = FileLock(folder / LOCK, timeout=600, poll_interval=0.01)
-    with _write_errors(folder / LOCK):
+    with write_errors(folder / LOCK):
         lock.acquire()
     try:
         yield

@@ -53,18 +53,34 @@ def describe_run(config: Any, seed: int | None, settings: Any = None) -> dict:
 def start_run(
     folder: AnyPath, config: Any, seed: int | None, resumed: bool = False, settings: Any = None
 ) -> dict:
-    """Write `describe_run` to run.json in `folder`, and return it.
+    """Write `describe_run` to run.json in `folder`, with a checksum, and return it.
 
     If the run is resumed, the earlier content of run.json is kept in a list under "earlier", the
     oldest first.
+
+    Raises:
+        ValueError: the run.json of a resumed run is damaged; names the file.
     """
     path = Path(folder) / RUN
     run = describe_run(config, seed, settings)
     if resumed and path.exists():
-        before = read_json(path)
+        before = _earlier_description(path)
         run["earlier"] = [*before.pop("earlier", []), before]
-    write_json(path, run)
+    write_json(path, run, checksum=True)
     return run
+
+
+def _earlier_description(path: Path) -> dict:
+    try:
+        before = read_json(path)
+        if not isinstance(before, dict) or not isinstance(before.get("earlier", []), list):
+            raise ValueError(f"{path}: expected the description of a run")
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. If you remove {path.name} and {path.name}.sha256, the run continues; only "
+            "the description of how it was started is lost"
+        ) from error
+    return before
 
 
 @dataclass(frozen=True)
@@ -172,8 +188,13 @@ def _pack(
 
 def _unpack(tensors: Mapping[str, Tensor], header: Mapping) -> Checkpoint:
     """The inverse of `_pack`."""
-    if not {"step", "groups", "numbers", "meta"} <= set(header):
-        raise ValueError(f"expected a checkpoint, its header holds only {sorted(header)}")
+    kinds = {"step": int, "groups": list, "numbers": dict, "meta": dict}
+    wrong = [name for name, kind in kinds.items() if not isinstance(header.get(name), kind)]
+    if wrong or header["step"] < 0:
+        raise ValueError(
+            f"expected a checkpoint of a run; in its header, {', '.join(wrong) or 'step'} is not "
+            "what a checkpoint has. Was another file given this name?"
+        )
     model, optimizer = {}, {}
     for key, value in [*tensors.items(), *header["numbers"].items()]:
         kind, _, name = key.partition(".")

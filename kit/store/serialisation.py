@@ -55,19 +55,91 @@ def to_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(to_plain(value), indent=indent, sort_keys=True, allow_nan=False)
 
 
+# The end of a line of `row_line`. Changing any single byte of it leaves a text that still resembles
+# it, so a damaged digest is not mistaken for a line without one.
+_DIGEST = re.compile(rb'(?:, |(?<=\{))"digest": "([0-9a-f]{16})"\}\Z')
+NO_LINES = hashlib.sha256().hexdigest()[:16]  # what the first line continues
+_LIKE_DIGEST = b'"digest": "0000000000000000"}'
+
+
+def row_line(row: Mapping, before: str) -> bytes:
+    """Write a row as a line of JSON that ends in a digest of the row and of all lines before it.
+
+    Args:
+        row: names and values; the name "digest" is reserved.
+        before: of the lines before it, see `lines_digest`.
+    """
+    if "digest" in row:
+        raise ValueError("the name 'digest' of a row is reserved for its checksum")
+    begin = to_json(row).encode()[:-1]
+    comma = b", " if row else b""
+    return b'%s%s"digest": "%s"}\n' % (begin, comma, _row_digest(begin, before).encode())
+
+
+def _row_digest(begin: bytes, before: str) -> str:
+    return sha256(before.encode() + begin)[:16]
+
+
+def lines_digest(lines: bytes) -> str | None:
+    """The digest in the last of these lines; None if it has none, as in files of earlier versions.
+
+    The end of the last line, from about 60 bytes, is enough.
+    """
+    found = _DIGEST.search(lines.removesuffix(b"\n"))
+    return found[1].decode() if found else None
+
+
 def parse_json_lines(data: bytes) -> list[dict]:
     """Parse one row of JSON per line; an incomplete last line is left out.
 
+    Every change of a single byte is found in the lines of `row_line`. Lines of earlier versions at
+    the beginning have no digest; they are covered by that of the first line that has one.
+
     Raises:
-        ValueError: a line before the last is not JSON; gives its number.
+        ValueError: a line before the last is not JSON, or damaged; gives its number.
     """
-    rows = []
-    for number, line in enumerate(b"".join(split_tail(data)).splitlines(), start=1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise ValueError(f"line {number}: expected JSON ({error})") from error
+    rows, position, before = [], 0, None
+    complete = b"".join(split_tail(data))
+    for number, line in enumerate(complete.removesuffix(b"\n").split(b"\n"), start=1):
+        if not complete:
+            break
+        digest = _DIGEST.search(line)
+        if digest:
+            begin = line[: digest.start()]
+            expected = _row_digest(begin, before or sha256(data[:position])[:16])
+            before = digest[1].decode()
+            if before != expected:
+                raise ValueError(f"line {number}, or one before it, is damaged: {_RESTORE}")
+            row = _parse_row(begin + b"}", number)
+        else:
+            row = _parse_row(line, number)
+            if before or "digest" in row or _resembles(line[-len(_LIKE_DIGEST) :], _LIKE_DIGEST):
+                raise ValueError(f"line {number} is damaged, its digest is missing: {_RESTORE}")
+        rows.append(row)
+        position += len(line) + 1
     return rows
+
+
+_RESTORE = "restore the file from a copy, or choose another folder"
+
+
+def _parse_row(line: bytes, number: int) -> dict:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"line {number}: expected JSON ({error}); {_RESTORE}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"line {number}: expected names and values, got {line[:60]!r}")
+    return row
+
+
+def _resembles(text: bytes, pattern: bytes) -> bool:
+    """Whether at most two bytes differ; any hexadecimal digit matches a zero."""
+    digits = b"0123456789abcdef"
+    wrong = sum(
+        a != b and not (b == 48 and a in digits) for a, b in zip(text, pattern, strict=False)
+    )
+    return len(text) == len(pattern) and wrong <= 2
 
 
 def split_tail(data: bytes) -> tuple[bytes, bytes]:
@@ -76,11 +148,16 @@ def split_tail(data: bytes) -> tuple[bytes, bytes]:
     Returns:
         lines: the complete lines.
         tail: the bytes after them if they are a complete row, otherwise none.
+
+    Raises:
+        ValueError: the last line is complete, but another byte is in the place of its line break.
     """
     end = data.rfind(b"\n") + 1
+    if _DIGEST.search(data[end:-1]):
+        raise ValueError(f"its last byte is damaged: {_RESTORE}")
     try:
         json.loads(data[end:])
-    except ValueError:
+    except (ValueError, RecursionError):
         return data[:end], b""
     return data[:end], data[end:]
 
@@ -133,8 +210,16 @@ def recognise(data: bytes) -> str | None:
         b"PK": "it begins like a zip, which torch.save writes around a pickle",
         b"\x80": "it begins like a pickle",
         b"version https://git-lfs": "it is a Git LFS pointer, `git lfs pull` fetches the file",
-        b"<": "it begins like a web page",
+        b"<": "it begins like a web page, perhaps an error message. Download it again",
+        b"\x00\x05\x16\x07": "it holds macOS's metadata of the file of this name without ._",
+        b"\x1f\x8b": "it is compressed with gzip; unpack it",
+        b"\x89HDF": "it is an HDF5 file",
+        b"\x93NUMPY": "it is a NumPy array",
+        b"\x89PNG": "it is an image",
+        b"{": "it is JSON, perhaps an error message. Download it again",
+        b"%PDF": "it is a PDF document",
     }
+    data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b" \r\n\t") or data  # text
     for start, words in known.items():
         if data.startswith(start):
             return words

@@ -2,6 +2,8 @@
 
 import io
 import tarfile
+import zipfile
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -10,18 +12,23 @@ from typing import Any
 import torch
 
 from kit.store.files import AnyPath
+from kit.store.reading import open_regular
 from kit.store.serialisation import recognise
 
 ENDINGS = (".pth", ".pt", ".ckpt")
-BEGINNINGS = (b"PK", b"\x80")  # torch.save writes a zip; before version 1.6 it wrote a pickle
+ZIP, FOLDER = b"PK", 0x10  # FOLDER: bit of the attributes of a part
+BEGINNINGS = (ZIP, b"\x80")  # torch.save writes a zip; before version 1.6 it wrote a pickle
 
 
 def read_torch_file(path: AnyPath) -> Any:
     """Read what `torch.save` wrote: tensors and plain values. Nothing in the file is executed.
 
+    Damage is found by the checksums that zip and gzip have (torch.load ignores them). Files of
+    PyTorch before 1.6, outside of an archive, have none.
+
     Args:
-        path: such a file, or a .tar or .tar.gz archive that holds one file named .pth, .pt or
-            .ckpt. Archives are not unpacked on disk.
+        path: such a file, or a .zip, .tar or .tar.gz archive that holds one file named .pth, .pt or
+            .ckpt. Archives are not unpacked on disk. Files that macOS adds (._NAME) do not count.
 
     Returns:
         What was saved, with its tensors on the CPU.
@@ -32,18 +39,37 @@ def read_torch_file(path: AnyPath) -> Any:
             code, or is an archive without exactly one such file. Names the file and what to try.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
-    with _content_errors(path):
-        with open(path, "rb") as file:
-            if _is_torch_file(file):
-                return torch.load(file, map_location="cpu", weights_only=True)
-            if not tarfile.is_tarfile(path):
-                raise _Refused(f"{path}: expected a file of torch.save, {_other_format(file)}")
-        with io.BytesIO(_member(path)) as file:
-            if _is_torch_file(file):
-                return torch.load(file, map_location="cpu", weights_only=True)
-            raise _Refused(f"{path}: expected a file of torch.save in it, {_other_format(file)}")
+    with open_regular(path) as file, _content_errors(path):
+        inner = _archived(path, file)
+        if inner is None:
+            return _load(path, file, "a file of torch.save")
+        with io.BytesIO(inner) as content:
+            return _load(path, content, "a file of torch.save in it")
+
+
+def _load(path: Path, file: io.BufferedIOBase, expected: str) -> Any:
+    beginning = _beginning(file)
+    if not beginning.startswith(BEGINNINGS):
+        raise _Refused(f"{path}: expected {expected}, {_other_format(beginning)}")
+    if beginning.startswith(ZIP):
+        _check_zip(path, file)
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _check_zip(path: Path, file: io.BufferedIOBase) -> None:
+    """Compare every part of a zip with its checksum; torch.load does not."""
+    with zipfile.ZipFile(file) as archive:
+        damaged = archive.testzip()
+        # torch.load reads zeros from what is marked as a folder. torch.save marks nothing.
+        marked = [each.filename for each in archive.infolist() if each.external_attr & FOLDER]
+        damaged = damaged or next(iter(marked), None)
+    if damaged is not None:
+        raise _Refused(
+            f"{path}: damaged, {damaged} in it is not what its checksum says. Download it again"
+        )
+    file.seek(0)
 
 
 class _Refused(ValueError):
@@ -69,15 +95,10 @@ def _content_errors(path: Path):
         ) from error
 
 
-def _is_torch_file(file: io.BufferedIOBase) -> bool:
-    return _beginning(file).startswith(BEGINNINGS)
-
-
-def _other_format(file: io.BufferedIOBase) -> str:
-    data = _beginning(file)
-    if data[8:9] == b"{":
+def _other_format(beginning: bytes) -> str:
+    if beginning[8:9] == b"{":
         return "it looks like safetensors, which must be named .safetensors"
-    return recognise(data) or "its first bytes are those of another format"
+    return recognise(beginning) or "its first bytes are those of another format"
 
 
 def _beginning(file: io.BufferedIOBase) -> bytes:
@@ -86,14 +107,38 @@ def _beginning(file: io.BufferedIOBase) -> bytes:
     return data
 
 
-def _member(path: Path) -> bytes:
-    """The content of the only checkpoint in a tar archive."""
-    with tarfile.open(path) as archive:
-        files = [member for member in archive if member.isfile() and member.name.endswith(ENDINGS)]
-        if len(files) != 1:
-            names = ", ".join(member.name for member in files) or "none"
-            raise _Refused(
-                f"{path}: expected one .pth, .pt or .ckpt file in the archive, found {names}. "
-                "Unpack it, and give the file itself"
-            )
-        return archive.extractfile(files[0]).read()
+def _archived(path: Path, file: io.BufferedIOBase) -> bytes | None:
+    """The content of the only checkpoint in a .zip or .tar archive; None if it is no archive."""
+    if _beginning(file).startswith(ZIP):
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            if any(name.endswith("data.pkl") for name in names):  # torch.save made it
+                inner = None
+            else:
+                inner = archive.read(_only_checkpoint(path, names))
+        file.seek(0)
+        return inner
+    if not tarfile.is_tarfile(file):
+        file.seek(0)
+        return None
+    file.seek(0)
+    with tarfile.open(fileobj=file) as archive:
+        files = {member.name: member for member in archive if member.isfile()}
+        inner = archive.extractfile(files[_only_checkpoint(path, files)]).read()
+        while archive.fileobj.read(1 << 20):  # gzip compares its checksum at the end
+            pass
+    return inner
+
+
+def _only_checkpoint(path: Path, names: Iterable[str]) -> str:
+    found = [
+        name
+        for name in names
+        if name.endswith(ENDINGS) and not name.rpartition("/")[2].startswith("._")
+    ]
+    if len(found) != 1:
+        raise _Refused(
+            f"{path}: expected one .pth, .pt or .ckpt file in the archive, found "
+            f"{', '.join(found) or 'none'}. Unpack it, and give the file itself"
+        )
+    return found[0]

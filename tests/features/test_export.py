@@ -8,7 +8,7 @@ import torch
 from kit import store
 from kit.__main__ import main
 from kit.data import open_dataset
-from kit.features.export import write_features
+from kit.features.export import scan_digest, write_features
 from kit.features.extract import extract_layers
 from kit.student.checkpoints import save_student
 from kit.student.presets import build_student
@@ -69,3 +69,69 @@ def test_features_of_another_checkpoint_are_not_overwritten(
     save_student(build_student("wi-6-64", 12, depth=2, width=4), checkpoint)
     with pytest.raises(ValueError, match="another checkpoint"):
         write_features(root, checkpoint, out)
+
+
+@pytest.fixture
+def street(monkeypatch):
+    """A street of two keyframes whose scans a test may change."""
+    street = open_dataset("street", num_scenes=1, keyframes_per_scene=2, image_size=(28, 56))
+    scans = {index: street[index] for index in range(2)}
+    monkeypatch.setattr(type(street), "__getitem__", lambda self, index: scans[index])
+    monkeypatch.setattr("kit.features.export.open_dataset", lambda _: street)
+    street.scans = scans
+    return street
+
+
+def test_a_scan_that_was_replaced_is_computed_again_and_the_others_are_not(
+    street, checkpoint, tmp_path, capsys
+):
+    first, second = write_features("street", checkpoint, tmp_path / "out")
+    before = [file.stat().st_mtime_ns for file in (first, second)]
+    points = street.scans[1].points.clone()
+    points[7] += 0.5
+    street.scans[1] = replace(street.scans[1], points=points)
+    write_features("street", checkpoint, tmp_path / "out")
+    assert "1 files" in capsys.readouterr().out
+    assert first.stat().st_mtime_ns == before[0] and second.stat().st_mtime_ns != before[1]
+    (_, expected) = write_features("street", checkpoint, tmp_path / "fresh")
+    again, fresh = store.load_tensors(second)[0], store.load_tensors(expected)[0]
+    assert all(torch.equal(again[name], fresh[name]) for name in fresh)
+
+
+def test_a_sensor_with_other_constants_counts_as_another_scan(street):
+    keyframe = street.scans[0]
+    other = replace(keyframe.sensor, intensity_mean=keyframe.sensor.intensity_mean + 1)
+    assert scan_digest(replace(keyframe, sensor=other)) != scan_digest(keyframe)
+    assert scan_digest(replace(keyframe, labels=None)) == scan_digest(keyframe)
+
+
+def test_files_of_before_without_a_digest_of_the_scan_are_kept(street, checkpoint, tmp_path):
+    files = write_features("street", checkpoint, tmp_path)
+    tensors, meta = store.load_tensors(files[0])
+    del meta["scan_sha256"]
+    store.save_tensors(files[0], tensors, meta)
+    before = files[0].stat().st_mtime_ns
+    write_features("street", checkpoint, tmp_path)
+    assert files[0].stat().st_mtime_ns == before
+    store.save_tensors(files[0], {"valid": tensors["valid"][1:]}, meta)  # another number of rows
+    write_features("street", checkpoint, tmp_path)
+    assert len(store.load_tensors(files[0])[0]["valid"]) == len(tensors["valid"])
+
+
+def test_two_keyframes_of_one_token_are_refused_before_anything_is_written(
+    street, checkpoint, tmp_path
+):
+    street.tokens = ["a", "a"]
+    with pytest.raises(ValueError, match="'a'.*each keyframe needs its own"):
+        write_features("street", checkpoint, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("token", ["seq00/a/b", "../../escaped", "/tmp/absolute", "x" * 400])
+def test_every_token_stays_inside_the_folder(street, checkpoint, tmp_path, token):
+    street.tokens = [token, "usual-token_1"]
+    odd, usual = write_features("street", checkpoint, tmp_path / "deep" / "out")
+    assert usual.name == "usual-token_1.safetensors"
+    assert odd.resolve().parent == (tmp_path / "deep" / "out").resolve()
+    assert store.load_tensors(odd)[1]["token"] == token
+    assert {file.parent.name for file in tmp_path.rglob("*.safetensors")} <= {"out", tmp_path.name}

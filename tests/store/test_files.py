@@ -11,14 +11,18 @@ import stat
 import subprocess
 import warnings
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import kit
 from kit import store
 from kit.store import files
+from kit.store.serialisation import parse_json_lines
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -95,7 +99,10 @@ def test_a_history_cut_at_any_byte_is_read_and_repaired(tmp_path):
     for row in rows:
         store.append_jsonl(path, row)
     data = path.read_bytes()
-    assert [json.loads(line) for line in data.decode().split("\n")[:-1]] == rows
+    lines = [json.loads(line) for line in data.decode().split("\n")[:-1]]
+    assert [
+        {**row, "digest": line["digest"]} for row, line in zip(rows, lines, strict=True)
+    ] == lines
     for length in range(len(data)):
         path.write_bytes(data[:length])
         whole = sum(
@@ -111,6 +118,78 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path):
     (tmp_path / "history.jsonl").write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
     with pytest.raises(ValueError, match="history.jsonl: line 2"):
         store.read_jsonl(tmp_path / "history.jsonl")
+
+
+def each_flip(data, every_value=False):
+    """The bytes with one of them changed: every place, and a few or all other values."""
+    for place in range(len(data)):
+        others = range(256) if every_value else (data[place] ^ 1, data[place] ^ 32, 10, 13, 92)
+        for value in others:
+            if value != data[place]:
+                yield data[:place] + bytes([value]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "rows", [[{}], [{"a": 1}], [{"step": 1, "loss": 0.5}, {}, {"name": "a b"}]]
+)
+@pytest.mark.parametrize("first", [b"", b'{"step": 0}\n{"loss": 2.5, "step": 1}\n'])
+def test_every_flipped_byte_of_a_history_is_found(tmp_path, rows, first):
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(first)  # rows of an earlier version have no digest
+    before = store.read_jsonl(path)
+    for row in rows:
+        store.append_jsonl(path, row)
+    data = path.read_bytes()
+    assert store.read_jsonl(path) == before + rows
+    for bad in each_flip(data, every_value=len(data) < 60):
+        with pytest.raises(ValueError, match="damaged|expected JSON|expected names"):
+            parse_json_lines(bad)
+
+
+def test_every_flipped_byte_of_json_with_a_checksum_is_found(tmp_path):
+    path, sidecar = tmp_path / "metrics.json", tmp_path / "metrics.json.sha256"
+    store.write_json(path, {"loss": 0.25, "probe": [1, 2]}, checksum=True)
+    for file in (path, sidecar):
+        data = file.read_bytes()
+        for bad in list(each_flip(data))[::3]:  # one or two values at every place
+            file.write_bytes(bad)
+            with pytest.raises(ValueError, match=r"metrics\.json.* damaged"):
+                store.read_json(path)
+        file.write_bytes(data)
+    store.write_json(path, {"loss": 0.5})  # a checksum that is there is kept up to date
+    assert store.read_json(path) == {"loss": 0.5}
+    sidecar.unlink()
+    path.write_text('{"loss": 1}')  # files of before have none
+    assert store.read_json(path) == {"loss": 1}
+
+
+def test_removed_exchanged_and_mixed_lines_are_found(tmp_path):
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    for step in range(4):
+        store.append_jsonl(one, {"step": step})
+        store.append_jsonl(other, {"step": step, "lr": 1})
+    a, b, c, d = one.read_bytes().splitlines(keepends=True)
+    foreign = other.read_bytes().splitlines(keepends=True)[3]
+    for lines in ([b, c], [a, c, d], [a, c, b], [a, b, c, foreign], [a, a, b]):
+        with pytest.raises(ValueError, match="damaged"):
+            parse_json_lines(b"".join(lines))
+    assert len(parse_json_lines(a + b + c)) == 3
+
+
+def test_rows_of_an_earlier_version_get_digests_when_a_run_goes_on(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"step": 0}\n{"step": 1}\n{"st')
+    store.append_jsonl(path, {"step": 2})
+    assert path.read_text().count("digest") == 1
+    store.truncate_jsonl(path, lambda row: row["step"] < 2)
+    assert path.read_text().count("digest") == 2
+    store.append_jsonl(path, {"step": 2})
+    assert [row["step"] for row in store.read_jsonl(path)] == [0, 1, 2]
+
+
+def test_the_name_of_the_digest_is_reserved(tmp_path):
+    with pytest.raises(ValueError, match="a.jsonl: the name 'digest'"):
+        store.append_jsonl(tmp_path / "a.jsonl", {"digest": 1})
 
 
 def test_resuming_drops_the_rows_after_the_checkpoint(tmp_path):
@@ -238,6 +317,26 @@ def test_nothing_is_written_if_the_condition_is_true_under_the_lock(tmp_path):
     store.save_tensors(path, {"x": torch.ones(2)}, unless=lambda: False)
     store.save_tensors(path, {"x": torch.zeros(2)}, unless=path.exists)
     assert store.load_tensors(path)[0]["x"].tolist() == [1, 1]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=())), max_size=4))
+@example(["..", ".", "", "/etc/passwd", "a/b", "a%2Fb", "x" * 300, "x" * 301, "~", "\udcff", "\0"])
+@example(["ü" * 101, "ü" * 102, "a\\b", "C:x", "CON", " ", "straße ünï", "u\u0308"])
+def test_any_text_gives_its_own_file_inside_the_folder(texts):
+    folder = Path("/some/folder")
+    paths = {text: store.path_for(folder, text, ".safetensors") for text in texts}
+    assert len(set(paths.values())) == len(paths)
+    for text, path in paths.items():
+        assert path.parent == folder and os.path.normpath(path) == str(path)
+        assert len(path.name.encode()) <= 240 and not path.name.startswith(".")
+        if "~" not in path.name:
+            stem = path.name.removesuffix(".safetensors")
+            assert unquote(stem, errors="surrogatepass") == text
+
+
+def test_usual_tokens_are_file_names_as_they_are():
+    for token in ("4f2cb3e0aa", "street-s000-k01", "Straße 1", "a+b=c@d"):
+        assert store.path_for("out", token, ".npz") == Path("out") / f"{token}.npz"
 
 
 def writing_calls(path: Path):

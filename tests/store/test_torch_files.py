@@ -6,10 +6,13 @@ import pickle
 import random
 import tarfile
 import warnings
+import zipfile
 
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kit.store import read_torch_file
 
@@ -87,6 +90,8 @@ def test_a_file_with_code_is_refused_and_the_code_is_not_run(tmp_path, monkeypat
     ("data", "words"),
     [
         (b"<html>not found</html>", "it begins like a web page"),
+        (b"\xef\xbb\xbf\n\n<!DOCTYPE html><html>404</html>", "it begins like a web page"),
+        (b'{"error": "not found"}', "it is JSON, perhaps an error message"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (safetensors.torch.save({"x": torch.ones(2)}), "must be named .safetensors"),
         (pickle.dumps({"x": Evil()}, 0), "of another format"),
@@ -122,24 +127,83 @@ def test_a_file_that_is_cut_short_is_named(tmp_path, file, form):
             read_torch_file(path)
 
 
-@pytest.mark.parametrize("form", ["zip", "old", "tar.gz"])
-def test_changed_bytes_give_a_clear_error_or_load(tmp_path, file, form):
-    path, places = file, random.Random(0)
-    if form == "old":
-        torch.save(CONTENT, path, _use_new_zipfile_serialization=False)
-    if form == "tar.gz":
-        path = archive(tmp_path / "a.tar.gz", file)
-    data = path.read_bytes()
-    for _ in range(200):
-        bad = bytearray(data)
-        bad[places.randrange(len(bad))] = places.randrange(256)
+def changed(data, count=None):
+    """The bytes with one of them changed: every place, or `count` of them."""
+    places = range(len(data)) if count is None else random.Random(0).sample(range(len(data)), count)
+    for place in places:
+        for change in (1, 0x80, 0xFF):
+            yield data[:place] + bytes([data[place] ^ change]) + data[place + 1 :]
+
+
+def unchanged_or_refused(path, wanted):
+    """Read a file; whether it was refused. Other content than that wanted is an error."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = read_torch_file(path)
+    except ValueError as error:
+        assert str(path) in str(error)
+        return True
+    assert wanted(content)
+    return False
+
+
+@pytest.mark.parametrize("form", ["zip", "zip in tar.gz", "old in tar.gz", "zip in zip"])
+def test_every_changed_byte_is_found_or_changes_nothing(tmp_path, form):
+    small = {"model": {"weight": torch.arange(6.0).reshape(2, 3)}, "epoch": 3, "lr": [0.1]}
+    path = tmp_path / "a.pth"
+    torch.save(small, path, _use_new_zipfile_serialization="old" not in form)
+    if form.endswith("tar.gz"):
+        path = archive(tmp_path / "a.tar.gz", path)
+    if form == "zip in zip":
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as outer:
+            outer.write(path, "logs/a.pth")
+        path = tmp_path / "a.zip"
+    data, refused = path.read_bytes(), 0
+    for bad in changed(data, count=150 if settings.default.max_examples < 100 else None):
         path.write_bytes(bad)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                read_torch_file(path)
-        except ValueError as error:
-            assert str(path) in str(error)
+        refused += unchanged_or_refused(path, same)
+    assert refused > 100
+
+
+def test_a_changed_weight_in_a_zip_is_found_at_every_byte(tmp_path):
+    path, weight = tmp_path / "a.pth", torch.full((16,), 1.2345678)
+    torch.save({"net": {"w": weight}}, path)
+    data, pattern = path.read_bytes(), weight.numpy().tobytes()
+    begin = data.index(pattern)
+    for place in range(begin, begin + len(pattern)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+        with pytest.raises(ValueError, match=r"a\.pth: damaged, a/data/0 in it is not"):
+            read_torch_file(path)
+
+
+def test_a_part_that_is_marked_as_a_folder_is_found(tmp_path, file):
+    data = file.read_bytes()
+    entry = data.index(b"a/data/0", data.index(b"PK\1\2")) - 46  # in the central directory
+    assert data[entry : entry + 4] == b"PK\1\2" and data[entry + 38] == 0
+    file.write_bytes(data[: entry + 38] + b"\x10" + data[entry + 39 :])  # the weights become zeros
+    with pytest.raises(ValueError, match=r"a\.pth: damaged, a/data/0"):
+        read_torch_file(file)
+
+
+def test_files_that_macos_adds_do_not_count(tmp_path, file):
+    metadata = tmp_path / "._a.pth"
+    metadata.write_bytes(b"\x00\x05\x16\x07" + bytes(60))
+    assert same(read_torch_file(archive(tmp_path / "a.tar.gz", metadata, file)))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as outer:
+        outer.write(file, "logs/a.pth")
+        outer.write(metadata, "__MACOSX/logs/._a.pth")
+    assert same(read_torch_file(tmp_path / "a.zip"))
+    with pytest.raises(ValueError, match=r"macOS's metadata .* without \._"):
+        read_torch_file(metadata)
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda data: b"PK\3\4" + data))
+def test_any_bytes_are_refused_with_the_name_of_the_file(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "any.pth"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"any\.pth"):
+        read_torch_file(path)
 
 
 def test_tensors_come_to_the_cpu(tmp_path):
