@@ -27,6 +27,7 @@ from kit.student.student import Student, StudentConfig
 from kit.teacher.presets import TeacherConfig, build_teacher
 from kit.teacher.teacher import Teacher
 
+METRICS = "metrics.json"
 POINTS_IN_PICTURES = 35_000
 
 
@@ -97,10 +98,21 @@ def demo(
 
     Returns:
         The content of `metrics.json`.
+
+    Raises:
+        OSError, ValueError: see `distill`; or another run is writing into `out`.
     """
     began, out = time.perf_counter(), Path(out)
     dataset = dataset or open_dataset(config.data)
     say(repr(dataset))
+    store.check_place(out / METRICS)
+    with store.lock_run(out):
+        return _demo(config, out, say, dataset, began)
+
+
+def _demo(
+    config: DemoConfig, out: Path, say: Callable[[str], None], dataset: Dataset, began: float
+) -> dict:
     dataset.prepare()
     parts = split(dataset)
     say(f"split: {parts.rule}")
@@ -125,9 +137,9 @@ def demo(
         "config": plain_config(config),
         "versions": store.versions(),
     }
-    store.write_json(out / "metrics.json", metrics)
+    store.write_json(out / METRICS, metrics, checksum=True)
     say(summary(metrics))
-    files = ["metrics.json", "student.safetensors", "history.jsonl", "run.json", *pictures]
+    files = [METRICS, "student.safetensors", "history.jsonl", "run.json", *pictures]
     say("\n".join(f"  {out / name}" for name in files))
     return metrics
 
@@ -167,8 +179,8 @@ def learn(
         cache=cache,
         settings=plain_config(config),
     )
-    if not run.finished:
-        raise KeyboardInterrupt("the distillation was interrupted; run the same command to go on")
+    if run.interrupted or not run.finished:
+        raise KeyboardInterrupt("interrupted; the same command goes on")
     return run
 
 

@@ -1,12 +1,14 @@
 """The command line, made from the settings: every field is an option; a run can be repeated."""
 
 import dataclasses
+import signal
+from functools import partial
 
 import docstring_parser
 import pytest
 
 from kit import store
-from kit.__main__ import COMMANDS, main
+from kit.__main__ import COMMANDS, MENDABLE, main
 from kit.commands import CLASSES, parse, read_config
 from kit.demo import DemoConfig, LearnConfig, plain_config
 from kit.student.minkunet.config import MinkUNetConfig
@@ -99,7 +101,21 @@ def test_unknown_unused_and_malformed_options_are_errors(options, capsys):
 
 
 @pytest.mark.parametrize(
-    ("options", "named"), [("distill --steps 0", "steps"), ("demo --student.depth 0", "depth")]
+    ("options", "named"),
+    [
+        ("distill --steps 0", "steps"),
+        ("demo --student.depth 0", "depth"),
+        ("distill --lr 0", "lr must be a number above 0"),
+        ("distill --lr 1e6", "lr must be a number above 0 and at most 10"),
+        ("demo --lr nan", "lr must be a number"),
+        ("demo --min-lr 1", "min_lr must be a number at least 0"),
+        ("distill --weight-decay inf", "weight_decay must be"),
+        ("distill --warmup 2", "warmup must be"),
+        ("distill --seed -1", "seed must be a whole number from 0"),
+        ("distill --precision bf16-true", "precision must be one of"),
+        ("distill --num-workers -1", "num_workers must be"),
+        ("cache --limit much", "--limit: expected a size such as 20GB"),
+    ],
 )
 def test_a_setting_out_of_range_is_named_without_a_trace(options, named, capsys):
     try:
@@ -108,6 +124,43 @@ def test_a_setting_out_of_range_is_named_without_a_trace(options, named, capsys)
         status = stopped.code
     printed = capsys.readouterr().err
     assert status in (1, 2) and named in printed and "Traceback" not in printed
+
+
+def stopped_by(monkeypatch, capsys, action):
+    """Exit status and messages of a command that ends with an action."""
+    monkeypatch.setattr(CLASSES["cache"], "run", lambda self: action())
+    return main(["cache"]), capsys.readouterr().err
+
+
+def raiser(error):
+    def action():
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize("kind", MENDABLE)
+def test_errors_that_a_user_can_mend_are_one_line(kind, monkeypatch, capsys):
+    status, printed = stopped_by(monkeypatch, capsys, raiser(kind("x.json: what to do")))
+    assert (status, printed) == (1, "error: x.json: what to do\n(--trace shows where)\n")
+    _, printed = stopped_by(monkeypatch, capsys, raiser(kind()))
+    assert printed.startswith(f"error: {kind.__name__}\n")  # never an empty message
+    with pytest.raises(kind):
+        main(["cache", "--trace"])
+
+
+def test_ctrl_c_and_sigterm_end_a_command_without_a_trace(monkeypatch, capsys):
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert stopped_by(monkeypatch, capsys, raiser(KeyboardInterrupt)) == (
+            130,
+            "\ninterrupted\n",
+        )
+        action = partial(signal.raise_signal, signal.SIGTERM)
+        assert stopped_by(monkeypatch, capsys, action) == (130, "\nstopped by SIGTERM\n")
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("nested", [False, True])

@@ -1,7 +1,8 @@
 """Training batches: the points that a few cameras see, and their pixels.
 
 A batch depends on the seed and the step only. So a run that was stopped continues with the same
-batches, whatever the number of processes and workers.
+batches, whatever the number of processes and workers. A keyframe that cannot be learned from, e.g.
+because its images are not on disk, is left out; another one is drawn in its place.
 
 Source: one training sample of ScaLR (arXiv:2310.17504): one camera drawn at random, only the points
     it sees, points augmented, images not.
@@ -19,15 +20,19 @@ import torch.utils.data
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from kit.data.keyframe import Camera, Dataset
+from kit.data.keyframe import Camera, Dataset, Keyframe
 from kit.distill.superpixels import superpixels_of_pairs
 from kit.projection import project_points
 from kit.store import FeatureCache
 from kit.student.augment import rotate_flip_scale
 from kit.student.point_batch import PointBatch, collate
-from kit.student.scans import InputConfig, Scan, prepare_scan
+from kit.student.scans import InputConfig, NoPointsLeft, Scan, prepare_scan
 
 KEYFRAMES_IN_MEMORY = 128  # of one or two megabytes each, without images
+LEAST_POINTS = 2  # of a view; statistics over a batch need two
+MOST_DRAWS = 1000  # of keyframes for one view, before the run is given up
+MOST_CHECKED = 200  # keyframes at the start; each takes about 20 ms
+NOTHING_SEEN = f"no camera sees {LEAST_POINTS} or more lidar points"
 
 
 @contextmanager
@@ -76,12 +81,44 @@ class TrainingBatch:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """How many keyframes of a run cannot be learned from.
+
+    Attributes:
+        num_keyframes: of the run.
+        checked: number of keyframes that were checked.
+        no_image: number of these without any image.
+        unseen: number of these with images, whose cameras see too few points.
+    """
+
+    num_keyframes: int
+    checked: int
+    no_image: int
+    unseen: int
+
+    @property
+    def count(self) -> int:
+        """Number of keyframes left out among those checked."""
+        return self.no_image + self.unseen
+
+    def __str__(self) -> str:
+        of = f"{self.checked} keyframes"
+        if self.checked < self.num_keyframes:
+            of = f"{self.checked} checked keyframes ({self.num_keyframes:,} in all)"
+        return (
+            f"{self.count} of {of} are left out: {self.no_image} have no image, in {self.unseen} "
+            f"{NOTHING_SEEN}. Others are drawn in their place"
+        )
+
+
 class TrainingBatches(torch.utils.data.Dataset):
     """The batches of all steps; item i is the batch of step i, made when it is read.
 
     Args:
         dataset: where keyframes come from.
-        keyframes: indices to draw from. Each is used once per epoch, in a random order.
+        keyframes: indices to draw from. Each is used once per epoch, in a random order, unless it
+            is left out.
         inputs: the student's input settings.
         batch_size: views per step, over all processes.
         steps: number of batches.
@@ -163,34 +200,77 @@ class TrainingBatches(torch.utils.data.Dataset):
         epoch, position = divmod(draw, len(self.keyframes))
         order = torch.randperm(len(self.keyframes), generator=self._generator(epoch, 0))
         generator = self._generator(draw, 1)
+        view = self._view_of(self.keyframes[order[position]], generator, seconds)
+        if view is not None:
+            return view
+        # Nothing can be learned from this one. Others are tried in an order of its own.
+        others = torch.randperm(len(self.keyframes), generator=self._generator(draw, 2))
+        for other in others[:MOST_DRAWS].tolist():
+            view = self._view_of(self.keyframes[other], generator, seconds)
+            if view is not None:
+                return view
+        raise ValueError(
+            f"{self.dataset.name}: {NOTHING_SEEN} in any of {min(len(others), MOST_DRAWS)} "
+            "keyframes. Are the images on disk, is the calibration right, and are max_points and "
+            "fov of the student large enough?"
+        )
 
+    def _view_of(self, index: int, generator: Generator, seconds: dict[str, float]) -> View | None:
+        """Draw a camera of a keyframe; None if none of them sees enough points."""
         with timed(seconds, "reading"):
-            keyframe = self._load(self.keyframes[order[position]])
+            keyframe = self._load(index)
         with timed(seconds, "inputs"):
             cameras = list(keyframe.cameras.values())
-            for index in torch.randperm(len(cameras), generator=generator).tolist():
-                camera = cameras[index]
+            for number in torch.randperm(len(cameras), generator=generator).tolist():
+                camera = cameras[number]
                 uv, _, visible = project_points(
                     keyframe.points, camera.T_cam_lidar, camera.K, camera.image_size
                 )
                 if not visible.any():
                     continue  # this camera sees no point of an incomplete scan: draw another
-                scan = prepare_scan(
-                    keyframe.points,
-                    keyframe.intensity,
-                    keyframe.sensor,
-                    self.inputs,
-                    visible=visible,
-                    augment=rotate_flip_scale if self.augment else None,
-                    generator=generator,
-                )
-                labels = None if keyframe.labels is None else keyframe.labels[scan.kept]
-                return View(scan, uv[scan.kept], camera, labels)
-        raise ValueError(
-            f"keyframe {keyframe.token}: no camera sees a lidar point, so it cannot be used for "
-            "distillation. Leave it out of keyframes="
+                try:
+                    scan = prepare_scan(
+                        keyframe.points,
+                        keyframe.intensity,
+                        keyframe.sensor,
+                        self.inputs,
+                        visible=visible,
+                        augment=rotate_flip_scale if self.augment else None,
+                        generator=generator,
+                    )
+                except NoPointsLeft:
+                    continue
+                if len(scan.kept) >= LEAST_POINTS:
+                    labels = None if keyframe.labels is None else keyframe.labels[scan.kept]
+                    return View(scan, uv[scan.kept], camera, labels)
+        return None
+
+    def left_out(self) -> LeftOut:
+        """Count the keyframes that are left out, on at most `MOST_CHECKED` of them.
+
+        Those are spread evenly over all keyframes, because reading all of a large data set would
+        take minutes.
+        """
+        count = min(len(self.keyframes), MOST_CHECKED)
+        chosen = torch.linspace(0, len(self.keyframes) - 1, count).round().long().tolist()
+        load = (
+            self._load if len(self.keyframes) <= KEYFRAMES_IN_MEMORY else self.dataset.__getitem__
         )
+        no_image = unseen = 0
+        for index in chosen:
+            keyframe = load(self.keyframes[index])
+            if not keyframe.cameras:
+                no_image += 1
+            elif not any(_sees(camera, keyframe) for camera in keyframe.cameras.values()):
+                unseen += 1
+        return LeftOut(len(self.keyframes), count, no_image, unseen)
 
     def _generator(self, number: int, purpose: int) -> Generator:
         state = np.random.SeedSequence((self.seed, number, purpose)).generate_state(1, np.uint64)
         return Generator().manual_seed(int(state[0]) >> 1)
+
+
+def _sees(camera: Camera, keyframe: Keyframe) -> bool:
+    """Whether a camera sees enough points of a keyframe."""
+    _, _, visible = project_points(keyframe.points, camera.T_cam_lidar, camera.K, camera.image_size)
+    return int(visible.sum()) >= LEAST_POINTS

@@ -5,7 +5,8 @@
 
 Devices, precision and several processes are Lightning Fabric's: `torchrun --nproc-per-node 8 -m kit
 distill ...` is enough for several GPUs. A run with a folder writes checkpoints. If it is started
-again with the same settings, it continues from the last one and ends with the same weights.
+again with the same settings, it continues from the last one and ends with the same weights. Ctrl-C
+and SIGTERM stop it at the end of a step, which is saved.
 
 Source: ScaLR (arXiv:2310.17504), distillation.
 """
@@ -27,6 +28,7 @@ from tqdm.auto import tqdm
 
 from kit.data.keyframe import Dataset
 from kit.distill.batches import TrainingBatches
+from kit.distill.interrupts import DeferredInterrupts, ignore_interrupts
 from kit.distill.losses import needs
 from kit.distill.run_folder import RunFolder, describe
 from kit.distill.settings import DistillConfig
@@ -43,7 +45,9 @@ class DistillRun:
     Attributes:
         student: the distilled student, in eval mode.
         history: one row per step: step, loss, lr, pairs, and seconds since the start.
-        finished: False if the run was interrupted. To continue it, start it with the same folder.
+        finished: False if the run was interrupted before its last step. To continue it, start it
+            with the same folder.
+        interrupted: whether Ctrl-C or SIGTERM asked to stop, perhaps during the last step.
         seconds: time by stage: reading, inputs, teacher, student, loss.
         folder: with checkpoint, history and student; None if nothing was written.
     """
@@ -51,6 +55,7 @@ class DistillRun:
     student: Student
     history: list[dict]
     finished: bool = True
+    interrupted: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     folder: Path | None = None
 
@@ -98,7 +103,7 @@ def distill(
     Raises:
         ValueError: the numbers of channels differ, the student cannot be compiled although
             `config.compile` is set, the loss needs an input that is not there, or `out` holds a run
-            with other settings.
+            with other settings, a damaged one, or one that is going on.
         FloatingPointError: the loss became infinite or NaN.
     """
     _check(teacher, student, config)
@@ -108,16 +113,17 @@ def distill(
     if fabric.world_size > 1 and fabric.device.type == "cuda":  # torch has it for GPUs only
         student = nn.SyncBatchNorm.convert_sync_batchnorm(student)
     batches = _batches(dataset, keyframes, student, config, cache, fabric)
+    _tell_left_out(batches, fabric)
     step = DistillStep(teacher, student, config, fabric, cache)
     description = describe(dataset, keyframes, teacher, student, config)
     folder = RunFolder(Path(out) if out else None, description, fabric)
-    first_step, history = folder.open(student, step.optimizer, config, settings)
-    student.distilled_from = DistilledFrom(teacher.name, teacher.fingerprint)
-    with _compiled(student, config.compile):
+    with folder.locked(), _compiled(student, config.compile):
+        first_step, history = folder.open(student, step.optimizer, config, settings)
+        student.distilled_from = DistilledFrom(teacher.name, teacher.fingerprint)
         rows = _rows(step, batches, config, first_step)
-        shown = progress and fabric.is_global_zero
-        finished = _run(rows, step, config, folder, first_step, history, shown)
-    return DistillRun(student.eval(), history, finished, step.seconds, folder.folder)
+        interrupted = _run(rows, step, config, folder, first_step, history, progress)
+    finished = len(history) == config.steps
+    return DistillRun(student.eval(), history, finished, interrupted, step.seconds, folder.folder)
 
 
 def _check(teacher: Teacher, student: Student, config: DistillConfig) -> None:
@@ -156,6 +162,20 @@ def _batches(
     )
 
 
+def _tell_left_out(batches: TrainingBatches, fabric: Fabric) -> None:
+    """Print how many keyframes are left out.
+
+    Raises:
+        ValueError: all of them are.
+    """
+    if fabric.is_global_zero:
+        left_out = batches.left_out()
+        if left_out.count:
+            print(left_out)
+        if left_out.count == left_out.checked:
+            batches[0]  # raises the error that says what to try, unless another keyframe is usable
+
+
 @contextmanager
 def _compiled(student: Student, wanted: bool) -> Iterator[None]:
     """Compile the student's layers for the time of a block."""
@@ -178,6 +198,7 @@ def _rows(
         sampler=numbers,
         batch_size=None,
         num_workers=config.num_workers,
+        worker_init_fn=ignore_interrupts,
         persistent_workers=config.num_workers > 0,
     )
     for number, batch in zip(numbers, loader, strict=True):
@@ -201,25 +222,32 @@ def _run(
     history: list[dict],
     progress: bool,
 ) -> bool:
-    """Make the steps of `rows`, record and save them; False if the user interrupted."""
+    """Make the steps of `rows`, record and save them; True if the user interrupted."""
     done = first_step
     earlier = history[-1]["seconds"] if history else 0.0
-    began, finished = time.perf_counter(), True
-    options = {"desc": "distilling", "unit": "step", "disable": not progress}
-    with tqdm(total=config.steps, initial=done, **options) as bar:
-        try:
-            for row in rows:
-                row["seconds"] = round(earlier + time.perf_counter() - began, 3)
-                history.append(row)
-                folder.record(row)
-                done = row["step"] + 1
-                bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
-                bar.update()
-                if done % config.checkpoint_every == 0 and done < config.steps:
-                    folder.save(done, step.student, step.optimizer, finished=False)
-        except KeyboardInterrupt:
-            finished = False
-    folder.save(done, step.student, step.optimizer, finished=done == config.steps)
-    if not finished:
-        print(f"interrupted after {done} of {config.steps} steps; these steps are kept")
-    return finished
+    began, is_first = time.perf_counter(), folder.fabric.is_global_zero
+    options = {"desc": "distilling", "unit": "step", "disable": not (progress and is_first)}
+    with (
+        DeferredInterrupts(folder.fabric) as interrupts,
+        tqdm(total=config.steps, initial=done, **options) as bar,
+    ):
+        for row in rows:
+            row["seconds"] = round(earlier + time.perf_counter() - began, 3)
+            history.append(row)
+            folder.record(row)
+            done = row["step"] + 1
+            bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
+            bar.update()
+            if interrupts.wanted():
+                break
+            if done % config.checkpoint_every == 0 and done < config.steps:
+                folder.save(done, step.student, step.optimizer, finished=False)
+        folder.save(done, step.student, step.optimizer, finished=done == config.steps)
+        interrupted = interrupts.wanted()
+        if interrupted and is_first:
+            kept = f" and saved in {folder.folder}" if folder.folder else ""
+            bar.write(
+                f"stopped: {done} of {config.steps} steps are done{kept}. Start the same run again "
+                "to go on"
+            )
+    return interrupted or interrupts.received

@@ -4,7 +4,8 @@ It holds run.json (how the run was made), history.jsonl (one row per step), a ch
 the run continues, and at the end student.safetensors.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,26 @@ class RunFolder:
         self.folder, self.description, self.fabric = folder, description, fabric
         self._writes = folder is not None and fabric.is_global_zero
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the folder while a block runs.
+
+        Raises:
+            OSError, ValueError: see `kit.store.lock_run`; in every process of the run.
+        """
+        with ExitStack() as stack:
+            refused = None
+            if self._writes:
+                try:
+                    stack.enter_context(store.lock_run(self.folder))
+                except (OSError, ValueError) as error:
+                    refused = error
+            if self.folder is not None:
+                refused = self.fabric.broadcast(refused)
+            if refused is not None:
+                raise refused
+            yield
+
     def open(
         self,
         student: Student,
@@ -60,22 +81,29 @@ class RunFolder:
             history: one row for each of them.
 
         Raises:
-            ValueError: the folder holds a run with other settings; names them.
+            OSError, ValueError: the folder holds a run with other settings, or a damaged one; names
+                what differs or the file. A run that is there is never begun anew, except one that
+                was stopped before its first checkpoint; this is printed.
         """
         if self.folder is None:
             return 0, []
+        store.check_place(self.folder / STUDENT)
         first_step, history = 0, []
         checkpoint = store.load_checkpoint(self.folder)
-        if checkpoint is not None:
+        if checkpoint is None:
+            notice = check_nothing_is_lost(self.folder, config)
+            if notice and self._writes:
+                print(notice)
+        else:
             configs = {"distill": config, "student": student.config}
             check_same(checkpoint.meta, self.description, configs, self.folder)
             checkpoint.restore(student, optimizer)
             first_step = checkpoint.step
-            rows = store.read_jsonl(self.folder / HISTORY)
-            history = [row for row in rows if row["step"] < first_step]
+            history = read_history(self.folder, first_step)
         self.fabric.barrier()  # every process has read before one of them writes
         if self._writes:
-            store.truncate_jsonl(self.folder / HISTORY, lambda row: row["step"] < first_step)
+            keep_all, keep_none = (lambda row: row["step"] < first_step), (lambda row: False)
+            store.truncate_jsonl(self.folder / HISTORY, keep_all if first_step else keep_none)
             store.start_run(
                 self.folder,
                 self.description,
@@ -99,6 +127,61 @@ class RunFolder:
         store.save_checkpoint(self.folder, step, student, optimizer, self.description)
         if finished:
             save_student(student, self.folder / STUDENT)
+
+
+def read_history(folder: Path, steps: int) -> list[dict]:
+    """Read the rows of the steps that a checkpoint includes.
+
+    Args:
+        folder: of the run.
+        steps: number of steps in its checkpoint. Rows of later steps are left out.
+
+    Raises:
+        FileNotFoundError, ValueError: the history is missing, damaged, or of another run.
+    """
+    path = folder / HISTORY
+    advice = "Restore it from a copy, or choose another folder"
+    expected = f"{path}: expected a row for each of the {steps} steps of {store.CHECKPOINT}"
+    if not path.exists():
+        raise FileNotFoundError(f"{expected}, the file is missing. {advice}")
+    rows = store.read_jsonl(path)
+    for number, row in enumerate(rows):
+        is_number = [isinstance(row.get(name), int | float) for name in ("loss", "seconds")]
+        if row.get("step") != number or not all(is_number):
+            raise ValueError(f"{expected}, row {number} is {str(row)[:80]}. {advice}")
+    if len(rows) < steps:
+        raise ValueError(f"{expected}, it has {len(rows)}. {advice}")
+    return rows[:steps]
+
+
+def check_nothing_is_lost(folder: Path, config: DistillConfig) -> str | None:
+    """Check that a folder without a checkpoint has no run in it that another one would overwrite.
+
+    Returns:
+        A notice if a run was begun there and stopped before its first checkpoint; otherwise None.
+
+    Raises:
+        OSError, ValueError: the run in the folder had a checkpoint, or its history is damaged.
+    """
+    rows = store.read_jsonl(folder / HISTORY) if (folder / HISTORY).exists() else []
+    every, made = config.checkpoint_every, folder / store.RUN
+    if made.exists():
+        with suppress(ValueError, TypeError, KeyError):
+            every = int(store.read_json(made)["config"]["distill"]["checkpoint_every"])
+    finished = [name for name in (STUDENT, "metrics.json") if (folder / name).exists()]
+    if finished or len(rows) > every:
+        found = f"{finished[0]}" if finished else f"{len(rows)} rows in {HISTORY}"
+        raise ValueError(
+            f"{folder / store.CHECKPOINT}: missing, although there are {found}, so the run in this "
+            "folder cannot be continued, and is not overwritten. Restore the checkpoint from a "
+            "copy, choose another folder, or empty this one to start anew"
+        )
+    if rows or made.exists():
+        return (
+            f"{folder}: the run there was stopped after {len(rows)} steps, before its first "
+            "checkpoint; it starts anew"
+        )
+    return None
 
 
 def describe(
@@ -139,6 +222,11 @@ def check_same(before: dict, now: dict, configs: Mapping[str, Any], folder: Path
     changed = []
     for part, values in now.items():
         there = before.get(part, {})
+        if not isinstance(there, Mapping):
+            raise ValueError(
+                f"{folder / store.CHECKPOINT}: expected the settings of {part} in its header, got "
+                f"{str(there)[:60]!r}. Restore it from a copy, or choose another folder"
+            )
         if part in configs:
             there = {"type": values.get("type"), **with_defaults(there, configs[part])}
         for name in sorted(({*there} | {*values}) - FREE):

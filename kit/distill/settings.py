@@ -4,18 +4,23 @@ from dataclasses import dataclass
 
 from kit.distill.losses import LOSSES
 from kit.distill.schedules import warmup_cosine, warmup_rsqrt_cooldown
+from kit.store.ranges import check_number, check_whole
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True)
 class DistillConfig:
     """Settings of a distillation. Learning rate and augmentation are those of ScaLR.
 
+    A setting outside of its range raises a ValueError that names it.
+
     Attributes:
         steps: number of optimizer steps. ScaLR makes about 172,000.
         batch_size: camera views per step, over all processes.
-        lr: highest learning rate of AdamW.
-        min_lr: learning rate at the last step, if the schedule is "cosine".
-        weight_decay: weight decay of AdamW.
+        lr: highest learning rate of AdamW, at most 10.
+        min_lr: learning rate at the last step, if the schedule is "cosine"; at most `lr`.
+        weight_decay: weight decay of AdamW, at most 100.
         warmup: ratio of the steps in which the learning rate rises, 0 to 1.
         schedule: how the learning rate falls: "cosine" (ScaLR), or "rsqrt" (ScaLR+), which is the
             inverse square root of the step and at the end a line to 0.
@@ -48,16 +53,19 @@ class DistillConfig:
     compile: bool = False
 
     def __post_init__(self):
-        if self.steps < 1 or self.batch_size < 1 or self.checkpoint_every < 1:
-            raise ValueError(
-                f"steps, batch_size and checkpoint_every must be at least 1, got {self.steps}, "
-                f"{self.batch_size} and {self.checkpoint_every}"
-            )
-        if self.loss not in LOSSES or self.schedule not in SCHEDULES:
-            raise ValueError(
-                f"loss must be one of {list(LOSSES)} and schedule one of {list(SCHEDULES)}, "
-                f"got {self.loss!r} and {self.schedule!r}"
-            )
+        check_whole(self, 1, 10**9, "steps", "batch_size", "checkpoint_every")
+        check_whole(self, 0, 2**32 - 1, "seed")
+        check_whole(self, 0, 1024, "num_workers")
+        check_number(self, 0, 10, "lr", above=True)
+        check_number(self, 0, self.lr if self.schedule == "cosine" else 10, "min_lr")
+        check_number(self, 0, 100, "weight_decay")
+        check_number(self, 0, 1, "warmup")
+        known = {"loss": LOSSES, "schedule": SCHEDULES, "precision": PRECISIONS}
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise ValueError(
+                    f"{name} must be one of {list(values)}, got {getattr(self, name)!r}"
+                )
 
     def lr_at(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

@@ -12,6 +12,7 @@ from kit.distill.batches import TrainingBatches
 from kit.distill.superpixels import camera_superpixels
 from kit.projection import project_points
 from kit.store import FeatureCache
+from kit.street.dataset import Street
 from kit.student.scans import InputConfig
 
 INPUTS = InputConfig(max_points=500)
@@ -140,3 +141,67 @@ def test_without_labels_there_are_no_classes(street):
     load = made._load
     made._load = lambda index: replace(load(index), labels=None)
     assert made[0].classes is None
+
+
+class Partial(Street):
+    """A street of which some keyframes lack their images, or have points that no camera sees."""
+
+    def __init__(self, no_image=(), unseen=()):
+        super().__init__(num_scenes=1, keyframes_per_scene=3, image_size=(56, 112))
+        self.no_image, self.unseen = no_image, unseen
+
+    def __getitem__(self, index):
+        keyframe = super().__getitem__(index)
+        if index in self.no_image:
+            return replace(keyframe, cameras={})
+        if index in self.unseen:  # one point in view, all others above the lidar
+            points = keyframe.points.clone()
+            camera = next(iter(keyframe.cameras.values()))
+            seen = project_points(points, camera.T_cam_lidar, camera.K, camera.image_size)[2]
+            points[seen.nonzero()[1:, 0]] = torch.tensor([0.0, 0.0, 50.0])
+            return replace(keyframe, points=points, cameras={camera.name: camera})
+        return keyframe
+
+
+def test_keyframes_that_cannot_be_learned_from_are_left_out_and_others_drawn(street):
+    partial = Partial(no_image=[1], unseen=[2])
+    made, whole = batches(partial), batches(street)
+    order = []
+    whole._load = lambda index: order.append(index) or street[index]
+    for step in range(4):
+        views, complete = made[step].views, whole[step].views
+        for view, other, index in zip(views, complete, order[-4:], strict=True):
+            assert len(view.uv) >= 2
+            if index == 0:  # what is complete is used as ever
+                assert torch.equal(view.scan.feat, other.scan.feat)
+    assert set(order) == {0, 1, 2}
+    assert same(made[3], pickle.loads(pickle.dumps(batches(partial)))[3])
+    parts = [batches(partial, rank=rank, world_size=2)[3] for rank in range(2)]
+    views = [parts[number % 2].views[number // 2] for number in range(4)]
+    assert all(torch.equal(a.uv, b.uv) for a, b in zip(made[3].views, views, strict=True))
+
+
+def test_left_out_keyframes_are_counted(street, monkeypatch):
+    found = batches(Partial(no_image=[1], unseen=[2])).left_out()
+    assert (found.no_image, found.unseen, found.count, found.checked) == (1, 1, 2, 3)
+    assert str(found).startswith("2 of 3 keyframes are left out: 1 have no image, in 1 no camera")
+    assert batches(street).left_out().count == 0
+    monkeypatch.setattr("kit.distill.batches.MOST_CHECKED", 2)  # of a large data set: some
+    found = batches(Partial(no_image=[2])).left_out()
+    assert str(found).startswith("1 of 2 checked keyframes (3 in all)")
+
+
+def test_a_data_set_without_any_usable_keyframe_is_an_error(street):
+    nothing = batches(Partial(no_image=[0, 2], unseen=[1]))
+    with pytest.raises(ValueError, match="street: no camera sees 2 or more lidar points in any of"):
+        nothing[0]
+    assert nothing.left_out().count == 3
+
+
+def test_other_errors_of_a_scan_are_not_taken_for_a_keyframe_to_leave_out(street, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("1 of 9 points are out of range")
+
+    monkeypatch.setattr("kit.distill.batches.prepare_scan", broken)
+    with pytest.raises(ValueError, match="out of range"):
+        batches(street)[0]

@@ -1,46 +1,31 @@
 """The training loop: the loss falls, and a run that was killed ends with the same weights."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
+import tiny_distillation
 import torch
 import torch.nn.functional as F
+from tiny_distillation import (
+    CONFIG,
+    interrupted_child,
+    program,
+    run,
+    same_weights,
+    small_teacher,
+    street,
+)
 
 from kit import extract, space_of, store
-from kit.data import open_dataset
 from kit.distill.loop import distill
 from kit.distill.losses import LOSSES
-from kit.distill.settings import DistillConfig
 from kit.distill.step import DistillStep
 from kit.student.checkpoints import load_student
 from kit.student.presets import build_student
-from kit.student.waffleiron.config import WaffleIronConfig
 from kit.student.waffleiron.model import WaffleIron
-from kit.teacher.presets import build_teacher
-
-CONFIG = DistillConfig(steps=8, batch_size=2, checkpoint_every=2, warmup=0.2)
-
-
-def street():
-    return open_dataset("street", num_scenes=1, keyframes_per_scene=2, image_size=(56, 112))
-
-
-def small_teacher():
-    return build_teacher("efficientnet_lite0", image_size=(64, 128))
-
-
-def run(out=None, config=CONFIG, **options):
-    teacher = small_teacher()
-    torch.manual_seed(0)
-    student = WaffleIron(WaffleIronConfig(2, 8, head=(teacher.dim,), drop_path=0.3))
-    return distill(street(), teacher, student, config, out=out, progress=False, **options)
 
 
 @pytest.fixture(scope="module")
@@ -50,21 +35,16 @@ def whole(tmp_path_factory):
 
 
 def stop_before(number, step):
-    """A step that the user interrupts when it is called this many times."""
+    """A step during which the user presses Ctrl-C when it is called this many times."""
     calls = []
 
     def interrupted(self, batch, lr):
         calls.append(1)
         if len(calls) == number:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return step(self, batch, lr)
 
     return interrupted
-
-
-def same_weights(one, other):
-    others = other.state_dict()
-    return all(torch.equal(value, others[name]) for name, value in one.state_dict().items())
 
 
 def test_the_loss_falls():
@@ -162,6 +142,25 @@ def test_a_teacher_of_another_width_is_refused():
         distill(street(), small_teacher(), build_student("wi-6-64", 99), CONFIG)
 
 
+def test_keyframes_without_images_are_told_at_the_start_and_runs_go_on_bit_for_bit(
+    tmp_path, monkeypatch, capsys
+):
+    class Partial(type(street())):
+        def __getitem__(self, index):
+            keyframe = super().__getitem__(index)
+            return replace(keyframe, cameras={}) if index == 1 else keyframe
+
+    partial = Partial(num_scenes=1, keyframes_per_scene=2, image_size=(56, 112))
+    monkeypatch.setattr(tiny_distillation, "street", lambda: partial)
+    config = replace(CONFIG, steps=4)
+    whole = run(config=config)
+    assert "1 of 2 keyframes are left out: 1 have no image" in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setattr(DistillStep, "__call__", stop_before(2, DistillStep.__call__))
+        assert not run(tmp_path, config).finished
+    assert same_weights(run(tmp_path, config).student, whole.student)
+
+
 def test_a_run_from_before_a_setting_existed_continues(tmp_path, monkeypatch):
     half = replace(CONFIG, steps=8)
     monkeypatch.setattr(DistillStep, "__call__", stop_before(5, DistillStep.__call__))
@@ -207,19 +206,15 @@ def test_a_loss_that_needs_what_is_not_there_is_refused(monkeypatch):
 def test_an_interrupted_run_keeps_its_steps_and_continues(whole, tmp_path, monkeypatch):
     monkeypatch.setattr(DistillStep, "__call__", stop_before(4, DistillStep.__call__))
     stopped = run(tmp_path)
-    assert not stopped.finished and len(stopped.history) == 3
-    assert store.load_checkpoint(tmp_path).step == 3
+    assert stopped.interrupted and not stopped.finished and len(stopped.history) == 4
+    assert store.load_checkpoint(tmp_path).step == 4
     monkeypatch.undo()
     assert same_weights(run(tmp_path).student, whole.student)
 
 
 def launched(out, *launcher, kill_at=None):
-    """Run this file as a program; kill it and its processes after `kill_at` steps."""
-    root = str(Path(__file__).parents[2])
-    child = subprocess.Popen(
-        [sys.executable, *launcher, __file__, str(out)],
-        env={**os.environ, "PYTHONPATH": root},
-    )
+    """Distil in another process; kill it and its processes after `kill_at` steps."""
+    child = program("distill", out, *launcher)
     history, deadline = out / "history.jsonl", time.time() + 120
     while kill_at and child.poll() is None and time.time() < deadline:
         if history.exists() and history.read_bytes().count(b"\n") >= kill_at:
@@ -242,17 +237,16 @@ def test_a_killed_run_ends_with_the_same_weights(whole, tmp_path):
 def test_two_processes_share_the_views_and_continue_when_launched_again(whole, tmp_path):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     launched(tmp_path / "whole", *torchrun)
-    launched(tmp_path / "killed", *torchrun, kill_at=5)
-    assert store.load_checkpoint(tmp_path / "killed").step in (2, 4, 6)
-    launched(tmp_path / "killed", *torchrun)
-    one, other = (tmp_path / name / "student.safetensors" for name in ("whole", "killed"))
+    stopped = tmp_path / "stopped"
+    launched(stopped, *torchrun, kill_at=3)
+    assert store.load_checkpoint(stopped).step in (2, 4)
+    printed, _ = interrupted_child("distill", stopped, signal.SIGTERM, *torchrun)
+    assert "SIGTERM: the step that has begun" in printed and "stopped: " in printed
+    steps = [row["step"] for row in store.read_jsonl(stopped / "history.jsonl")]
+    assert steps == list(range(store.load_checkpoint(stopped).step))
+    launched(stopped, *torchrun)
+    one, other = (each / "student.safetensors" for each in (tmp_path / "whole", stopped))
     assert same_weights(load_student(one), load_student(other))
-    rows = store.read_jsonl(tmp_path / "killed" / "history.jsonl")
+    rows = store.read_jsonl(stopped / "history.jsonl")
     assert [row["step"] for row in rows] == list(range(8))
     assert not same_weights(load_student(one), whole.student)  # each process has its own statistics
-
-
-if __name__ == "__main__":
-    import kit  # noqa: F401
-
-    run(sys.argv[1])
