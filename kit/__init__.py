@@ -16,11 +16,20 @@ Names are loaded when they are first used, so `import kit` itself takes no time.
 
 import importlib
 import os
+import sys
+import warnings
 
 from kit import _torchvision_pair
 
 # Before torch loads: its idle threads sleep instead of spinning, which on a machine with other busy
-# programs is several times faster.
+# programs is several times faster. Processes that this one starts inherit it.
+if "torch" in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+    warnings.warn(
+        "torch was imported before kit, so its idle threads spin, which is several times slower "
+        "beside other busy programs. Import kit first, or set OMP_WAIT_POLICY=PASSIVE before "
+        "Python starts",
+        stacklevel=2,
+    )
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _torchvision_pair.install()

@@ -1,0 +1,62 @@
+"""The bench of a crowded machine, and the policy of idle threads that `import kit` sets."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kit.bench import crowded
+
+
+def test_the_ratios_compare_the_same_program(monkeypatch):
+    speed = {("PASSIVE", 1): 10.0, ("PASSIVE", 2): 5.0, (None, 1): 10.1, (None, 2): 1.0}
+    monkeypatch.setattr(crowded, "_steps", lambda policy, n: [speed[policy, n]] * n)
+    found = {row.name: row for row in crowded.rows(None, "cpu")}
+    assert found["beside one equal program"].value == 2 and found["beside one equal program"].ok
+    assert found["alone, against the default policy"].value == pytest.approx(1.01)
+    assert found["default policy, beside one equal program"].value == pytest.approx(10.1)
+
+
+def test_a_program_counts_its_steps(monkeypatch, capsys):
+    monkeypatch.setattr(crowded, "SECONDS", 0.2)
+    monkeypatch.setattr("sys.stdin", open(os.devnull))
+    crowded.count_steps()
+    ready, speed = capsys.readouterr().out.split()
+    assert ready == "ready" and float(speed) > 0
+
+
+def test_a_program_that_fails_is_an_error_and_none_is_left(monkeypatch):
+    monkeypatch.setattr(crowded.sys, "executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="ended early"):
+        crowded._steps(None, 2)
+
+
+def printed(code, policy=None):
+    """What a new Python prints, where torch is an empty module to save seconds."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment |= {} if policy is None else {"OMP_WAIT_POLICY": policy}
+    code = f"import os, subprocess, sys, types\n{code}"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+TORCH = "sys.modules['torch'] = types.ModuleType('torch'); "
+CHILD = (
+    "subprocess.run([sys.executable, '-c', 'import os; print(os.environ[\"OMP_WAIT_POLICY\"])'])"
+)
+
+
+def test_idle_threads_sleep_in_this_process_and_in_its_children():
+    assert printed(f"import kit; {CHILD}").split() == ["PASSIVE"]
+    assert printed(f"import kit; {CHILD}", "ACTIVE").split() == ["ACTIVE"]  # the user's own choice
+
+
+def test_torch_before_the_kit_is_told_once_unless_the_policy_was_set():
+    said = printed(f"{TORCH}import kit; import kit.__main__")
+    assert said.count("torch was imported before kit") == 1 and "OMP_WAIT_POLICY=PASSIVE" in said
+    assert printed(f"{TORCH}import kit", "PASSIVE") == ""
+    assert printed("import kit") == ""
