@@ -75,7 +75,7 @@ def some_inputs(**more):
     return LossInputs(student, teacher, torch.tensor([0, 0, 0, 1, 1, 1]), **more)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["l2", "cosine", "squared_l2", "smooth_l1"])
 def test_a_loss_by_name_equals_its_function(name):
     inputs = some_inputs()
     assert needs(name) == {"student_feat", "teacher_feat"}
@@ -102,15 +102,17 @@ def test_a_loss_gets_what_its_parameters_name(monkeypatch):
 def test_an_input_that_is_not_there_is_named_with_what_to_try(monkeypatch):
     monkeypatch.setitem(LOSSES, "regions", lambda student_feat, superpixels: student_feat.sum())
     monkeypatch.setitem(LOSSES, "labelled", lambda student_feat, classes: student_feat.sum())
-    monkeypatch.setitem(LOSSES, "odd", lambda student_feat, patches: student_feat.sum())
+    monkeypatch.setitem(LOSSES, "odd", lambda student_feat, weather: student_feat.sum())
     with pytest.raises(ValueError, match="'regions' needs superpixels, .* TrainingBatches"):
         compute_loss("regions", some_inputs())
     with pytest.raises(ValueError, match="'labelled' needs classes, .* has no labels"):
         compute_loss("labelled", some_inputs())
-    with pytest.raises(ValueError, match="'odd' needs patches, .* LossInputs, it has student_feat"):
+    with pytest.raises(ValueError, match="'odd' needs weather, .* LossInputs, it has student_feat"):
         compute_loss("odd", some_inputs())
 
 
 def test_an_unknown_loss_lists_those_there_are():
-    with pytest.raises(ValueError, match="no loss 'l1'; choose one of l2, cosine, squared_l2"):
+    with pytest.raises(
+        ValueError, match="no loss 'l1'; choose one of l2, cosine, squared_l2, smooth_l1"
+    ):
         needs("l1")

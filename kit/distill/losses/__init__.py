@@ -14,12 +14,37 @@ from dataclasses import dataclass, fields
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kit.distill.losses.pointwise import cosine_loss, distillation_loss, squared_l2_loss
+from kit.distill.losses.classwise import (
+    class_mean_loss,
+    class_spread_loss,
+    olivine_loss,
+    superflow_loss,
+)
+from kit.distill.losses.contrastive import ppkt_loss
+from kit.distill.losses.patchwise import pearson_loss
+from kit.distill.losses.pointwise import (
+    cosine_loss,
+    distillation_loss,
+    smooth_l1_loss,
+    squared_l2_loss,
+)
+from kit.distill.losses.relational import relational_loss
+from kit.distill.losses.superpixelwise import slidr_loss, st_slidr_loss
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "l2": distillation_loss,
     "cosine": cosine_loss,
     "squared_l2": squared_l2_loss,
+    "smooth_l1": smooth_l1_loss,
+    "pearson": pearson_loss,
+    "ppkt": ppkt_loss,
+    "slidr": slidr_loss,
+    "st_slidr": st_slidr_loss,
+    "relational": relational_loss,
+    "class_mean": class_mean_loss,
+    "class_spread": class_spread_loss,
+    "olivine": olivine_loss,
+    "superflow": superflow_loss,
 }
 
 
@@ -32,18 +57,34 @@ class LossInputs:
         teacher_feat: the teacher's features at the pixels; row i belongs to the same pair.
         image_of_pair: which image of the batch the pixel is in.
         superpixels: the superpixel that the pixel is in, unique over the images of the batch.
+        superpixel_feat: mean of the unit teacher features of all pixels of each superpixel.
+        patches: the cell of the teacher's map that the pixel is in, unique over the images.
+        ranges: distance of the point to the sensor, metres.
         classes: the class of the point, IGNORE where it has no label; None: no labels are known.
+        moments: the moment of the pair, -1, 0 or 1; None: the batch is of one moment.
+        dense_feat: the student's features of K points of several scans in one frame.
+        dense_classes: the classes of these points.
     """
 
     student_feat: Float[Tensor, "M D"]
     teacher_feat: Float[Tensor, "M D"]
     image_of_pair: Int[Tensor, " M"]
     superpixels: Int[Tensor, " M"] | None = None
+    superpixel_feat: Float[Tensor, "S D"] | None = None
+    patches: Int[Tensor, " M"] | None = None
+    ranges: Float[Tensor, " M"] | None = None
     classes: Int[Tensor, " M"] | None = None
+    moments: Int[Tensor, " M"] | None = None
+    dense_feat: Float[Tensor, "K D"] | None = None
+    dense_classes: Int[Tensor, " K"] | None = None
 
 
 ADVICE = {
     "superpixels": "make the batches with superpixels: TrainingBatches(..., needs=needs(loss))",
+    "superpixel_feat": "make the batches with superpixels: TrainingBatches(..., needs=needs(loss))",
+    "moments": "training batches are of one moment; give the function of this loss its inputs",
+    "dense_feat": "training batches are of one scan; give the function of this loss its inputs",
+    "dense_classes": "they belong to dense_feat",
     "classes": "the data set has no labels, choose a data set with labels or another loss",
 }
 

@@ -42,3 +42,13 @@ def squared_l2_loss(
     """
     difference = F.normalize(student_feat, dim=1) - F.normalize(teacher_feat, dim=1)
     return difference.square().sum(1).mean()
+
+
+def smooth_l1_loss(
+    student_feat: Float[Tensor, "M D"], teacher_feat: Float[Tensor, "M D"]
+) -> Float[Tensor, ""]:
+    """Mean Huber distance between the channels of the normalised features; quadratic below 1.
+
+    Source: torch's smooth_l1_loss with beta 1, on unit vectors.
+    """
+    return F.smooth_l1_loss(F.normalize(student_feat, dim=1), F.normalize(teacher_feat, dim=1))

@@ -1,0 +1,38 @@
+"""The relational loss: which pixels are similar to which, for the teacher and for the student."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from kit.distill.losses.contrastive import NUM_PAIRS, TEMPERATURE
+
+
+def relational_loss(
+    student_feat: Float[Tensor, "M D"],
+    teacher_feat: Float[Tensor, "M D"],
+    num_pairs: int = NUM_PAIRS,
+    temperature: float = TEMPERATURE,
+) -> Float[Tensor, ""]:
+    """KL divergence from the teacher's similarities to those of points, and of points to pixels.
+
+    For each pixel, a softmax of its cosines to all pixels says which are similar. The same softmax
+    of a point to all points, and of a point to all pixels, should agree with it; zero if both do.
+
+    Args:
+        student_feat: of the points of M pairs.
+        teacher_feat: of their pixels.
+        num_pairs: how many pairs are drawn, without replacement; all of them if there are fewer.
+        temperature: divides the cosines.
+
+    Source: our reading of relational distillation between images and points (arXiv:2409.00845),
+        whose exact formula we could not confirm.
+    """
+    drawn = torch.randperm(len(student_feat), device=student_feat.device)[:num_pairs]
+    student, teacher = (F.normalize(feat[drawn], dim=1) for feat in (student_feat, teacher_feat))
+    target = (teacher @ teacher.T / temperature).softmax(1)
+    total = student.new_zeros(())
+    for columns in (student, teacher):
+        predicted = (student @ columns.T / temperature).log_softmax(1)
+        total = total + F.kl_div(predicted, target, reduction="batchmean")
+    return total
