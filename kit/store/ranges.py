@@ -54,7 +54,7 @@ def check_number(
             if not inside or (above and value == low) or (below and value == high):
                 begin = f"above {low:,g}" if above else f"at least {low:,g}"
                 end = f"below {high:,g}" if below else f"at most {high:,g}"
-                raise ValueError(f"{name} must be a number {begin} and {end}, got {_got(value)}")
+                raise ValueError(f"{name} must be a number, {begin} and {end}, got {_got(value)}")
 
 
 def _values(settings: Any, name: str) -> tuple:

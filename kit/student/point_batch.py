@@ -67,12 +67,21 @@ class PointBatch:
 
 
 def collate(scans: list[Scan], config: InputConfig) -> PointBatch:
-    """Put scans one after the other and make the tables of their planes."""
+    """Put scans one after the other and make the tables of their planes.
+
+    Raises:
+        ValueError: a scan has cells that the planes of `config` do not have.
+    """
     sizes = torch.tensor([len(scan.feat) for scan in scans])
     first = (sizes.cumsum(0) - sizes).tolist()
     planes = []
     for axis, grid in enumerate(config.grids):
         per_scan = grid[0] * grid[1]
+        if any((scan.cells[axis] >= per_scan).any() for scan in scans):
+            raise ValueError(
+                f"a scan has cells beyond the {grid[0]} x {grid[1]} of a plane: prepare it with "
+                "the same InputConfig"
+            )
         cells = torch.cat([scan.cells[axis] + b * per_scan for b, scan in enumerate(scans)])
         planes.append(build_plane(cells, len(scans), grid))
     return PointBatch(

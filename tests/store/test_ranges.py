@@ -37,7 +37,7 @@ def test_a_number_passes_exactly_inside_its_range(value, above, below):
     if inside:
         check_number(Settings(value), 0, 1, "size", above=above, below=below)
     else:
-        with pytest.raises(ValueError, match="^size must be a number (above|at least) 0 and"):
+        with pytest.raises(ValueError, match="^size must be a number, (above|at least) 0 and"):
             check_number(Settings(value), 0, 1, "size", above=above, below=below)
 
 

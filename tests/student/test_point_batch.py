@@ -1,5 +1,8 @@
 """Tables of a batch's planes against a dense search, and the batch as a whole by hand."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from kit.data.keyframe import Sensor
@@ -66,6 +69,11 @@ def test_entries_of_the_halo_are_its_occupied_neighbours():
         near = plane.occupied_near_halo[:, halo].tolist()
         expected = [9 * cell + offset for offset, cell in enumerate(near) if cell < num_occupied]
         assert plane.halo_entries[first:end].tolist() == expected
+
+
+def test_a_scan_that_was_prepared_with_other_planes_is_refused():
+    with pytest.raises(ValueError, match="cells beyond the 4 x 4 of a plane"):
+        collate([random_scan(30, 0)], replace(SMALL, cell_size=2.0))
 
 
 def test_a_batch_moves_with_all_its_tables():

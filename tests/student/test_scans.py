@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from kit.data.keyframe import Sensor
+from kit.store import from_plain, to_plain
 from kit.student import scans as inputs
 from kit.student.scans import InputConfig
 
@@ -112,10 +113,78 @@ def test_no_point_in_view_says_what_to_check():
         inputs.prepare_scan(random_points() + 100, torch.zeros(200), SENSOR, SMALL)
 
 
-@pytest.mark.parametrize("wrong", [{"voxel_size": 0.0}, {"num_neighbours": -1}])
-def test_sizes_must_be_positive(wrong):
-    with pytest.raises(ValueError, match="positive"):
+OUTSIDE = [
+    ({"voxel_size": 0.0}, "voxel_size must be a number, at least 0.01 and at most 100, got 0.0"),
+    ({"voxel_size": 1e-12}, "voxel_size must be .* got 1e-12"),
+    ({"voxel_size": float("nan")}, "voxel_size must be .* got nan"),
+    ({"num_neighbours": -1}, "num_neighbours must be a whole number from 0 to 1,000, got -1"),
+    ({"max_points": 0}, "max_points must be a whole number from 1 to .* got 0"),
+    ({"fov": (64.0, 64.0, 0.0)}, "fov must have positive half extents"),
+    ({"fov": (64.0, 64.0, -8.0)}, "fov must be a number, at least 0 and .* got -8.0"),
+    ({"fov": (0.0, 0.0, 3.0, 10.0, 10.0, -5.0)}, "fov must .* lower bounds below the upper"),
+    ({"fov": (64.0, 64.0, float("inf"))}, "fov must be .* got inf"),
+    ({"fov": (64.0, 64.0, 1e30)}, "fov must be .* at most 10,000, got 1e"),
+    ({"cell_size": -0.5}, "cell_size must be .* got -0.5"),
+    ({"cell_size": 17.0}, "cell_size must be a number, at least 0.01 and at most 16, got 17.0"),
+    ({"cell_size": 0.02}, "a plane of 40,960,000 cells, 16,777,216 are allowed"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "words"), OUTSIDE)
+def test_settings_out_of_range_name_field_value_and_range(wrong, words):
+    with pytest.raises(ValueError, match=words):
         InputConfig(**wrong)
+
+
+@pytest.mark.parametrize("fov", [[50.0, 50.0, 5.0], [-50.0, -50.0, -5.0, 50.0, 50.0, 3.0]])
+def test_settings_come_back_from_json_with_three_or_six_bounds(fov):
+    config = from_plain(InputConfig, {"fov": fov, "cell_size": 0.4})
+    assert config.fov == tuple(fov)
+    assert from_plain(InputConfig, to_plain(config)) == config
+    assert config.grids == ((250, 250), (250, 25 - 5 * (len(fov) == 6)), config.grids[1])
+
+
+def test_two_bounds_are_refused():
+    with pytest.raises(ValueError, match="fov: expected 3 values, got 2; or .*expected 6 values"):
+        from_plain(InputConfig, {"fov": [50.0, 5.0]})
+
+
+def scan_with(x=None, intensity=None):
+    """A scan whose point 7 has another x or intensity."""
+    points, values = random_points(), torch.zeros(200)
+    if x is not None:
+        points[7, 0] = x
+    if intensity is not None:
+        values[7] = intensity
+    return points, values
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"x": 1e30}, {"x": float("nan")}, {"intensity": 3e38}, {"intensity": float("-inf")}]
+)
+def test_a_point_that_would_spoil_the_others_is_refused(wrong):
+    with pytest.raises(ValueError, match="1 of 200 points are out of range, first point 7: .*mean"):
+        inputs.prepare_scan(*scan_with(**wrong), SENSOR, SMALL)
+
+
+def test_a_point_far_outside_of_the_field_of_view_does_not_merge_the_voxels():
+    points, values = scan_with(x=9999.0)
+    scan = inputs.prepare_scan(points, values, SENSOR, SMALL)
+    without = torch.arange(200)[torch.arange(200) != 7]
+    expected = inputs.prepare_scan(points[without], values[without], SENSOR, SMALL)
+    assert len(scan.kept) == pytest.approx(len(expected.kept), abs=3)  # the voxel grid has moved
+
+
+def test_an_empty_scan_is_an_error_in_words():
+    with pytest.raises(ValueError, match="none of the 0 points is left"):
+        inputs.prepare_scan(torch.zeros(0, 3), torch.zeros(0), SENSOR, SMALL)
+
+
+def test_voxels_that_cannot_be_numbered_are_an_error():
+    with pytest.raises(
+        ValueError, match="voxel_size 1e-06 m is too small for points up to 7.9633 m"
+    ):
+        inputs.voxel_subsample(random_points(), 1e-6)
 
 
 def test_packed_keys_find_what_unique_finds_however_far_points_are_apart():

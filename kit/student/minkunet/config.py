@@ -1,12 +1,15 @@
 """Settings of a MinkUNet; importing them loads neither the network nor spconv."""
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import ClassVar
 
+from kit.student.minkunet.voxels import num_voxels
 from kit.student.student import StudentConfig
 
 BLOCKS = {18: (2, 2, 2, 2, 2, 2, 2, 2), 34: (2, 3, 4, 6, 2, 2, 2, 2)}
 LEVELS = 4
+MAX_VOXELS = 2**48  # of a scan's grid: the voxels of a batch are numbered in int64
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class MinkUNetConfig(StudentConfig):
 
     The convolutions work on voxels of size `inputs.voxel_size`. Planes and neighbours are not used:
     they are switched off in `inputs`.
+
+    Raises:
+        ValueError: a value outside of its range.
     """
 
     network: ClassVar[str] = "kit.student.minkunet.model:MinkUNet"
@@ -35,6 +41,12 @@ class MinkUNetConfig(StudentConfig):
             raise ValueError(f"widths must be {2 * LEVELS + 1} positive numbers, got {self.widths}")
         inputs = replace(self.inputs, cell_size=None, num_neighbours=0)
         object.__setattr__(self, "inputs", inputs)
+        grid = num_voxels(inputs.bounds, inputs.voxel_size, self.cylindrical)
+        if prod(grid) > MAX_VOXELS:
+            raise ValueError(
+                f"voxel_size must be larger or fov smaller: {inputs.voxel_size} m in "
+                f"{inputs.fov} m give {prod(grid):.3g} voxels, {MAX_VOXELS:.3g} are allowed"
+            )
 
     @property
     def width(self) -> int:

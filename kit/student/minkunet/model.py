@@ -94,7 +94,7 @@ class MinkUNet(nn.Module):
         """
         wanted = self.layers[-1:] if layers is None else check_layers(self, layers)
         config = self.config
-        voxels = voxelise(batch, config.inputs.voxel_size, config.inputs.fov, config.cylindrical)
+        voxels = voxelise(batch, config.inputs.voxel_size, config.inputs.bounds, config.cylindrical)
         feat = voxels.mean(batch.feat[:, :1])  # intensity; the position is in the voxels' index
         found = {}
         with torch.autocast(feat.device.type, enabled=feat.is_cuda and torch.is_autocast_enabled()):

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kit.student.point_batch import PointBatch
+from kit.student.scans import HalfExtents
 
 
 @dataclass(frozen=True)
@@ -37,36 +38,47 @@ class Voxels:
         return total / self.points_in_voxel[:, None]
 
 
+def num_voxels(
+    bounds: tuple[HalfExtents, HalfExtents], size: float, cylindrical: bool
+) -> tuple[int, int, int]:
+    """Number of voxels along the three axes of the grid; see `voxelise`."""
+    lower, upper = bounds
+    extent = [high - low for low, high in zip(lower, upper, strict=True)]
+    if cylindrical:
+        x, y = (max(-lower[axis], upper[axis]) for axis in (0, 1))
+        return math.ceil(math.hypot(x, y) / size), 360, math.ceil(extent[2] / size)
+    return tuple(math.ceil(length / size) for length in extent)
+
+
 def voxelise(
-    batch: PointBatch, size: float, fov: tuple[float, float, float], cylindrical: bool
+    batch: PointBatch, size: float, bounds: tuple[HalfExtents, HalfExtents], cylindrical: bool
 ) -> Voxels:
     """Find the voxel of every point.
 
     Args:
         batch: scans inside the field of view.
         size: edge of a cube, metres; of a cylindrical voxel its extent in range and in z, metres.
-        fov: half extents of the field of view along x, y and z, metres.
+        bounds: lower and upper bounds (x, y, z) of the field of view, metres.
         cylindrical: grid coordinates are (range, azimuth in steps of one degree, z) instead of
             (x, y, z).
 
     Raises:
         ValueError: a coordinate is not finite or lies outside the field of view.
     """
-    points = batch.feat[:, 1:4]
-    extent = torch.tensor(fov, device=points.device)
-    if not bool((points.abs() <= extent).all()):  # NaN compares as False
+    points = batch.feat[:, 1:4].double()  # float32 may round a point onto the border of its voxel
+    lower, upper = points.new_tensor(bounds)
+    if not bool(((points >= lower) & (points <= upper)).all()):  # NaN compares as False
         raise ValueError(
-            f"points must be finite and inside +-{fov} m: crop and clean them with `prepare_scan`"
+            f"points must be finite and inside {bounds} m: crop and clean them with `prepare_scan`"
         )
+    grid = num_voxels(bounds, size, cylindrical)
     if cylindrical:
         radius = points[:, :2].norm(dim=1)
         azimuth = torch.atan2(points[:, 1], points[:, 0]) + math.pi
         degrees = torch.rad2deg(azimuth).clamp(max=359.999)
-        place = torch.stack([radius / size, degrees, (points[:, 2] + fov[2]) / size], dim=1)
-        grid = (math.ceil(math.hypot(*fov[:2]) / size), 360, math.ceil(2 * fov[2] / size))
+        place = torch.stack([radius / size, degrees, (points[:, 2] - lower[2]) / size], dim=1)
     else:
-        place = (points + extent) / size
-        grid = tuple(math.ceil(2 * half / size) for half in fov)
+        place = (points - lower) / size
     limit = torch.tensor(grid, device=points.device) - 1
     index = torch.minimum(place.floor().long(), limit)  # for a point exactly on the border
     key = batch.batch_of_point
