@@ -33,8 +33,8 @@ NO_WIDGET = (
 )
 PROGRESS = "%|"  # in the text of a progress bar
 SMALL_SETTINGS = """:::{note}
-This page shows the notebook after a run with small settings. The numbers in the text were measured
-with the full settings, so the outputs below differ from them.
+This page shows the notebook after a run with small settings (`KIT_FAST=1`): fewer steps and fewer
+keyframes. If you run the notebook yourself, it uses the full settings, and its results are better.
 :::"""
 
 
