@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 COMMANDS = {
-    "demo": "Distil, probe and draw: the main job.",
-    "distill": "Only distil; also under torchrun, on several GPUs.",
-    "features": "Write a student's features of all points of a data set.",
+    "demo": "Distil a student, evaluate it with linear probes, draw pictures: the main job.",
+    "distill": "Only distil a student; with torchrun also on several GPUs.",
+    "features": "Write a student's features of all points of a data set to files.",
     "street": "Write a simulated street as a data set in the nuScenes schema.",
     "pretrain": "Make the student that comes with the kit.",
-    "import-checkpoint": "Convert a published student to a file of the kit.",
-    "bench": "Measure; print a table and write JSON.",
-    "figures": "Write docs/figures.md from what the benches measured.",
-    "cache": "Show the size of the cache, by kind; delete what is old or too much.",
+    "import-checkpoint": "Convert a published checkpoint to a student's file.",
+    "bench": "Measure time, memory or quality; print a table and write JSON.",
+    "figures": "Write docs/figures.md from the JSON files of the benches.",
+    "cache": "Show the size of the cache; delete old entries, or all above a size.",
 }
 
 # Errors of input, settings, files and missing packages: their messages say what to do.
