@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from kit.data.keyframe import Camera, Dataset, Keyframe
-from kit.distill.superpixels import superpixels_of_pairs
+from kit.distill.superpixels import camera_superpixels, superpixels_of_pairs
 from kit.projection import project_points
 from kit.store import FeatureCache
 from kit.student.augment import rotate_flip_scale
@@ -69,6 +69,7 @@ class TrainingBatch:
         views: one per image.
         superpixels: (M,) the superpixel of each pair, unique over the images; None if no loss needs
             them.
+        regions: the superpixels of each view's image (H, W), from 0; None likewise.
         classes: (M,) the class of each pair's point; None if no loss needs it, or a keyframe has no
             labels.
         seconds: the time it took to make the batch, by stage.
@@ -77,6 +78,7 @@ class TrainingBatch:
     points: PointBatch
     views: list[View]
     superpixels: Int[Tensor, " M"] | None = None
+    regions: list[Int[Tensor, "_ _"]] | None = None
     classes: Int[Tensor, " M"] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -176,18 +178,17 @@ class TrainingBatches(torch.utils.data.Dataset):
         views = [self._view(step * self.batch_size + slot, seconds) for slot in slots]
         with timed(seconds, "inputs"):
             points = collate([view.scan for view in views], self.inputs)
-        return TrainingBatch(
-            points, views, self._superpixels(views, seconds), self._classes(views), seconds
-        )
+        superpixels, regions = self._superpixels(views, seconds)
+        return TrainingBatch(points, views, superpixels, regions, self._classes(views), seconds)
 
     def _superpixels(
         self, views: list[View], seconds: dict[str, float]
-    ) -> Int[Tensor, " M"] | None:
+    ) -> tuple[Int[Tensor, " M"] | None, list[Int[Tensor, "_ _"]] | None]:
         if "superpixels" not in self.needs:
-            return None
+            return None, None
         with timed(seconds, "superpixels"):
-            cameras, uv = [view.camera for view in views], [view.uv for view in views]
-            return superpixels_of_pairs(cameras, uv, self.cache)
+            regions = [camera_superpixels(view.camera, self.cache) for view in views]
+            return superpixels_of_pairs(regions, [view.uv for view in views]), regions
 
     def _classes(self, views: list[View]) -> Int[Tensor, " M"] | None:
         labels = [view.labels for view in views]

@@ -6,12 +6,12 @@ Devices, precision and several processes are Lightning Fabric's.
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from kit.distill.batches import TrainingBatch, timed
-from kit.distill.losses import LossInputs, compute_loss
+from kit.distill.loss_inputs import loss_inputs
+from kit.distill.losses import compute_loss, needs
 from kit.distill.settings import DistillConfig
 from kit.store import FeatureCache
 from kit.student.student import Student
@@ -61,35 +61,19 @@ class DistillStep:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         with timed(self.seconds, "teacher"):
-            teacher_feat = self._teacher_feat(batch)  # (M, D)
+            cameras = [view.camera for view in batch.views]
+            maps = camera_maps(self.teacher, cameras, self._cache)
         with timed(self.seconds, "student"):
             points = batch.points.to(self._fabric.device)
             student_feat = self._wrapped(lambda: points)  # (M, D)
         with timed(self.seconds, "loss"):
-            inputs = LossInputs(
-                student_feat.float(),
-                teacher_feat,
-                points.batch_of_point,
-                self._on_device(batch.superpixels),
-                self._on_device(batch.classes),
-            )
+            inputs = loss_inputs(batch, maps, student_feat.float(), needs(self._loss))
             loss = compute_loss(self._loss, inputs)
         with timed(self.seconds, "student"):
             self._fabric.backward(loss)
             self._wrapped_optimizer.step()
             self._wrapped_optimizer.zero_grad()
         return loss.item()
-
-    def _teacher_feat(self, batch: TrainingBatch) -> Float[Tensor, "M D"]:
-        maps = camera_maps(self.teacher, [view.camera for view in batch.views], self._cache)
-        feat = []
-        for each, view in zip(maps, batch.views, strict=True):
-            image = torch.zeros(len(view.uv), dtype=torch.int64)
-            feat.append(each.sample(image, view.uv, view.camera.image_size))
-        return torch.cat(feat)
-
-    def _on_device(self, values: Tensor | None) -> Tensor | None:
-        return None if values is None else values.to(self._fabric.device)
 
 
 class _FromFunction(nn.Module):

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from kit.data.keyframe import Camera
+from kit.distill.losses.groups import group_mean
 from kit.store import FeatureCache
 from kit.store.images import decode, png_bytes
+from kit.teacher.feature_maps import FeatureMaps
 
 NUM_SEGMENTS = 150  # about as many regions per image
 COMPACTNESS = 6.0  # weight of distance in the image against distance in colour
+STRIDE = 8  # between the pixels that are averaged
 SIGMA = 3.0  # of the Gaussian that smooths the image first, pixels
 
 
@@ -44,27 +48,59 @@ def camera_superpixels(camera: Camera, cache: FeatureCache | None = None) -> Int
 
 
 def superpixels_of_pairs(
-    cameras: Sequence[Camera],
-    uv: Sequence[Float[Tensor, "_ 2"]],
-    cache: FeatureCache | None = None,
+    regions: Sequence[Int[Tensor, "_ _"]], uv: Sequence[Float[Tensor, "_ 2"]]
 ) -> Int[Tensor, " M"]:
     """The superpixel of each pair's pixel; numbers of different images are different.
 
     Args:
-        cameras: one per image of the batch.
+        regions: one per image of the batch, from `camera_superpixels`.
         uv: per image, the column and row of its pairs, in pixels of the camera's own image.
-        cache: see `camera_superpixels`.
 
     Returns:
         The superpixels of the first image's pairs, then those of the second, and so on.
     """
     found, first = [], 0
-    for camera, pixel in zip(cameras, uv, strict=True):
-        regions = camera_superpixels(camera, cache)
+    for of_image, pixel in zip(regions, uv, strict=True):
         column, row = pixel.long().unbind(1)
-        found.append(regions[row, column] + first)
-        first += int(regions.max()) + 1
+        found.append(of_image[row, column] + first)
+        first += int(of_image.max()) + 1
     return torch.cat(found)
+
+
+def superpixel_means(
+    regions: Sequence[Int[Tensor, "_ _"]], maps: Sequence[FeatureMaps]
+) -> Float[Tensor, "S D"]:
+    """The mean unit teacher feature of the pixels of each superpixel.
+
+    Args:
+        regions: one per image of the batch, from `camera_superpixels`.
+        maps: one per image, the teacher's.
+
+    Returns:
+        Rows in the numbering of `superpixels_of_pairs`.
+
+    Source: SLidR (arXiv:2203.16258). Differs: every 8th pixel of every 8th row, and the one next to
+        its middle for a superpixel that holds none of these.
+    """
+    means = []
+    for of_image, of_teacher in zip(regions, maps, strict=True):
+        row, column = _sampled_pixels(of_image)
+        image, uv = torch.zeros(len(row), dtype=torch.int64), torch.stack([column, row], dim=1)
+        feat = of_teacher.sample(image, uv.float(), tuple(of_image.shape))
+        number = of_image[row, column].to(feat.device)
+        means.append(group_mean(F.normalize(feat, dim=1), number, int(of_image.max()) + 1))
+    return torch.cat(means)
+
+
+def _sampled_pixels(regions: Int[Tensor, "H W"]) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+    chosen = torch.zeros_like(regions, dtype=torch.bool)
+    chosen[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE] = True
+    count = torch.bincount(regions[chosen], minlength=int(regions.max()) + 1)
+    for missed in (count == 0).nonzero().flatten().tolist():
+        inside = (regions == missed).nonzero()
+        if len(inside):
+            chosen[tuple(inside[len(inside) // 2])] = True
+    return chosen.nonzero(as_tuple=True)
 
 
 def _to_png(regions: Int[Tensor, "H W"]) -> UInt8[Tensor, " B"]:

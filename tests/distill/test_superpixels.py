@@ -22,9 +22,8 @@ def halves(height=60, width=120, seed=0):
 
 def camera(pixels, source=None):
     size = pixels.shape[:2]
-    return Camera(
-        "CAM", torch.eye(4).double(), torch.eye(3).double(), size, source or (lambda: pixels)
-    )
+    K = torch.tensor([[50.0, 0, size[1] / 2], [0, 50, size[0] / 2], [0, 0, 1]]).double()
+    return Camera("CAM", torch.eye(4).double(), K, size, source or (lambda: pixels))
 
 
 def test_the_settings_are_those_of_slidr():
@@ -42,8 +41,8 @@ def test_regions_do_not_cross_a_strong_edge():
 def test_numbers_of_different_images_are_different():
     cameras = [camera(halves(seed=0)), camera(halves(seed=1))]
     uv = [torch.tensor([[0.0, 0.0], [119.9, 59.9], [0.4, 0.9]]), torch.tensor([[0.0, 0.0]])]
-    found = superpixels_of_pairs(cameras, uv)
     first, second = (camera_superpixels(each) for each in cameras)
+    found = superpixels_of_pairs([first, second], uv)
     assert found[:3].tolist() == [first[0, 0], first[59, 119], first[0, 0]]
     assert int(found[3]) == int(second[0, 0]) + int(first.max()) + 1
 
@@ -51,7 +50,7 @@ def test_numbers_of_different_images_are_different():
 def test_columns_and_rows_are_not_exchanged():
     regions = camera_superpixels(camera(halves()))
     uv = torch.tensor([[100.5, 7.5], [3.0, 50.0]])
-    assert superpixels_of_pairs([camera(halves())], [uv]).tolist() == [
+    assert superpixels_of_pairs([regions], [uv]).tolist() == [
         regions[7, 100],
         regions[50, 3],
     ]

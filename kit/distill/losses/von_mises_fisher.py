@@ -16,7 +16,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-LONGEST = 0.999  # of a mean; at 1 the concentration is infinite
+LONGEST = 0.95  # of a mean; a class of few similar vectors would get a concentration without limit
 
 
 class VonMisesFisher(NamedTuple):
