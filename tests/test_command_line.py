@@ -1,5 +1,6 @@
 """The command line, made from the settings: every field is an option; a run can be repeated."""
 
+import builtins
 import dataclasses
 import signal
 from functools import partial
@@ -8,7 +9,7 @@ import docstring_parser
 import pytest
 
 from kit import store
-from kit.__main__ import COMMANDS, MENDABLE, main
+from kit.__main__ import COMMANDS, main
 from kit.commands import CLASSES, parse, read_config
 from kit.demo import DemoConfig, LearnConfig, plain_config
 from kit.student.minkunet.config import MinkUNetConfig
@@ -139,8 +140,13 @@ def raiser(error):
     return action
 
 
-@pytest.mark.parametrize("kind", MENDABLE)
+@pytest.mark.parametrize(
+    "kind",
+    "ValueError OSError RuntimeError ZeroDivisionError FloatingPointError OverflowError "
+    "ImportError MemoryError".split(),
+)
 def test_errors_that_a_user_can_mend_are_one_line(kind, monkeypatch, capsys):
+    kind = getattr(builtins, kind)
     status, printed = stopped_by(monkeypatch, capsys, raiser(kind("x.json: what to do")))
     assert (status, printed) == (1, "error: x.json: what to do\n(--trace shows where)\n")
     _, printed = stopped_by(monkeypatch, capsys, raiser(kind()))

@@ -20,8 +20,8 @@ from kit.student.checkpoints import load_student
 
 ROOT = Path(__file__).parents[2]
 RARE = replace(CONFIG, checkpoint_every=100)  # every checkpoint is the interrupt's
-# Each example is a run and its continuation, so there are few; with `make fuzz` 60.
-SOME = settings(max_examples=max(settings.default.max_examples // 50, 3))
+# Each example is a run and its continuation, so there are few; with `make fuzz` 30.
+SOME = settings(max_examples=max(settings.default.max_examples // 100, 3))
 
 
 @pytest.fixture(scope="module")

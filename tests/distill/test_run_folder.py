@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.fabric import Fabric
 
@@ -207,6 +207,7 @@ def test_a_damaged_file_is_named_and_nothing_is_overwritten(finished, tmp_path, 
     assert (error is None) == (harmless or (name, damage) in NOT_NEEDED), error
 
 
+@settings(max_examples=max(settings.default.max_examples // 4, 20))
 @given(
     name=st.sampled_from(FILES),
     place=st.floats(0, 1, exclude_max=True),

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import kit  # isort: skip  (before torch)
+import psutil
 import torch
 
 from kit import store
@@ -63,7 +64,8 @@ def program(name, out, *launcher, **options):
 def interrupted_child(name, out, number, *launcher):
     """Start this file; send it a signal at a random moment after its first step.
 
-    Returns what it printed, and its exit status.
+    With a launcher, one of the processes that it started gets the signal, which the others have to
+    hear of. Returns what was printed, and the exit status.
     """
     began = time.time()
     checkpoint = store.load_checkpoint(out)
@@ -80,7 +82,10 @@ def interrupted_child(name, out, number, *launcher):
         assert child.poll() is None, child.communicate()[0]
         time.sleep(0.005)
     time.sleep(random.uniform(0, 0.1))
-    child.send_signal(number)
+    target = psutil.Process(child.pid)
+    if launcher:
+        target = max(target.children(), key=lambda process: process.pid)
+    target.send_signal(number)
     return child.communicate(timeout=120)[0], child.returncode
 
 

@@ -199,7 +199,7 @@ def test_a_limit_holds_while_the_cache_fills(tmp_path, monkeypatch):
         store.FeatureCache()
 
 
-@settings(max_examples=settings.default.max_examples // 3)
+@settings(max_examples=max(settings.default.max_examples // 10, 6))
 @given(st.lists(st.integers(0, 5), max_size=6), st.integers(0, 30_000))
 def test_whatever_is_deleted_the_rest_is_whole_and_below_the_limit(tmp_path_factory, used, limit):
     cache = filled(tmp_path_factory.mktemp("cache"))

@@ -1,10 +1,10 @@
 """The lock on a run folder: one run at a time; a dead one is no obstacle."""
 
+import fcntl
 import os
 import signal
 import socket
 import threading
-import time
 
 import psutil
 import pytest
@@ -33,15 +33,12 @@ def lock(folder):
         pass
 
 
-def locking_process(folder, worker=0.0):
-    """A process that locks a folder until it is killed; its worker lives some seconds longer."""
+def locking_process(folder):
+    """A process that locks a folder until it is killed."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         with store.lock_run(folder):
-            if worker and os.fork() == 0:
-                time.sleep(worker)
-                os._exit(0)
             os.write(write, b"locked")
             signal.pause()
         os._exit(0)
@@ -85,10 +82,16 @@ def test_another_process_has_it_until_it_is_killed(tmp_path):
 
 
 def test_the_workers_of_a_killed_run_are_waited_for(tmp_path):
-    child = locking_process(tmp_path, worker=0.5)
+    child = locking_process(tmp_path)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    lock(tmp_path)
+    # A worker inherits the open lock file of its run, and lives a little longer.
+    with open(tmp_path / store.RUN_LOCK) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        timer = threading.Timer(0.5, fcntl.flock, (file.fileno(), fcntl.LOCK_UN))
+        timer.start()
+        lock(tmp_path)
+        timer.join()
 
 
 def test_a_damaged_note_of_the_owner_is_no_obstacle_to_the_message(tmp_path):
