@@ -26,7 +26,7 @@ def from_plain(
 
     Raises:
         ValueError: an unknown name (suggests the most similar one), a missing name without a
-            default, or a value of another type.
+            default, or a value of another type or out of its range.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{where}: expected names and values, got {type(values).__name__}")
@@ -44,7 +44,10 @@ def from_plain(
         name: _convert(hints[name], value, f"{where}.{name}", readers or {})
         for name, value in values.items()
     }
-    return kind(**read)
+    try:
+        return kind(**read)
+    except ValueError as error:  # a value out of its range
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _required(field: dataclasses.Field) -> bool:

@@ -201,7 +201,10 @@ def unpack_tensors(data: bytes) -> tuple[dict[str, Tensor], dict]:
         ) from error
     length = int.from_bytes(data[:8], "little")
     texts = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
-    return tensors, json.loads(texts["meta"]) if set(texts) == {"meta"} else texts
+    meta = json.loads(texts["meta"]) if set(texts) == {"meta"} else texts
+    if not isinstance(meta, dict):
+        raise ValueError(f"its header's meta: expected names and values, got {texts['meta'][:60]}")
+    return tensors, meta
 
 
 def recognise(data: bytes) -> str | None:

@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from kit import store
+from kit.store.state_dict import check_values, misfits, some, without_wrappers
 from kit.student.presets import config_from_plain, config_to_plain, student_from_config
-from kit.student.student import DistilledFrom, Student
+from kit.student.student import DistilledFrom, Student, StudentConfig
 
 
 def save_student(student: Student, path: str | Path, **meta) -> None:
@@ -15,8 +19,12 @@ def save_student(student: Student, path: str | Path, **meta) -> None:
     Args:
         path: the .safetensors file; its checksum is written to `<path>.sha256`.
         meta: more values for the file's header: anything that JSON can hold.
+
+    Raises:
+        ValueError: a weight is not finite; nothing is written.
     """
     tensors = {name: tensor.cpu() for name, tensor in student.state_dict().items()}
+    check_values(tensors, path)
     if student.distilled_from is not None:
         meta["teacher"] = asdict(student.distilled_from)
     store.save_tensors(path, tensors, {**meta, "student": config_to_plain(student.config)})
@@ -28,7 +36,8 @@ def load_student(path: str | Path) -> Student:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, holds no student, or a kind of student that is not in
-            `kit.student.presets.PRESETS`.
+            `kit.student.presets.PRESETS`; or its weights do not fit its settings, or are not
+            finite.
     """
     tensors, meta = store.load_tensors(path)
     if "student" not in meta:
@@ -36,18 +45,39 @@ def load_student(path: str | Path) -> Student:
             f"{path}: holds tensors, but no student's settings. Is it a published checkpoint? "
             "python -m kit import-checkpoint converts those"
         )
-    student = student_from_config(config_from_plain(meta["student"], f"{path}: student"))
-    try:
-        student.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: its tensors do not fit its settings: {error}") from error
-    student.distilled_from = _teacher_in(meta)
+    config = config_from_plain(meta["student"], f"{path}: student")
+    tensors = without_wrappers(tensors)
+    check_values(tensors, path)
+    _check_fit(tensors, config, path)
+    student = student_from_config(config)
+    student.load_state_dict(tensors)
+    student.distilled_from = _teacher_in(meta, path)
     return student.eval()
 
 
-def _teacher_in(meta: Mapping) -> DistilledFrom | None:
+def _check_fit(tensors: dict[str, Tensor], config: StudentConfig, path: str | Path) -> None:
+    """Check tensors against settings before memory is allocated: a header may say anything."""
+    with torch.device("meta"):
+        network = student_from_config(config)
+    faults = list(misfits(tensors, network.state_dict()))
+    if not faults:
+        missing, unexpected = network.load_state_dict(tensors, strict=False, assign=True)
+        faults += [f"{name} is missing" for name in missing]
+        faults += [f"{name} is not expected" for name in unexpected]
+    if faults:
+        raise ValueError(
+            f"{path}: its tensors do not fit its settings: {len(faults)} differ ({some(faults, 3)})"
+        )
+
+
+def _teacher_in(meta: Mapping, path: str | Path) -> DistilledFrom | None:
     """The teacher that a file's header names; None for older files, which may not name one."""
     teacher = meta.get("teacher")
-    if isinstance(teacher, Mapping) and {"name", "fingerprint"} <= set(teacher):
-        return DistilledFrom(teacher["name"], teacher["fingerprint"])
-    return None
+    if not isinstance(teacher, Mapping) or not {"name", "fingerprint"} <= set(teacher):
+        return None
+    name, fingerprint = teacher["name"], teacher["fingerprint"]
+    if not (isinstance(name, str) and isinstance(fingerprint, str)):
+        raise ValueError(
+            f"{path}: teacher: expected a name and a fingerprint as text, got {teacher}"
+        )
+    return DistilledFrom(name, fingerprint)

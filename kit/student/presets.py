@@ -80,7 +80,7 @@ def config_to_plain(config: StudentConfig) -> dict[str, Any]:
     return {**asdict(config), "type": _kind(type(config))}
 
 
-def config_from_plain(values: Mapping[str, Any], where: str = "student") -> StudentConfig:
+def config_from_plain(values: Any, where: str = "student") -> StudentConfig:
     """Settings from plain values, the inverse of `config_to_plain`.
 
     Args:
@@ -90,10 +90,12 @@ def config_from_plain(values: Mapping[str, Any], where: str = "student") -> Stud
     Raises:
         ValueError: a kind of student that no preset has, or settings that it does not have.
     """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where}: expected names and values, got {type(values).__name__}")
     values = dict(values)
     kind = values.pop("type", "WaffleIron")
     kinds = {_kind(type(config)): type(config) for config in PRESETS.values()}
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(
             f"{where}: no preset is a student of the kind {kind!r}, there are {', '.join(kinds)}; "
             "add your own to kit.student.presets.PRESETS"

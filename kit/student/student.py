@@ -6,26 +6,33 @@ and one line in `kit.student.presets.PRESETS`.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kit.store.ranges import check_whole
 from kit.student.point_batch import PointBatch
 from kit.student.scans import InputConfig
 
 HEAD = "head"  # names the distillation head in place of a layer
+MAX_SIZE = 2**14  # layers, or channels of a layer; far above every published student
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudentConfig:
     """Settings that every student has.
 
+    The settings `depth` and `width` of a student that has them are from 1 to `MAX_SIZE`.
+
     Attributes:
         head: channels after each layer of the distillation head; the last is the teacher's D.
         inputs: how scans are prepared.
+
+    Raises:
+        ValueError: a value outside of its range.
     """
 
     network: ClassVar[str]  # "module:Class" of the network, imported when it is built
@@ -33,8 +40,11 @@ class StudentConfig:
     inputs: InputConfig = InputConfig()
 
     def __post_init__(self):
-        if not self.head or min(self.head) < 1:
-            raise ValueError(f"every head width must be at least 1, got {self.head}")
+        if not self.head:
+            raise ValueError("head must have at least one layer, got none")
+        check_whole(self, 1, MAX_SIZE, "head")
+        names = {field.name for field in fields(self)}
+        check_whole(self, 1, MAX_SIZE, *sorted(names & {"depth", "width"}))
 
 
 @dataclass(frozen=True)

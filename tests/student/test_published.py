@@ -54,6 +54,45 @@ def test_the_size_is_inferred_and_every_weight_taken(key, prefix, config, tmp_pa
     assert same_weights(student, load_student(tmp_path / "ours.safetensors"))
 
 
+WRAPPED = {
+    "net module.": lambda s: {"net": under("module.", s)},
+    "module.module.": lambda s: {"net": under("module.module.", s)},
+    "_orig_mod.": lambda s: {"net": under("_orig_mod.", s)},
+    "module._orig_mod.": lambda s: {"net": under("module._orig_mod.", s)},
+    "Lightning": lambda s: {"state_dict": under("student.", s), "epoch": 3},
+    "Lightning with its teacher": lambda s: {
+        "state_dict": under("student.net.", s) | {"teacher.cls_token": torch.zeros(1, 1, 8)}
+    },
+    "state_dict": lambda s: {"state_dict": s, "epoch": 3},
+    "model": lambda s: {"model": s, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}},
+    "two dictionaries": lambda s: {"checkpoint": {"weights": s}},
+    "no dictionary": lambda s: under("model.backbone.", s),
+    "published key first": lambda s: {"ema": {n: v * 0 for n, v in s.items()}, "net": s},
+}
+
+
+def under(prefix, state):
+    return {prefix + name: value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_student_is_found_under_any_key_and_prefix(name, tmp_path):
+    student, state = published(SMALL, key="", prefix="")
+    torch.save(WRAPPED[name](state), tmp_path / "file.pth")
+    found = import_checkpoint(tmp_path / "file.pth", tmp_path / "ours.safetensors")
+    assert found.missing == [] and [n for n in found.left_out if "teacher" not in n] == []
+    assert same_weights(student, load_student(tmp_path / "ours.safetensors"))
+
+
+def test_half_precision_is_converted(tmp_path):
+    student, state = published(SMALL, key="", prefix="")
+    half = {n: v.half() if v.is_floating_point() else v for n, v in state.items()}
+    torch.save({"net": half}, tmp_path / "half.pth")
+    found = import_checkpoint(tmp_path / "half.pth").student
+    assert {p.dtype for p in found.parameters()} == {torch.float32}
+    assert torch.allclose(found.embed.conv1.weight, student.embed.conv1.weight, atol=1e-3)
+
+
 def test_an_archive_and_the_command(tmp_path, monkeypatch, capsys):
     student, content = published(SMALL)
     torch.save(content, tmp_path / "WI_768.pth")
@@ -105,6 +144,20 @@ def broken(tmp_path, name):
         content["model_point"] = {"module.conv.weight": torch.ones(2)}
     elif name == "list":
         content = [1, 2]
+    elif name == "twice":
+        content = {"ema": state, "student": state}
+    elif name == "prefixes":
+        plain = {name.removeprefix("module."): value for name, value in state.items()}
+        content = {f"{p}.{name}": v for p in ("student", "ema") for name, v in plain.items()}
+    elif name == "nan":
+        state["module.embed.conv2.1.weight"][3, 2] = float("nan")
+    elif name == "vit":
+        content = {"cls_token": torch.zeros(1, 1, 8), "pos_embed": torch.zeros(1, 5, 8)}
+    elif name == "integers":
+        state["module.embed.conv1.weight"] = torch.ones(8, 5, 1, dtype=torch.int64)
+    elif name == "bomb":  # a small file that claims a network of 100 TB
+        state["module.embed.conv1.weight"] = torch.zeros(1, 5, 1).expand(16384, 5, 1)
+        state["module.waffleiron.spatial_mix.200.norm.weight"] = torch.zeros(1)
     torch.save(content, path)
     if name == "cut":
         path.write_bytes(path.read_bytes()[:1000])
@@ -122,8 +175,17 @@ def broken(tmp_path, name):
         ("code", "run code from the file"),
         ("shape", r"channel_mix.1.mlp.0.weight: \(8, 9, 1\) in the file, \(8, 8, 1\) expected"),
         ("channels", r"\(8, 4, 1\); expected \(channels, 5, 1\)"),
-        ("layer", "1 tensors are missing:\n.*spatial_mix.0.ffn.0.weight"),
-        ("other", "holds no WaffleIron"),
+        (
+            "layer",
+            r"1 tensors are missing: waffleiron\.spatial_mix\.0\.ffn\.0\.weight; found embed",
+        ),
+        ("other", r"expected one WaffleIron, .* found 0\..* under 'model_point': conv.weight"),
+        ("twice", r"expected one WaffleIron, .* found 2\..* under 'ema': embed.*; under 'student'"),
+        ("prefixes", r"holds 2 networks of this kind, under the prefixes 'ema\.', 'student\.'"),
+        ("nan", r"embed\.conv2\.1\.weight holds 1 values of 40 that are NaN or infinite"),
+        ("vit", r"found 0\..* under '': cls_token, pos_embed"),
+        ("integers", r"embed\.conv1\.weight: torch.int64 in the file, torch.float32 expected"),
+        ("bomb", r"9 tensors do not fit|tensors are missing|width must be"),
         ("list", "expected a dictionary"),
         ("cut", "cut short"),
         ("two", "found a.pth, b.pth"),

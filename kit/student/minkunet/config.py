@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar
 
+from kit.store.ranges import check_whole
 from kit.student.minkunet.voxels import num_voxels
-from kit.student.student import StudentConfig
+from kit.student.student import MAX_SIZE, StudentConfig
 
 BLOCKS = {18: (2, 2, 2, 2, 2, 2, 2, 2), 34: (2, 3, 4, 6, 2, 2, 2, 2)}
 LEVELS = 4
@@ -37,8 +38,9 @@ class MinkUNetConfig(StudentConfig):
         super().__post_init__()
         if self.depth not in BLOCKS:
             raise ValueError(f"depth must be one of {list(BLOCKS)}, got {self.depth}")
-        if len(self.widths) != 2 * LEVELS + 1 or min(self.widths) < 1:
-            raise ValueError(f"widths must be {2 * LEVELS + 1} positive numbers, got {self.widths}")
+        if len(self.widths) != 2 * LEVELS + 1:
+            raise ValueError(f"widths must be {2 * LEVELS + 1} numbers, got {self.widths}")
+        check_whole(self, 1, MAX_SIZE, "widths")
         inputs = replace(self.inputs, cell_size=None, num_neighbours=0)
         object.__setattr__(self, "inputs", inputs)
         grid = num_voxels(inputs.bounds, inputs.voxel_size, self.cylindrical)
