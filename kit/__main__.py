@@ -3,12 +3,14 @@
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 COMMANDS = {
     "demo": "Distil a student, evaluate it with linear probes, draw pictures: the main job.",
     "distill": "Only distil a student; with torchrun also on several GPUs.",
+    "ablate": "Distil and probe combinations of settings with several seeds; compare them.",
     "features": "Write a student's features of all points of a data set to files.",
     "street": "Write a simulated street as a data set in the nuScenes schema.",
     "pretrain": "Make the student that comes with the kit.",
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from kit.commands import parse  # loads torch: seconds
 
-        with _sigterm_interrupts():
+        with _sigterm_interrupts(), _warnings_in_one_line():
             parse(name, options, COMMANDS[name]).run()
     except KeyboardInterrupt as stop:
         print(f"\n{str(stop) or 'interrupted'}", file=sys.stderr)
@@ -71,6 +73,17 @@ def _sigterm_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Print warnings without the line of code that gave them."""
+    usual = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _overview() -> str:

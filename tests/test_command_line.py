@@ -3,6 +3,7 @@
 import builtins
 import dataclasses
 import signal
+import warnings
 from functools import partial
 
 import docstring_parser
@@ -153,6 +154,18 @@ def test_errors_that_a_user_can_mend_are_one_line(kind, monkeypatch, capsys):
     assert printed.startswith(f"error: {kind.__name__}\n")  # never an empty message
     with pytest.raises(kind):
         main(["cache", "--trace"])
+
+
+def test_a_warning_is_one_line(monkeypatch, capsys):
+    def action():
+        with warnings.catch_warnings():  # pytest collects warnings otherwise
+            warnings.showwarning = lambda *given: print(warnings.formatwarning(*given[:4]), end="")
+            warnings.simplefilter("always")
+            warnings.warn("the cache is full", stacklevel=1)
+
+    monkeypatch.setattr(CLASSES["cache"], "run", lambda self: action())
+    assert main(["cache"]) == 0
+    assert capsys.readouterr().out == "warning: the cache is full\n"
 
 
 def test_ctrl_c_and_sigterm_end_a_command_without_a_trace(monkeypatch, capsys):

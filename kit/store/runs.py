@@ -190,10 +190,13 @@ def _unpack(tensors: Mapping[str, Tensor], header: Mapping) -> Checkpoint:
     """The inverse of `_pack`."""
     kinds = {"step": int, "groups": list, "numbers": dict, "meta": dict}
     wrong = [name for name, kind in kinds.items() if not isinstance(header.get(name), kind)]
-    if wrong or header["step"] < 0:
+    if not wrong:
+        wrong += ["step"] * (isinstance(header["step"], bool) or header["step"] < 0)
+        wrong += ["groups"] * (not all(_is_group(group) for group in header["groups"]))
+    if wrong:
         raise ValueError(
-            f"expected a checkpoint of a run; in its header, {', '.join(wrong) or 'step'} is not "
-            "what a checkpoint has. Was another file given this name?"
+            f"expected a checkpoint of a run; in its header, {', '.join(wrong)} is not what a "
+            "checkpoint has. Was another file given this name?"
         )
     model, optimizer = {}, {}
     for key, value in [*tensors.items(), *header["numbers"].items()]:
@@ -204,6 +207,11 @@ def _unpack(tensors: Mapping[str, Tensor], header: Mapping) -> Checkpoint:
             parameter, _, what = name.rpartition(".")
             optimizer.setdefault(parameter, {})[what] = value
     return Checkpoint(header["step"], model, optimizer, header["groups"], header["meta"])
+
+
+def _is_group(group: Any) -> bool:
+    names = group.get("names") if isinstance(group, Mapping) else None
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def _state_by_name(

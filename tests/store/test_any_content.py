@@ -73,6 +73,8 @@ PLACES = {"load_checkpoint": store.CHECKPOINT, "start_run": store.RUN}
 @example(content=b"9" * 5000)
 @example(content=tensors_file(HEADER))
 @example(content=tensors_file({**HEADER, "step": True, "numbers": {"a": 1}}))
+@example(content=tensors_file({**HEADER, "groups": [True]}))
+@example(content=tensors_file({**HEADER, "groups": [{"names": [1]}]}))
 def test_any_content_gives_a_value_or_an_error_that_names_the_file(name, content, tmp_path_factory):
     folder = tmp_path_factory.mktemp("any")
     path = folder / PLACES.get(name, "any.file")
@@ -108,6 +110,8 @@ SETTINGS = plain_config(DemoConfig())
 @given(place=st.sampled_from(list(places_of(SETTINGS))), new=json_values)
 @example(place=("distill", "lr"), new=10**400)
 @example(place=("distill", "steps"), new=1e300)
+@example(place=("student",), new=None)
+@example(place=("student", "type"), new=[])
 @example(place=("teacher", "image_size"), new=[224, math.nan])
 def test_settings_with_any_value_are_read_or_name_what_is_wrong(place, new, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "settings.json"
