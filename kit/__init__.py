@@ -9,7 +9,8 @@
 Folders and modules, in the order in which data passes through them: `data` and `street`
 (recordings), `geometry` and `projection` (points to pixels), `teacher`, `student`, `distill`,
 `features`, `evaluate`, `ask`, `discover`, `show`. `store` writes files, `bench` measures, `demo` is
-the main job, `pretrain` makes the student that comes with the kit, `commands` is the command line.
+the main job, `ablate` compares settings, `pretrain` makes the student that comes with the kit,
+`commands` is the command line.
 
 Names are loaded when they are first used, so `import kit` itself takes no time.
 """
@@ -79,6 +80,7 @@ _HOME = {
     "split": "kit.data.split",
 }
 _ROOMS = {
+    "ablate",
     "ask",
     "bench",
     "data",
@@ -95,7 +97,7 @@ _ROOMS = {
     "teacher",
 }
 
-__all__ = sorted([*_HOME, "distill"])
+__all__ = sorted([*_HOME, "ablate", "distill"])
 
 
 def __getattr__(name: str):

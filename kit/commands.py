@@ -74,6 +74,33 @@ class Distill:
 
 
 @dataclass(frozen=True)
+class Ablate:
+    """Options of `ablate`.
+
+    Attributes:
+        grid: a JSON file {"base": {...}, "axes": {"loss": ["l2", "ppkt"]}, "repeats": 3}; base
+            holds settings as run.json does, and what it leaves out has the demo's value.
+        out: folder of the runs and the table; an interrupted ablation in it is continued.
+        engine: processes on this machine, or a Dask cluster.
+        workers: number of processes of loky.
+        scheduler: address of the Dask scheduler, e.g. tcp://host:8786.
+    """
+
+    grid: tyro.conf.Positional[Path]
+    out: Path = Path("runs/ablate")
+    engine: Literal["loky", "dask"] = "loky"
+    workers: int = 1
+    scheduler: str | None = None
+
+    def run(self) -> None:
+        from kit.ablate.run import from_file
+
+        options = {"engine": self.engine, "workers": self.workers, "scheduler": self.scheduler}
+        table = from_file(self.grid, out=self.out, **options)
+        print(f"{table.summary()}\nwritten to {self.out / 'table.jsonl'}")
+
+
+@dataclass(frozen=True)
 class Features:
     """Options of `features`.
 
@@ -239,6 +266,7 @@ class Cache:
 CLASSES: dict[str, type[Command]] = {
     "demo": Demo,
     "distill": Distill,
+    "ablate": Ablate,
     "features": Features,
     "street": Street,
     "pretrain": Pretrain,

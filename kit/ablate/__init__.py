@@ -1,0 +1,24 @@
+"""Ablations: the same distillation with some settings changed, repeated with several seeds.
+
+In: a base configuration and axes, each a setting with the values to try. Out: an `AblationTable`
+with one row per run, whose `summary` compares every combination with the base run. Read `grid.py`,
+then `run.py`.
+
+    table = kit.ablate(base, {"loss": ["l2", "ppkt"], "student.width": [64, 128]}, repeats=3)
+    print(table.summary())
+"""
+
+import sys
+import types
+
+
+class _Room(types.ModuleType):
+    """The package `kit.ablate`, which can be called like its main function."""
+
+    def __call__(self, *args, **options):
+        from kit.ablate.run import ablate
+
+        return ablate(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -1,0 +1,173 @@
+"""Run an ablation: one distillation and one probe per run, spread over processes."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kit import store
+from kit.ablate.engines import run_all
+from kit.ablate.grid import Run, grid
+from kit.ablate.table import AblationTable
+from kit.data import open_dataset
+from kit.data.keyframe import Dataset
+from kit.data.split import Split, split
+from kit.demo import DemoConfig, learn, plain_config, why_no_probe
+from kit.distill.batches import TrainingBatches
+from kit.distill.losses.pointwise import distillation_loss
+from kit.evaluate.protocols import probe_dataset, seen_points
+from kit.features.extract import source
+from kit.store.machine import commit
+from kit.student.student import Student
+from kit.teacher.camera_maps import camera_maps
+from kit.teacher.presets import build_teacher
+from kit.teacher.teacher import Teacher
+
+HELD_OUT_BATCHES = 8  # from which the loss on held-out pairs is computed
+
+
+def ablate(
+    base: DemoConfig,
+    axes: Mapping[str, Sequence],
+    data: str | None = None,
+    *,
+    repeats: int = 3,
+    out: str | Path = "runs/ablate",
+    engine: str = "loky",
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> AblationTable:
+    """Distil and probe every combination of some settings, with several seeds.
+
+    A run that is in `out` already is not repeated, and one that was interrupted there continues. So
+    the same call after a crash goes on where it was.
+
+    Args:
+        base: the configuration that all are compared with.
+        axes: values by setting, e.g. {"loss": ["l2", "cosine"], "student.width": [64, 128]}.
+        data: "street" or the root of a data set; by default `base.data`.
+        repeats: number of seeds of every combination.
+        out: folder for the runs and for table.jsonl, one line per run.
+        engine: "loky": processes on this machine; "dask": a Dask cluster.
+        workers: number of processes of "loky"; each gets its part of the cores.
+        scheduler: address of the Dask scheduler, for "dask".
+
+    Returns:
+        The table, with a row for every run.
+
+    Raises:
+        ValueError: see `grid`; or the data has no labels to probe with.
+        OSError: `out` cannot be written.
+    """
+    if data is not None:
+        base = DemoConfig(**{**vars(base), "data": data})
+    runs, out = grid(base, axes, repeats), Path(out)
+    for name in {run.config.data for run in runs}:
+        dataset = open_dataset(name)
+        if why_not := why_no_probe(dataset, split(dataset)):
+            raise ValueError(f"an ablation compares linear probes: {why_not}")
+        dataset.prepare()
+    waiting = [run for run in runs if not _row_file(out, run).exists()]
+    jobs = [(one_run, (run, str(out))) for run in waiting]
+    for done, _ in enumerate(run_all(jobs, engine, workers, scheduler), len(runs) - len(waiting)):
+        print(f"run {done + 1} of {len(runs)}", flush=True)
+    rows = [store.read_json(_row_file(out, run)) for run in runs]
+    table = AblationTable(rows, tuple(runs[0].changes))
+    table.save(out / "table.jsonl")
+    return table
+
+
+def one_run(run: Run, out: str) -> dict:
+    """Make one run and write its row; what an interrupted run has done is used."""
+    began, config = time.perf_counter(), run.config
+    dataset = open_dataset(config.data)
+    dataset.prepare()
+    parts, teacher = split(dataset), build_teacher(config.teacher)
+    cache = store.FeatureCache()
+    done = learn(config, Path(out) / run.key, dataset, parts, teacher, cache)
+    student = done.student
+    probe = probe_dataset(
+        source(student, layer=student.layers[-1], cache=cache),
+        dataset,
+        parts.train,
+        parts.held_out,
+        config.probe,
+        seen_points,
+    )
+    row = {
+        **run.changes,
+        "seed": config.distill.seed,
+        "is_base": run.is_base,
+        "miou": probe.miou,
+        "iou": probe.iou,
+        "held_out_loss": held_out_loss(student, teacher, dataset, parts, config, cache),
+        "seconds": round(time.perf_counter() - began, 1),
+        "peak_memory_mb": round(store.peak_memory()),
+        "commit": commit()[0],
+        "config": plain_config(config),
+    }
+    store.write_json(_row_file(Path(out), run), row)
+    return row
+
+
+@torch.no_grad()
+def held_out_loss(
+    student: Student,
+    teacher: Teacher,
+    dataset: Dataset,
+    parts: Split,
+    config: DemoConfig,
+    cache: store.FeatureCache,
+) -> float:
+    """The mean distance of ScaLR on pairs of held-out keyframes, whichever loss was trained with.
+
+    The same pairs for every run with the same inputs: neither its seed nor augmentation changes
+    them.
+    """
+    batches = TrainingBatches(
+        dataset,
+        parts.held_out,
+        config.student.inputs,
+        batch_size=config.distill.batch_size,
+        steps=HELD_OUT_BATCHES,
+        seed=0,
+        augment=False,
+    )
+    device, total, count = next(student.parameters()).device, 0.0, 0
+    for batch in (batches[i] for i in range(HELD_OUT_BATCHES)):
+        maps = camera_maps(teacher, [view.camera for view in batch.views], cache)
+        target = [
+            each.sample(torch.zeros(len(v.uv), dtype=torch.int64), v.uv, v.camera.image_size)
+            for each, v in zip(maps, batch.views, strict=True)
+        ]
+        feat = student(batch.points.to(device))
+        total += float(distillation_loss(feat, torch.cat(target).to(device))) * len(feat)
+        count += len(feat)
+    return total / count
+
+
+def _row_file(out: Path, run: Run) -> Path:
+    return out / f"{run.key}.json"
+
+
+def from_file(path: str | Path, **options: Any) -> AblationTable:
+    """Run the ablation that a JSON file describes: {"base": {...}, "axes": {...}, "repeats": 3}.
+
+    Args:
+        path: "base" holds settings as run.json does; what is left out has the demo's value.
+        options: see `ablate`; they win over the file.
+
+    Raises:
+        ValueError: an unknown entry or setting; names the file.
+    """
+    from kit.ablate.grid import config_from
+
+    content = store.read_json(path)
+    known = {"base", "axes", "repeats", "data"}
+    if not isinstance(content, dict) or "axes" not in content or set(content) - known:
+        raise ValueError(f"{path}: expected an object with axes, and perhaps base, repeats, data")
+    base = config_from(content.get("base", {}), f"{path}: base")
+    given = {name: content[name] for name in ("repeats", "data") if name in content}
+    return ablate(base, content["axes"], **{**given, **options})

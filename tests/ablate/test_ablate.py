@@ -1,0 +1,222 @@
+"""Ablations: which runs, the comparison, going on after a crash, both engines."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import kit
+from kit.ablate import run as module
+from kit.ablate.engines import run_all
+from kit.ablate.grid import grid, setting_named
+from kit.ablate.table import AblationTable
+from kit.demo import DemoConfig, plain_config
+from kit.distill.settings import DistillConfig
+from kit.evaluate.probe import ProbeConfig
+from kit.street.dataroot.writer import write_dataroot
+from kit.street.dataset import Street
+from kit.student.scans import InputConfig
+from kit.student.waffleiron.config import WaffleIronConfig
+from kit.teacher.presets import TeacherConfig
+
+BASE = DemoConfig(
+    teacher=TeacherConfig(image_size=(64, 128)),
+    student=WaffleIronConfig(1, 8, inputs=InputConfig(voxel_size=0.3, max_points=500)),
+    distill=DistillConfig(steps=3, batch_size=2),
+    probe=ProbeConfig(steps=3, points_per_keyframe=500),
+)
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory):
+    """A street of two scenes, as a folder: a worker process opens it by its path."""
+    folder = tmp_path_factory.mktemp("street")
+    write_dataroot(Street(2, 1, (56, 112)), folder)
+    return str(folder)
+
+
+def test_a_grid_is_every_combination_with_every_seed_and_the_base_first():
+    runs = grid(BASE, {"loss": ["cosine", "l2"], "student.width": [8, 16]}, repeats=2)
+    assert len(runs) == 8 and len({run.key for run in runs}) == 8
+    assert [run.is_base for run in runs] == [True, True] + [False] * 6
+    assert runs[0].changes == {"distill.loss": "l2", "student.width": 8}
+    assert [run.config.distill.seed for run in runs] == [0, 1] * 4
+    assert runs[-1].config.student.width == 16
+
+
+def test_the_base_is_added_where_no_axis_holds_its_value():
+    runs = grid(BASE, {"distill.lr": [1e-3]}, repeats=1)
+    assert [run.changes for run in runs] == [{"distill.lr": 2e-3}, {"distill.lr": 1e-3}]
+    assert len(grid(BASE, {"loss": ["l2", "l2"]}, repeats=1)) == 1  # the same one twice
+
+
+def test_a_preset_by_name_keeps_the_inputs():
+    runs = grid(BASE, {"student": ["minkunet-18"], "teacher": ["dinov2_vits14"]}, repeats=1)
+    assert runs[0].changes == {"student": "base", "teacher": "base"}
+    assert type(runs[1].config.student).__name__ == "MinkUNetConfig"
+    assert runs[1].config.student.inputs.max_points == BASE.student.inputs.max_points
+    assert runs[1].config.teacher.name == "dinov2_vits14"
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"los": ["l2"]}, "no setting 'los'; did you mean loss"),
+        ({"lr": [1.0]}, "'lr' is ambiguous: choose one of distill.lr, probe.lr"),
+        ({"loss": []}, "axis 'distill.loss' has no values"),
+        ({"loss": ["l3"]}, "distill.loss='l3': .*loss must be one of"),
+        ({"student.width": ["wide"]}, "student.width='wide': .*expected int"),
+        ({"distill.seed": [1]}, "repeats runs every setting with several seeds"),
+    ],
+)
+def test_a_wrong_axis_is_named(axes, message):
+    with pytest.raises(ValueError, match=message):
+        grid(BASE, axes, repeats=1)
+
+
+def test_every_setting_of_the_dataclasses_can_be_an_axis():
+    plain = plain_config(BASE)
+    for name in ("distill.augment", "probe.steps", "student.inputs.fov", "teacher.name", "data"):
+        assert setting_named(name, plain) == name
+
+
+def rows(values):
+    """Rows from {value of the axis: [metric of seed 0, seed 1, ...]}; the first is the base."""
+    return [
+        {"distill.loss": name, "seed": seed, "is_base": i == 0, "miou": value}
+        for i, (name, metrics) in enumerate(values.items())
+        for seed, value in enumerate(metrics)
+    ]
+
+
+def test_a_difference_counts_only_beyond_its_error():
+    table = AblationTable(
+        rows({"l2": [0.5, 0.6, 0.7], "a": [0.52, 0.62, 0.721], "b": [0.9, 0.3, 0.7], "c": [0.1]}),
+        ("distill.loss",),
+    )
+    found = {each.changes["distill.loss"]: each for each in table.compare()}
+    assert found["l2"].verdict == "base" and found["l2"].difference is None
+    assert found["a"].verdict == "better"  # the same gain with every seed
+    assert found["a"].difference == pytest.approx(0.061 / 3)
+    assert found["b"].verdict == "no difference"
+    assert found["b"].error == pytest.approx(0.3512 / 3**0.5, rel=1e-3)  # of +0.4, -0.3, 0
+    assert found["c"].verdict == "one seed"
+    assert table.compare(larger_is_better=False)[0].changes["distill.loss"] == "c"
+    assert "better (3 seeds)" in table.summary()
+
+
+def test_a_table_is_kept_and_a_damaged_one_is_named(tmp_path):
+    table = AblationTable(rows({"l2": [0.5]}), ("distill.loss",))
+    table.save(tmp_path / "t.jsonl")
+    assert AblationTable.load(tmp_path / "t.jsonl") == table
+    (tmp_path / "t.jsonl").write_text('{"axes": ["a"]}\n{"a": 1')
+    with pytest.raises(ValueError, match="t.jsonl, line 2: not JSON"):
+        AblationTable.load(tmp_path / "t.jsonl")
+    (tmp_path / "t.jsonl").write_text("")
+    with pytest.raises(ValueError, match="no table of an ablation"):
+        AblationTable.load(tmp_path / "t.jsonl")
+
+
+def test_an_ablation_goes_on_where_it_was_and_gives_the_same(root, tmp_path, monkeypatch):
+    axes = {"loss": ["l2", "cosine"]}
+    whole = kit.ablate(BASE, axes, root, repeats=1, out=tmp_path / "whole")
+    assert len(whole.rows) == 2 and {row["distill.loss"] for row in whole.rows} == {"l2", "cosine"}
+    assert all(0 <= row["miou"] <= 1 and 0 < row["held_out_loss"] < 2 for row in whole.rows)
+
+    calls = []
+
+    def stops(run, out):
+        calls.append(run)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return one_run(run, out)
+
+    one_run = module.one_run
+    monkeypatch.setattr(module, "one_run", stops)
+    with pytest.raises(KeyboardInterrupt):
+        kit.ablate(BASE, axes, root, repeats=1, out=tmp_path / "cut")
+    again = kit.ablate(BASE, axes, root, repeats=1, out=tmp_path / "cut")
+    assert len(calls) == 3  # the first run is not repeated
+    for one, other in zip(again.rows, whole.rows, strict=True):
+        assert one["miou"] == other["miou"] and one["held_out_loss"] == other["held_out_loss"]
+
+
+def test_processes_of_this_machine_give_the_same(root, tmp_path):
+    axes = {"student.width": [8, 12]}
+    one = kit.ablate(BASE, axes, root, repeats=1, out=tmp_path / "one")
+    two = kit.ablate(BASE, axes, root, repeats=1, out=tmp_path / "two", workers=2)
+    for a, b in zip(one.rows, two.rows, strict=True):
+        assert a["miou"] == pytest.approx(b["miou"], abs=0.02)  # another number of threads
+
+
+def test_the_command_reads_a_grid(root, tmp_path):
+    base = {**plain_config(BASE), "data": root}
+    content = {"base": base, "axes": {"loss": ["l2"]}, "repeats": 1}
+    (tmp_path / "grid.json").write_text(json.dumps(content))
+    table = module.from_file(tmp_path / "grid.json", out=tmp_path / "out")
+    assert AblationTable.load(tmp_path / "out" / "table.jsonl") == table
+    (tmp_path / "grid.json").write_text('{"axis": {}}')
+    with pytest.raises(ValueError, match="grid.json: expected an object with axes"):
+        module.from_file(tmp_path / "grid.json", out=tmp_path / "out")
+
+
+def test_wrong_engines_are_refused():
+    with pytest.raises(ValueError, match="engine must be one of loky, dask"):
+        list(run_all([], "ray"))
+    with pytest.raises(ValueError, match="needs the address of a scheduler"):
+        list(run_all([], "dask"))
+
+
+def slow_job(folder, number):
+    """Write the worker's process number, then wait; a job of a killed worker runs again."""
+    Path(folder, f"{number}-{os.getpid()}").touch()
+    time.sleep(1.5)
+    return number
+
+
+def test_a_dask_cluster_goes_on_when_a_worker_is_killed(tmp_path):
+    pytest.importorskip("distributed")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    address_file = tmp_path / "scheduler.json"
+    start = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_scheduler",
+        "--no-dashboard",
+        "--port",
+        "0",
+    ]
+    start += ["--host", "127.0.0.1", "--scheduler-file", str(address_file)]
+    processes = [subprocess.Popen(start, env=environment, stderr=subprocess.DEVNULL)]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-dashboard", "--no-nanny"]
+    worker += ["--nthreads", "1", "--scheduler-file", str(address_file)]
+    try:
+        for _ in range(2):
+            process = subprocess.Popen(worker, env=environment, stderr=subprocess.DEVNULL)
+            processes.append(process)
+        deadline = time.monotonic() + 60
+        while not address_file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        address = json.loads(address_file.read_text())["address"]
+        jobs = [(slow_job, (str(tmp_path), number)) for number in range(4)]
+        results = run_all(jobs, "dask", scheduler=address)
+        found = [next(results)]  # both workers are busy again now
+        os.kill(processes[1].pid, signal.SIGKILL)
+        found += list(results)
+    finally:
+        for process in processes:
+            process.kill()
+    assert sorted(found) == [0, 1, 2, 3]
+    assert len(list(tmp_path.glob("[0-9]-*"))) >= 4
+
+
+def test_other_seeds_are_other_students():
+    first, second = grid(BASE, {"loss": ["l2"]}, repeats=2)
+    assert first.config == BASE
+    assert second.config == replace(BASE, distill=replace(BASE.distill, seed=1))
