@@ -30,6 +30,7 @@ exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
 
 # Pages and notebooks. docs/executed_notebooks.py has executed the notebooks before.
+nb_merge_streams = True  # one box for what a cell prints
 nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

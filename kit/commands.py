@@ -70,7 +70,9 @@ class Distill:
         dataset = open_dataset(self.config.data)
         dataset.prepare()
         teacher, cache = build_teacher(self.config.teacher), store.FeatureCache()
-        learn(self.config, self.out, dataset, split(dataset), teacher, cache)
+        run = learn(self.config, self.out, dataset, split(dataset), teacher, cache)
+        student = self.out / "student.safetensors"
+        print(f"{len(run.history):,} steps, loss {run.history[-1]['loss']:.3f}; written to {student}")
 
 
 @dataclass(frozen=True)

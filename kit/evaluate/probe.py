@@ -33,9 +33,9 @@ class ProbeConfig:
         batch_size: scans per step, paper's variant.
         lr: highest learning rate of AdamW.
         min_lr: last learning rate.
-        weight_decay: of AdamW.
+        weight_decay: weight decay of AdamW.
         warmup: ratio of the steps in which the learning rate rises, 0 to 1.
-        seed: of drawn points, batches and augmentation.
+        seed: seed of the drawn points, the batches and the augmentation.
 
     Raises:
         ValueError: a value outside of its range.

@@ -36,7 +36,8 @@ class FeatureMaps:
 
     def __repr__(self) -> str:
         shapes = ", ".join("x".join(map(str, each.shape[1:])) for each in self.maps)
-        return f"FeatureMaps of {len(self)} images {height_by_width(self.image_size)}: {shapes}"
+        images = "1 image" if len(self) == 1 else f"{len(self)} images"
+        return f"FeatureMaps of {images} {height_by_width(self.image_size)}: {shapes}"
 
     @property
     def dim(self) -> int:
