@@ -71,8 +71,8 @@ class Distill:
         dataset.prepare()
         teacher, cache = build_teacher(self.config.teacher), store.FeatureCache()
         run = learn(self.config, self.out, dataset, split(dataset), teacher, cache)
-        student = self.out / "student.safetensors"
-        print(f"{len(run.history):,} steps, loss {run.history[-1]['loss']:.3f}; written to {student}")
+        loss = run.history[-1]["loss"]
+        print(f"loss {loss:.3f}; written to {self.out / 'student.safetensors'}")
 
 
 @dataclass(frozen=True)
