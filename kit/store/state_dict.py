@@ -93,14 +93,14 @@ def check_values(state: Mapping[str, Tensor], where: str | Path) -> None:
 
 
 def misfits(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Iterator[str]:
-    """Describe each tensor whose shape or kind of number differs from the expected one."""
+    """Describe each tensor of another shape than expected, or of integers in place of weights."""
     for name, wanted in expected.items():
         tensor = state.get(name)
         if tensor is None:
             continue
         if tensor.shape != wanted.shape:
             yield f"{name}: {tuple(tensor.shape)} in the file, {tuple(wanted.shape)} expected"
-        elif tensor.is_floating_point() != wanted.is_floating_point():
+        elif wanted.is_floating_point() and not tensor.is_floating_point():
             yield f"{name}: {tensor.dtype} in the file, {wanted.dtype} expected"
 
 

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kit.store.state_dict import misfits, some
 from kit.teacher.network import build_network
 from kit.teacher.teacher import Teacher, check_image_size
 from kit.teacher.weights import hub_file, read_weights
@@ -106,14 +107,18 @@ class ClipTeacher(Teacher):
 
     @cached_property
     def text(self) -> nn.Module:
-        """open_clip's model, with the weights of the same file."""
+        """open_clip's model, with the weights of the same file.
+
+        Raises:
+            ValueError: the file does not hold the text encoder.
+        """
         import open_clip
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = open_clip.create_model(self.text_model)
         if self.weights != "random":
-            model.load_state_dict(read_weights(self.weights))
+            _load_text(model, self.weights)
         return model.requires_grad_(False).eval()
 
     @torch.no_grad()
@@ -123,6 +128,18 @@ class ClipTeacher(Teacher):
 
         tokens = open_clip.get_tokenizer(self.text_model)(texts)
         return F.normalize(self.text.encode_text(tokens), dim=1)
+
+
+def _load_text(model: nn.Module, weights: str | Path) -> None:
+    state, expected = read_weights(weights), model.state_dict()
+    faults = list(misfits(state, expected))
+    faults += [f"{name} is missing" for name in expected if name not in state]
+    if faults:
+        raise ValueError(
+            f"{weights}: does not fit open_clip's model: {len(faults)} tensors differ "
+            f"({some(faults, 3)}). Texts need open_clip's file, which holds both encoders"
+        )
+    model.load_state_dict(state, strict=False)
 
 
 def value_path(block: nn.Module, tokens: Float[Tensor, "B L W"]) -> Float[Tensor, "B L W"]:

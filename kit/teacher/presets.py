@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from kit.store.ranges import check_number, check_whole
 from kit.teacher.clip import PAIRS, ClipTeacher
 from kit.teacher.network import check_model
-from kit.teacher.teacher import Teacher
+from kit.teacher.teacher import MAX_PIXELS, Teacher
 from kit.teacher.timm_teacher import Recipe, TimmTeacher
 
 
@@ -70,6 +71,9 @@ class TeacherConfig:
             teacher's default.
         scales: factors by which every image is enlarged, for convolutional networks; None: the
             teacher's default.
+
+    Raises:
+        ValueError: a value outside of its range.
     """
 
     name: str = "efficientnet_lite0"
@@ -78,6 +82,14 @@ class TeacherConfig:
     norm: bool | None = None
     image_size: tuple[int, int] | None = None
     scales: tuple[float, ...] | None = None
+
+    def __post_init__(self):
+        if self.layer is not None:
+            check_whole(self, -1000, 1000, "layer")
+        if self.image_size is not None:
+            check_whole(self, 1, MAX_PIXELS, "image_size")
+        if self.scales is not None:
+            check_number(self, 0, 10, "scales", above=True, below=True)
 
 
 def build_teacher(

@@ -12,12 +12,15 @@ A new teacher is one file with a subclass of `Teacher`, and one line in
 import hashlib
 from abc import ABC, abstractmethod
 from functools import cached_property
+from numbers import Integral
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from kit.teacher.feature_maps import FeatureMaps, height_by_width
+
+MAX_PIXELS = 2**14  # of an image's height or width
 
 
 class Teacher(nn.Module, ABC):
@@ -128,6 +131,11 @@ class Teacher(nn.Module, ABC):
 
 def check_image_size(image_size: tuple[int, int], stride: int, model: str, where: str = "") -> None:
     """Raise ValueError, naming the nearest size, unless both lengths are multiples of `stride`."""
+    if not all(isinstance(n, Integral) and 0 < n <= MAX_PIXELS for n in image_size):
+        raise ValueError(
+            f"image_size must be whole numbers from 1 to {MAX_PIXELS:,} (height, width), got "
+            f"{height_by_width(image_size)}{where}"
+        )
     nearest = tuple(max(round(length / stride), 1) * stride for length in image_size)
     if tuple(image_size) != nearest:
         raise ValueError(

@@ -13,24 +13,27 @@ from huggingface_hub.errors import EntryNotFoundError
 from torch import Tensor
 
 from kit import store
+from kit.store.state_dict import check_values, some, state_dicts_in, without_wrappers
 
 HUB_SECONDS = 5  # to wait for the hub's first answer
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 NESTS = ("teacher", "model", "state_dict")  # keys under which training scripts save the weights
-PREFIXES = ("module.", "backbone.")  # DistributedDataParallel and DINO put these before the names
+BACKBONE = "backbone."  # DINO puts this before the names of the network
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict: tensors by name. Nothing in the file is executed.
 
-    The state dict may be under one of the keys in `NESTS`. Prefixes in `PREFIXES` are removed.
+    The state dict may be under one of the keys in `NESTS`, or the only one in the file. The
+    prefixes of DistributedDataParallel, torch.compile and DINO are removed.
 
     Args:
         path: a .safetensors file, or one written by `torch.save`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or holds something else than tensors; names the file.
+        ValueError: the file is damaged, holds something else than one state dict, or weights that
+            are not finite; names the file.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -39,22 +42,37 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         state = store.load_tensors(path)[0]
     else:
         state = store.read_torch_file(path)
-    while isinstance(state, dict) and (
-        nest := [n for n in NESTS if isinstance(state.get(n), dict)]
-    ):
-        state = state[nest[0]]
-    if not (isinstance(state, dict) and state and _all_tensors(state)):
-        raise ValueError(
-            f"{path}: expected a state dict (tensors by name), alone or under one of {NESTS}"
-        )
-    for prefix in PREFIXES:
-        inside = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        state = inside or state
+    state = without_wrappers(_state_dict(state, path))
+    inside = {k.removeprefix(BACKBONE): v for k, v in state.items() if k.startswith(BACKBONE)}
+    state = without_wrappers(inside or state)
+    check_values(state, path)
     return state
 
 
-def _all_tensors(state: dict) -> bool:
-    return all(isinstance(value, Tensor) for value in state.values())
+def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
+    """The tensors by name in what was saved, alone or under a key."""
+    while isinstance(content, dict) and (
+        nest := [n for n in NESTS if isinstance(content.get(n), dict)]
+    ):
+        content = content[nest[0]]
+    if _is_state_dict(content):
+        return content
+    found = state_dicts_in(content)
+    if len(found) == 1:  # under a key of its own
+        return next(iter(found.values()))
+    listed = "; ".join(f"under {key!r}: {some(each, 3)}" for key, each in found.items())
+    raise ValueError(
+        f"{path}: expected a state dict (tensors by name), alone or under one of {NESTS}; found "
+        f"{len(found)}: {listed[:500] or 'no tensors'}"
+    )
+
+
+def _is_state_dict(content: object) -> bool:
+    return (
+        isinstance(content, dict)
+        and bool(content)
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
+    )
 
 
 def package_file(package: str) -> Path:

@@ -1,13 +1,23 @@
 """timm networks with weights of other sources: names, position embeddings, and what is refused."""
 
+import warnings
+
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from networks import same, some_state
 from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
 
-from kit.teacher.network import build_network, check_model, resize_position_embedding
+from kit.teacher.network import (
+    build_network,
+    check_model,
+    resize_position_embedding,
+    stored_grid,
+)
 from kit.teacher.weights import package_file, read_weights
 
 REGISTERS = "vit_small_patch14_reg4_dinov2"
@@ -83,7 +93,7 @@ def test_weights_of_another_network_are_refused_with_the_names(tmp_path):
     text = str(caught.value)
     assert "odd.pth: does not fit resnet10t" in text and first.ndim == 4
     assert "1 missing (conv1.0.weight)" in text and "1 unexpected (unheard.of)" in text
-    assert "1 of another shape (bn1.weight (3,) for (64,))" in text
+    assert "1 of another shape or kind (bn1.weight: (3,) in the file, (64,) expected)" in text
 
 
 def test_random_weights_are_asked_for_repeat_and_leave_the_generator_alone():
@@ -155,11 +165,83 @@ def test_as_many_cells_in_another_shape_are_resized_once(tmp_path):
     # 14 x 14 cells become 7 x 28: the same number, which timm would take for nothing to do or redo
     state = some_state("vit_tiny_patch16_224")
     torch.save(state, tmp_path / "weights.pth")
-    network = build_network(
-        "vit_tiny_patch16_224", (112, 448), tmp_path / "weights.pth", antialias=False, offset=0.1
-    )
+    options = {"antialias": False, "offset": 0.1}
+    with pytest.warns(UserWarning, match="taken as 14x14"):
+        network = build_network(
+            "vit_tiny_patch16_224", (112, 448), tmp_path / "weights.pth", **options
+        )
     expected = resize_position_embedding(state["pos_embed"], (7, 28), False, 0.1)
     assert torch.equal(network.pos_embed, expected)
+
+
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        ("vit_tiny_patch16_224", (224, 224)),
+        ("vit_tiny_patch16_224", (96, 192)),
+        ("vit_tiny_patch16_224", (224, 96)),
+        ("vit_small_patch14_dinov2.lvd142m", (112, 224)),
+        (REGISTERS, (112, 224)),
+        ("deit_tiny_distilled_patch16_224", (96, 192)),
+        ("vit_small_patch16_224.dino", (96, 192)),
+    ],
+)
+def test_weights_saved_at_any_image_size_load_unchanged_at_that_size(tmp_path, model, size):
+    state = some_state(model, size, scale=0.2)
+    save_file(state, tmp_path / "weights.safetensors")
+    build = dict(antialias=False, offset=0.1) if "dino" in model else {}
+    network = build_network(model, size, tmp_path / "weights.safetensors", **build)
+    assert same(network, state)
+    theirs = timm.create_model(model, num_classes=0, img_size=size)
+    theirs.load_state_dict(state)
+    images = torch.rand(1, 3, *size)
+    with torch.no_grad():
+        ours, expected = network.eval()(images), theirs.eval()(images)
+    assert F.cosine_similarity(ours, expected).min() > 1 - 1e-5
+
+
+def test_weights_saved_at_another_size_of_the_same_shape_are_resized(tmp_path):
+    state = some_state("vit_tiny_patch16_224", (96, 192), scale=0.2)
+    save_file(state, tmp_path / "weights.safetensors")
+    network = build_network("vit_tiny_patch16_224", (192, 384), tmp_path / "weights.safetensors")
+    grid = state["pos_embed"][:, 1:].view(1, 6, 12, -1).permute(0, 3, 1, 2)
+    expected = F.interpolate(grid, (12, 24), mode="bicubic", antialias=True).flatten(2).mT
+    assert torch.allclose(network.pos_embed[:, 1:], expected, atol=1e-6)
+
+
+def test_weights_saved_at_a_size_that_cannot_be_inferred_are_refused(tmp_path):
+    state = some_state("vit_tiny_patch16_224", (96, 224))
+    save_file(state, tmp_path / "weights.safetensors")
+    with pytest.raises(
+        ValueError, match=r"weights.safetensors: does not .* has 85 positions .*8x8"
+    ):
+        build_network("vit_tiny_patch16_224", (128, 128), tmp_path / "weights.safetensors")
+
+
+def test_a_count_that_fits_two_grids_is_said(tmp_path):
+    state = some_state("vit_tiny_patch16_224", (64, 256))  # 4 x 16 patches, as many as 8 x 8
+    save_file(state, tmp_path / "weights.safetensors")
+    with pytest.warns(UserWarning, match="64 position embeddings fit 8x8 and 4x16 patches"):
+        build_network("vit_tiny_patch16_224", (64, 256), tmp_path / "weights.safetensors")
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 5))
+def test_the_grid_of_the_networks_own_weights_is_found(rows, columns, num_prefix):
+    count = rows * columns
+    is_square = round(count**0.5) ** 2 == count
+    if rows != columns and is_square:
+        with pytest.warns(UserWarning, match="taken as"):
+            found = stored_grid(count + num_prefix, (rows, columns), num_prefix)
+        assert found == (round(count**0.5),) * 2
+    else:
+        assert stored_grid(count + num_prefix, (rows, columns), num_prefix) == (rows, columns)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 60), st.integers(0, 5))
+def test_a_published_square_grid_is_found_for_images_of_any_shape(side, rows, columns, num_prefix):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        assert stored_grid(side * side + num_prefix, (rows, columns), num_prefix) == (side, side)
 
 
 def test_the_original_names_of_dinov2_with_registers_are_read(tmp_path):

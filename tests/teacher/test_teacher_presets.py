@@ -156,3 +156,25 @@ def test_a_teacher_without_its_own_methods_cannot_be_made():
 
     with pytest.raises(TypeError, match="abstract method '?maps"):
         Unfinished("unfinished", torch.nn.Identity(), 3, SMALL, (0.5,) * 3, (0.5,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"image_size": (0, 448)}, "image_size must be a whole number from 1 to 16,384, got 0"),
+        ({"image_size": (224, 10**9)}, "image_size must be .* got 1000000000"),
+        ({"scales": (1.0, float("nan"))}, "scales must be a number, above 0 and below 10, got nan"),
+        ({"scales": (-1.0,)}, "scales must be .* got -1.0"),
+        ({"layer": (10**9,)}, "layer must be a whole number from -1,000 to 1,000, got"),
+    ],
+)
+def test_settings_out_of_range_name_field_value_and_range(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        TeacherConfig(**wrong)
+
+
+@pytest.mark.parametrize("size", [(0, 0), (-64, 64), (2**20 * 32, 32)])
+@pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "clip_vitb16"])
+def test_image_sizes_out_of_range_are_refused(name, size):
+    with pytest.raises(ValueError, match=r"image_size must be|cannot take images"):
+        build_teacher(name, image_size=size, weights="random")

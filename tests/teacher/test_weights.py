@@ -42,13 +42,70 @@ def test_a_package_that_is_not_installed_says_how_to_get_it():
                 "head.last_layer.weight": torch.ones(2, 2),
             },
         },
+        lambda state: {f"_orig_mod.{k}": v for k, v in state.items()},
+        lambda state: {"model": {f"module._orig_mod.backbone.{k}": v for k, v in state.items()}},
+        lambda state: {f"backbone._orig_mod.{k}": v for k, v in state.items()},
+        lambda state: {"weights_of_mine": state, "epoch": 3},
+        lambda state: {"state_dict": {f"image_encoder.net.{k}": v for k, v in state.items()}},
+        lambda state: {
+            **{f"visual.{k}": v for k, v in state.items()},
+            "text.embedding.weight": torch.ones(2, 2),
+        },
+        lambda state: {**state, "epoch": 3},
     ],
-    ids=["plain", "model", "state_dict+module", "teacher+backbone"],
+    ids=[
+        "plain",
+        "model",
+        "state_dict+module",
+        "teacher+backbone",
+        "compiled",
+        "compiled+distributed+backbone",
+        "compiled inside backbone",
+        "a key of its own",
+        "an unknown prefix",
+        "an unknown prefix beside others",
+        "numbers beside tensors",
+    ],
 )
 def test_a_state_dict_is_found_where_training_scripts_put_it(tmp_path, wrap):
     state = some_state("resnet10t")
     torch.save(wrap(state), tmp_path / "weights.pth")
     assert same(build_network("resnet10t", (64, 64), tmp_path / "weights.pth"), state)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: s["conv1.0.weight"].fill_(float("nan")), r"conv1\.0\.weight holds 648 values"),
+        (
+            lambda s: s["bn1.running_var"].fill_(float("inf")),
+            "bn1.running_var holds 64 values of 64",
+        ),
+        (
+            lambda s: s.update({f"{p}.{n}": s[n] for p in "ab" for n in list(s)}) or drop(s, "ab"),
+            r"holds 2 networks of this kind, under the prefixes 'a\.', 'b\.'",
+        ),
+        (lambda s: s.update(x={"y": torch.ones(1)}), "expected a state dict .* found 2: under ''"),
+        (
+            lambda s: s.update({"conv1.0.weight": s["conv1.0.weight"].long()}),
+            r"1 of another shape or kind \(conv1.0.weight: torch.int64 in the file",
+        ),
+    ],
+    ids=["nan", "infinite", "two networks", "two state dicts", "integers"],
+)
+def test_weights_that_cannot_be_right_are_refused_with_names(tmp_path, change, words):
+    state = some_state("resnet10t")
+    change(state)
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(ValueError, match=words) as error:
+        build_network("resnet10t", (64, 64), tmp_path / "weights.pth")
+    assert "weights.pth" in str(error.value) and "\n" not in str(error.value)
+
+
+def drop(state, prefixes):
+    """Remove the names without a prefix."""
+    for name in [name for name in state if not name.startswith(tuple(f"{p}." for p in prefixes))]:
+        del state[name]
 
 
 class Evil:
