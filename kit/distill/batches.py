@@ -109,8 +109,8 @@ class LeftOut:
         if self.checked < self.num_keyframes:
             of = f"{self.checked} checked keyframes ({self.num_keyframes:,} in all)"
         return (
-            f"{self.count} of {of} are left out: {self.no_image} have no image, in {self.unseen} "
-            f"{NOTHING_SEEN}. Others are drawn in their place"
+            f"{self.count} of {of} left out (without images: {self.no_image}; {NOTHING_SEEN}: "
+            f"{self.unseen}); others are drawn in their place"
         )
 
 

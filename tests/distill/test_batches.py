@@ -184,7 +184,7 @@ def test_keyframes_that_cannot_be_learned_from_are_left_out_and_others_drawn(str
 def test_left_out_keyframes_are_counted(street, monkeypatch):
     found = batches(Partial(no_image=[1], unseen=[2])).left_out()
     assert (found.no_image, found.unseen, found.count, found.checked) == (1, 1, 2, 3)
-    assert str(found).startswith("2 of 3 keyframes are left out: 1 have no image, in 1 no camera")
+    assert str(found).startswith("2 of 3 keyframes left out (without images: 1; no camera sees 2")
     assert batches(street).left_out().count == 0
     monkeypatch.setattr("kit.distill.batches.MOST_CHECKED", 2)  # of a large data set: some
     found = batches(Partial(no_image=[2])).left_out()

@@ -154,7 +154,7 @@ def test_keyframes_without_images_are_told_at_the_start_and_runs_go_on_bit_for_b
     monkeypatch.setattr(tiny_distillation, "street", lambda: partial)
     config = replace(CONFIG, steps=4)
     whole = run(config=config)
-    assert "1 of 2 keyframes are left out: 1 have no image" in capsys.readouterr().out
+    assert "1 of 2 keyframes left out (without images: 1;" in capsys.readouterr().out
     with monkeypatch.context() as patch:
         patch.setattr(DistillStep, "__call__", stop_before(2, DistillStep.__call__))
         assert not run(tmp_path, config).finished
