@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from statistics import median
 
 from kit.bench import Row
@@ -24,49 +25,76 @@ ROUNDS = 5
 def rows(data: str | None, device: str) -> Iterator[Row]:
     """Measure on the CPU; `data` and `device` are not used."""
     alone, beside, default, default_beside = [], [], [], []
-    for _ in range(ROUNDS):
-        alone += _steps("PASSIVE", 1)
-        beside += [median(_steps("PASSIVE", 2))]
-        default += _steps(None, 1)
-        default_beside += [median(_steps(None, 2))]
-    slower = median(a / b for a, b in zip(alone, beside, strict=True))
-    yield Row("beside one equal program", slower, "times as long", "<= 2.5")
-    slower = median(d / a for d, a in zip(default, alone, strict=True))
-    yield Row("alone, against the default policy", slower, "times as long", "<= 1.03")
-    slower = median(a / b for a, b in zip(default, default_beside, strict=True))
+    with ExitStack() as stack:
+        passive, usual = ([], [])
+        for programs, policy in ((passive, "PASSIVE"), (usual, None)):
+            programs += [stack.enter_context(_Program(policy)) for _ in range(2)]
+        for _ in range(ROUNDS):
+            alone += _speeds(passive[:1])
+            beside += [median(_speeds(passive))]
+            default += _speeds(usual[:1])
+            default_beside += [median(_speeds(usual))]
+    yield Row("beside one equal program", _ratio(alone, beside), "times as long", "<= 2.5")
+    yield Row(
+        "alone, against the default policy", _ratio(default, alone), "times as long", "<= 1.03"
+    )
+    slower = _ratio(default, default_beside)
     yield Row("default policy, beside one equal program", slower, "times as long")
     yield Row("alone", median(alone), "steps a second")
 
 
-def _steps(policy: str | None, count: int) -> list[float]:
-    """Steps a second of each of `count` equal programs that run at the same time."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    if policy is not None:
-        environment["OMP_WAIT_POLICY"] = policy
-    pipe = subprocess.PIPE
-    # torch first: `import kit` would set the policy.
-    code = "import torch; from kit.bench.crowded import count_steps; count_steps()"
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    programs = [
-        subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
-        for _ in range(count)
-    ]
-    try:
-        for program in programs:
-            if program.stdout.readline() != "ready\n":
-                raise RuntimeError("a program of the bench ended early; see its error above")
-        for program in programs:
-            program.stdin.write("go\n")
-            program.stdin.flush()
-        return [float(program.stdout.readline()) for program in programs]
-    finally:
-        for program in programs:
-            program.kill()
-            program.wait()
+def _ratio(fast: Sequence[float], slow: Sequence[float]) -> float:
+    """How many times as long a step takes, from steps a second."""
+    return median(a / b for a, b in zip(fast, slow, strict=True))
+
+
+def _speeds(programs: Sequence["_Program"]) -> list[float]:
+    """Steps a second of programs that all run at the same time."""
+    for program in programs:
+        program.begin()
+    return [program.speed() for program in programs]
+
+
+class _Program:
+    """A process that counts its steps whenever it is told to begin; otherwise it sleeps."""
+
+    def __init__(self, policy: str | None):
+        environment = {name: v for name, v in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        if policy is not None:
+            environment["OMP_WAIT_POLICY"] = policy
+        # torch first: `import kit` would set the policy.
+        code = "import torch; from kit.bench.crowded import count_steps; count_steps()"
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=pipe, stdout=pipe, text=True
+        )
+
+    def __enter__(self) -> "_Program":
+        self._answer()  # it is ready
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def begin(self) -> None:
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def speed(self) -> float:
+        return float(self._answer())
+
+    def _answer(self) -> str:
+        line = self._process.stdout.readline()
+        if not line:
+            self.__exit__()
+            raise RuntimeError("a program of the bench ended early; its error is above")
+        return line
 
 
 def count_steps() -> None:
-    """The program that is measured: a student's training steps a second, after the word "go"."""
+    """The program that is measured: for each line it reads, a student's training steps a second."""
     import torch
 
     from kit.bench._measure import train_run
@@ -84,10 +112,9 @@ def count_steps() -> None:
     for _ in range(3):
         step()
     print("ready", flush=True)
-    sys.stdin.readline()
-    began, done = time.perf_counter(), 0
-    while (seconds := time.perf_counter() - began) < SECONDS:
-        step()
-        done += 1
-    print(done / seconds, flush=True)
-    sys.stdin.readline()  # the others may still be measuring
+    for _ in sys.stdin:
+        began, done = time.perf_counter(), 0
+        while (seconds := time.perf_counter() - began) < SECONDS:
+            step()
+            done += 1
+        print(done / seconds, flush=True)

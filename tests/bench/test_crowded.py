@@ -1,5 +1,6 @@
 """The bench of a crowded machine, and the policy of idle threads that `import kit` sets."""
 
+import io
 import os
 import subprocess
 import sys
@@ -11,26 +12,50 @@ from kit.bench import crowded
 
 
 def test_the_ratios_compare_the_same_program(monkeypatch):
-    speed = {("PASSIVE", 1): 10.0, ("PASSIVE", 2): 5.0, (None, 1): 10.1, (None, 2): 1.0}
-    monkeypatch.setattr(crowded, "_steps", lambda policy, n: [speed[policy, n]] * n)
+    class Program:
+        speeds = {("PASSIVE", 1): 10.0, ("PASSIVE", 2): 5.0, (None, 1): 10.1, (None, 2): 1.0}
+        running = 0
+
+        def __init__(self, policy):
+            self.policy = policy
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def begin(self):
+            Program.running += 1
+
+        def speed(self):
+            return self.speeds[self.policy, self.all_running()]
+
+        def all_running(self):
+            count, Program.asked = Program.running, getattr(Program, "asked", 0) + 1
+            if Program.asked == count:
+                Program.running = Program.asked = 0
+            return count
+
+    monkeypatch.setattr(crowded, "_Program", Program)
     found = {row.name: row for row in crowded.rows(None, "cpu")}
     assert found["beside one equal program"].value == 2 and found["beside one equal program"].ok
     assert found["alone, against the default policy"].value == pytest.approx(1.01)
     assert found["default policy, beside one equal program"].value == pytest.approx(10.1)
 
 
-def test_a_program_counts_its_steps(monkeypatch, capsys):
-    monkeypatch.setattr(crowded, "SECONDS", 0.2)
-    monkeypatch.setattr("sys.stdin", open(os.devnull))
+def test_a_program_counts_its_steps_for_each_line(monkeypatch, capsys):
+    monkeypatch.setattr(crowded, "SECONDS", 0.1)
+    monkeypatch.setattr("sys.stdin", io.StringIO("go\ngo\n"))
     crowded.count_steps()
-    ready, speed = capsys.readouterr().out.split()
-    assert ready == "ready" and float(speed) > 0
+    ready, *speeds = capsys.readouterr().out.split()
+    assert ready == "ready" and len(speeds) == 2 and min(map(float, speeds)) > 0
 
 
-def test_a_program_that_fails_is_an_error_and_none_is_left(monkeypatch):
+def test_a_program_that_fails_is_an_error(monkeypatch):
     monkeypatch.setattr(crowded.sys, "executable", "/bin/false")
     with pytest.raises(RuntimeError, match="ended early"):
-        crowded._steps(None, 2)
+        next(crowded.rows(None, "cpu"))
 
 
 def printed(code, policy=None):
