@@ -8,6 +8,7 @@ function of unit features, `feat @ weight + bias`. A query belongs to one featur
 features of any other.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -36,6 +37,10 @@ class Query:
         weight: (D,) of the unit feature.
         bias: the score is `feat @ weight + bias`; above 0 a point resembles the examples.
         origin: what it was made from, for messages.
+
+    Raises:
+        ValueError: a weight of another length than the space has channels, or one that is not
+            finite.
     """
 
     name: str
@@ -43,6 +48,15 @@ class Query:
     weight: Float[Tensor, " D"]
     bias: float
     origin: str
+
+    def __post_init__(self):
+        if self.weight.shape != (self.space.dim,):
+            raise ValueError(
+                f"the weight of a query in the space {self.space.name} must have {self.space.dim} "
+                f"numbers, got {tuple(self.weight.shape)}"
+            )
+        if not (self.weight.isfinite().all() and math.isfinite(self.bias)):
+            raise ValueError(f"weight and bias of the query {self.name!r} must be finite")
 
     def __repr__(self) -> str:
         return f"Query {self.name!r} from {self.origin}, in the space {self.space.name}"
@@ -81,8 +95,11 @@ class Query:
             seed: of this draw.
 
         Raises:
-            ValueError: no positive, a point in both, or a point without a feature.
+            ValueError: no positive, a point in both, a point without a feature, a number that is
+                no index, or a background below 0.
         """
+        if background < 0:
+            raise ValueError(f"background must be at least 0 points, got {background}")
         positives, negatives = _indices(positives), _indices(negatives)
         if len(positives) == 0:
             raise ValueError("a query needs at least one positive point, got none")
@@ -195,7 +212,12 @@ class Query:
 
 
 def _indices(points: Sequence[int] | Tensor) -> Tensor:
-    return torch.as_tensor(points, dtype=torch.int64).flatten()
+    index = torch.as_tensor(points).flatten()
+    if len(index) and (
+        index.is_floating_point() or index.is_complex() or index.dtype == torch.bool
+    ):
+        raise ValueError(f"points must be whole numbers, indices of points, got {index.dtype}")
+    return index.long()
 
 
 def _around(features: Features, clicks: Tensor, xyz: Float[Tensor, "N 3"]) -> Tensor:

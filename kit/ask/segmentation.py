@@ -1,5 +1,6 @@
 """Segmentation: from several queries to one label for every point."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -81,7 +82,8 @@ def segment(
             every point is labelled with a query.
 
     Raises:
-        ValueError: no query, another space, an unknown threshold, or features of another keyframe.
+        ValueError: no query or too many, another space, an unknown threshold, neighbours below 0,
+            or features of another keyframe.
 
     Source: features of points and of images, OpenScene (arXiv:2211.15654). Differs: OpenScene uses
         the one with the higher best score for each point; the mean is better on the street and on
@@ -89,6 +91,10 @@ def segment(
     """
     if not queries:
         raise ValueError("segment needs at least one query, got none")
+    if len(queries) >= IGNORE:
+        raise ValueError(f"segment takes at most {IGNORE - 1} queries, got {len(queries)}")
+    if neighbours < 0:
+        raise ValueError(f"neighbours must be at least 0, got {neighbours}")
     count = len(keyframe.points)
     scores = _scores(queries, features, count)
     if image_features is not None:
@@ -124,4 +130,6 @@ def _bound(threshold: float | str | None, best: Tensor) -> float:
         return otsu(best)
     if isinstance(threshold, str):
         raise ValueError(f'threshold must be a number, "otsu" or None, got {threshold!r}')
+    if math.isnan(threshold):
+        raise ValueError('threshold must be a number, "otsu" or None, got NaN')
     return threshold

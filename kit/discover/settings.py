@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from kit.store.ranges import check_number, check_whole
+
 
 @dataclass(frozen=True)
 class DiscoverConfig:
@@ -70,40 +72,42 @@ class DiscoverConfig:
     max_object_length: float = 25.0
 
     def __post_init__(self):
-        for name, lowest in _AT_LEAST.items():
-            if not getattr(self, name) >= lowest:
-                raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name, (low, high) in _LENGTHS.items():
+            check_number(self, low, high, name)
+        for name, (low, high) in _COUNTS.items():
+            check_whole(self, low, high, name)
         if not self.max_height > self.min_height:
             raise ValueError(
                 f"max_height must be above min_height = {self.min_height}, got {self.max_height}"
             )
 
 
-_POSITIVE = (
-    "ground_radius",
-    "ground_cell",
-    "ground_tolerance",
-    "column_cell",
-    "max_top",
-    "tall_top",
-    "component_gap",
-    "surface_voxel",
-    "object_gap",
-    "max_object_length",
-)
-_AT_LEAST = {
-    "min_height": 0,
-    "max_surface_variation": 0,
-    "component_floor": 0,
-    "component_gap_per_metre": 0,
-    "component_neighbours": 1,
-    "surface_neighbours": 3,
-    "rounds": 0,
-    "examples": 1,
-    "object_floor": 0,
-    "own_radius": 0,
-    "object_min_points": 1,
+# Lowest and highest values: lengths in metres and ratios, then whole numbers. Cells and voxels of a
+# centimetre are the smallest that can be numbered.
+_LENGTHS = {
+    "ground_radius": (0.1, 1e4),
+    "ground_cell": (0.01, 1e3),
+    "ground_tolerance": (1e-3, 100),
+    "column_cell": (0.01, 1e3),
+    "min_height": (0, 1e3),
+    "max_height": (0, 1e3),
+    "max_top": (1e-3, 1e3),
+    "tall_top": (1e-3, 1e3),
+    "max_surface_variation": (0, 1),
+    "component_floor": (0, 1e3),
+    "component_gap": (1e-3, 1e3),
+    "component_gap_per_metre": (0, 10),
+    "surface_voxel": (0.01, 1e3),
+    "object_floor": (0, 1e3),
+    "own_radius": (0, 1e4),
+    "object_gap": (1e-3, 1e3),
+    "max_object_length": (1e-3, 1e4),
+}
+_COUNTS = {
+    "component_neighbours": (1, 1000),
+    "surface_neighbours": (3, 1000),
+    "rounds": (0, 1000),
+    "examples": (1, 10**9),
+    "object_min_points": (1, 10**9),
+    "seed": (-(2**62), 2**62),
 }

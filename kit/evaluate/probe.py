@@ -16,6 +16,7 @@ from kit.data.classes import IGNORE, ClassMap
 from kit.distill.schedules import warmup_cosine
 from kit.evaluate.metrics import class_iou, confusion_matrix
 from kit.evaluate.segmentation_loss import segmentation_loss
+from kit.store.ranges import check_number, check_whole
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,13 @@ class ProbeConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("steps", "batch_points", "points_per_keyframe", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.min_lr <= self.lr or self.lr == 0:
-            raise ValueError(f"min_lr must be in 0 to lr = {self.lr}, got {self.min_lr}")
-        if not (self.weight_decay >= 0 and 0 <= self.warmup <= 1):
-            raise ValueError(
-                f"weight_decay must be at least 0 and warmup in 0 to 1, got {self.weight_decay} "
-                f"and {self.warmup}"
-            )
+        counts = ("steps", "batch_points", "points_per_keyframe", "epochs", "batch_size")
+        check_whole(self, 1, 10**9, *counts)
+        check_whole(self, 0, 2**32 - 1, "seed")
+        check_number(self, 0, 10, "lr", above=True)
+        check_number(self, 0, self.lr, "min_lr")
+        check_number(self, 0, 100, "weight_decay")
+        check_number(self, 0, 1, "warmup")
 
 
 # Source: ScaLR (arXiv:2310.17504), linear probing; on nuScenes 2 of the 20 epochs are warm-up. This
@@ -131,6 +129,9 @@ def fit_head(
         head: see `new_head`.
         steps: the number of batches, which the learning rate depends on.
         config: `lr`, `min_lr`, `weight_decay` and `warmup` are used.
+
+    Raises:
+        ValueError: the probe diverged, so its predictions would mean nothing.
     """
     head.train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
@@ -148,6 +149,11 @@ def fit_head(
         segmentation_loss(head(feat), labels).backward()
         optimizer.step()
         schedule.step()
+    if not all(p.isfinite().all() for p in (*head.parameters(), *head.buffers())):
+        raise ValueError(
+            f"the probe diverged with lr {config.lr}: its weights are no longer finite. Take a "
+            "smaller lr, and look for very large features"
+        )
     return head.eval()
 
 

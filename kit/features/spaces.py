@@ -71,7 +71,12 @@ class Features:
                 f"space {self.space.name}, got {tuple(self.feat.shape)}"
             )
         if not self.feat.isfinite().all():
-            raise ValueError("features must be finite, some are NaN or infinite")
+            bad = (~self.feat.isfinite()).any(1).nonzero()[:, 0]
+            raise ValueError(
+                f"features must be finite: {len(bad)} of {len(self.feat)} in the space "
+                f"{self.space.name} are not, the first one of point {int(self.index[bad[0]])}. Are "
+                "the network's weights or its inputs very large?"
+            )
         object.__setattr__(self, "feat", self.feat.float())
 
     @cached_property

@@ -73,6 +73,39 @@ def test_wrong_clicks_are_named():
         Query.from_points(f, [400])
 
 
+@pytest.mark.parametrize(
+    ("clicks", "options", "words"),
+    [
+        (
+            torch.tensor([1.5]),
+            {},
+            "points must be whole numbers, indices of points, got torch.float32",
+        ),
+        (torch.tensor([True, False]), {}, "whole numbers, .* got torch.bool"),
+        ([-1], {}, "points must be 0 to 399"),
+        ([400], {}, "points must be 0 to 399"),
+        ([10**12], {}, "points must be 0 to 399"),
+        ([3], {"background": -1}, "background must be at least 0 points, got -1"),
+    ],
+)
+def test_what_is_no_point_is_refused(clicks, options, words):
+    with pytest.raises(ValueError, match=words):
+        Query.from_points(two_groups(), clicks, **options)
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias", "words"),
+    [
+        ([1.0, 0.0], 0.0, r"must have 3 numbers, got \(2,\)"),
+        ([1.0, float("nan"), 0.0], 0.0, "weight and bias of the query 'q' must be finite"),
+        ([1.0, 0.0, 0.0], float("inf"), "weight and bias of the query 'q' must be finite"),
+    ],
+)
+def test_a_query_that_cannot_score_is_refused(weight, bias, words):
+    with pytest.raises(ValueError, match=words):
+        Query("q", two_groups().space, torch.tensor(weight), bias, "x")
+
+
 def test_a_query_refuses_another_space():
     f = two_groups()
     query = Query.from_points(f, [3])
@@ -128,6 +161,23 @@ def test_unusable_images_and_regions_are_named(teacher, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"not an image")
     with pytest.raises(ValueError, match="broken.png: cannot decode this image"):
         Query.from_image(teacher, tmp_path / "broken.png")
+
+
+@pytest.mark.parametrize(
+    ("image", "region", "words"),
+    [
+        (torch.rand(3, 40, 60) * 255, None, r"an image must be in \[0, 1\], got .* to 25"),
+        (torch.full((3, 40, 60), float("nan")), None, r"an image must be in \[0, 1\], got nan"),
+        (torch.rand(3, 40, 60), (0, 0, 10, 2**40), None),
+        (torch.rand(3, 40, 60), (5, 5, 5, 9), "the region has no pixel"),
+    ],
+)
+def test_images_and_regions_out_of_range_are_named(teacher, image, region, words):
+    if words is None:
+        assert len(image_features(teacher, image, region)[0])
+        return
+    with pytest.raises((ValueError, TypeError), match=words):
+        image_features(teacher, image, region)
 
 
 def test_a_whole_image_is_compared_with_the_points_of_a_keyframe(teacher):

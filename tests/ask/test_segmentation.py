@@ -74,6 +74,12 @@ def test_wrong_calls_are_named():
         segment(keyframe_of(1), {"car": along(0, space=Space("b", 3, "b"))}, f)
     with pytest.raises(ValueError, match="threshold must be"):
         segment(keyframe_of(1), QUERIES, f, threshold="best")
+    with pytest.raises(ValueError, match="threshold must be .* got NaN"):
+        segment(keyframe_of(1), QUERIES, f, threshold=float("nan"))
+    with pytest.raises(ValueError, match="neighbours must be at least 0, got -1"):
+        segment(keyframe_of(1), QUERIES, f, neighbours=-1)
+    with pytest.raises(ValueError, match="at most 254 queries, got 255"):
+        segment(keyframe_of(1), {str(n): along(0) for n in range(255)}, f)
     with pytest.raises(ValueError, match=r"\['axis'\] are no classes"):
         segment(keyframe_of(1), {"axis": along(0)}, f).to_classes(NUSCENES)
 

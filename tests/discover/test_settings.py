@@ -31,6 +31,14 @@ def test_a_value_below_its_range_is_named(field):
             DiscoverConfig(**{field: kind(value)})
 
 
+@pytest.mark.parametrize("field", [field.name for field in fields(DiscoverConfig)])
+def test_a_value_above_its_range_is_named(field):
+    kind = type(getattr(DiscoverConfig(), field))
+    for value in ("inf", 1e30) if kind is float else (10**30,):
+        with pytest.raises(ValueError, match=f"^{field} must be .* got "):
+            DiscoverConfig(**{field: kind(value)})
+
+
 def test_the_heights_of_movable_objects_are_in_order():
     with pytest.raises(ValueError, match="max_height must be above min_height = 2.0, got 1.0"):
         DiscoverConfig(min_height=2.0, max_height=1.0)

@@ -47,17 +47,28 @@ def test_a_new_head_predicts_no_class():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1, got 0"),
-        ({"points_per_keyframe": -1}, "points_per_keyframe must be at least 1, got -1"),
-        ({"lr": 1e-6}, "min_lr must be in 0 to lr"),
-        ({"lr": 0.0, "min_lr": 0.0}, "min_lr must be in 0 to lr"),
-        ({"weight_decay": -0.1}, "weight_decay must be at least 0"),
-        ({"warmup": 1.5}, "warmup in 0 to 1"),
+        ({"steps": 0}, "steps must be a whole number from 1 to 1,000,000,000, got 0"),
+        ({"points_per_keyframe": -1}, "points_per_keyframe must be a whole number .* got -1"),
+        ({"lr": 1e-6}, "min_lr must be a number, at least 0 and at most 1e-06, got 1e-05"),
+        ({"lr": 0.0, "min_lr": 0.0}, "lr must be a number, above 0 and at most 10, got 0.0"),
+        ({"lr": float("nan")}, "lr must be .* got nan"),
+        ({"lr": float("inf")}, "lr must be .* got inf"),
+        ({"min_lr": float("nan")}, "min_lr must be .* got nan"),
+        ({"weight_decay": -0.1}, "weight_decay must be a number, at least 0 .* got -0.1"),
+        ({"weight_decay": float("inf")}, "weight_decay must be .* got inf"),
+        ({"warmup": 1.5}, "warmup must be a number, at least 0 and at most 1, got 1.5"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 4,294,967,295, got -1"),
     ],
 )
 def test_settings_out_of_range_are_named(change, message):
     with pytest.raises(ValueError, match=message):
         probe.ProbeConfig(**change)
+
+
+def test_a_probe_that_diverged_is_an_error_and_gives_no_figure():
+    feat, labels = clusters()
+    with pytest.raises(ValueError, match="the probe diverged with lr 0.03: .* smaller lr"):
+        probe.linear_probe((feat * 1e30, labels), [clusters(seed=1)], CLASSES, QUICK)
 
 
 def test_probe_finds_separable_classes_and_fails_on_shuffled_labels():

@@ -61,6 +61,26 @@ def test_rows_without_a_finite_point_are_marked_and_keep_their_place(
     assert not tensors["head_feat"][[0, 11]].any()
 
 
+@pytest.mark.parametrize("fault", ["weights", "intensity"])
+def test_features_that_are_not_finite_are_never_written(
+    student, checkpoint, tmp_path, monkeypatch, fault
+):
+    street = open_dataset("street", num_scenes=1, keyframes_per_scene=1, image_size=(28, 56))
+    keyframe = street[0]
+    if fault == "weights":  # finite, but their products are not
+        with torch.no_grad():
+            student.embed.conv1.weight.fill_(3e38)
+        save_student(student, checkpoint)
+    else:
+        keyframe.intensity[5] = 3e38
+    monkeypatch.setattr(type(street), "__getitem__", lambda self, index: keyframe)
+    monkeypatch.setattr("kit.features.export.open_dataset", lambda _: street)
+    words = "features must be finite" if fault == "weights" else "points are out of range"
+    with pytest.raises(ValueError, match=words):
+        write_features("street", checkpoint, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
 def test_features_of_another_checkpoint_are_not_overwritten(
     checkpoint, shared_data, tmp_path, capsys
 ):

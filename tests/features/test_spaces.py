@@ -44,6 +44,12 @@ def test_another_width_or_nan_is_refused(feat):
         features(feat)
 
 
+def test_the_first_point_whose_feature_is_not_finite_is_named():
+    feat = [[1.0, 0.0, 0.0], [0.0, float("inf"), 0.0], [float("nan"), 0.0, 0.0]]
+    with pytest.raises(ValueError, match="2 of 3 in the space .* the first one of point 4"):
+        features(feat, index=[2, 4, 5], num_points=7)
+
+
 def test_spaces_of_one_width_are_told_apart(teacher):
     other = kit.build_teacher(image_size=(128, 256), weights="random")
     assert space_of(teacher).dim == space_of(other).dim

@@ -1,6 +1,7 @@
 """Image prompts: a teacher's features inside and outside of a region of an image."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,11 @@ def _split(teacher: Teacher, source: ImageSource, region: Region) -> tuple[Tenso
 
 def _read(source: ImageSource) -> Float[Tensor, "3 H W"]:
     if isinstance(source, Tensor):
+        if source.ndim != 3 or source.shape[0] != 3:
+            raise ValueError(f"an image must be (3, height, width), got {tuple(source.shape)}")
+        if not ((source >= 0) & (source <= 1)).all():  # NaN compares as False
+            low, high = source.aminmax()
+            raise ValueError(f"an image must be in [0, 1], got {low:.3g} to {high:.3g}")
         return source
     pixels = read_image(source, upright=True)
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 255
@@ -105,6 +111,10 @@ def _mask(region: Region, size: tuple[int, int]) -> Bool[Tensor, "h w"]:
                 "pixels; they must be equal"
             )
     else:
+        if len(region) != 4 or not all(isinstance(edge, Integral) for edge in region):
+            raise ValueError(
+                f"a region must be (left, top, right, bottom) in whole pixels, got {region}"
+            )
         left, top, right, bottom = region
         mask = torch.zeros(size, dtype=torch.bool)
         mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
