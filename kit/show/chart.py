@@ -19,6 +19,7 @@ class Axis:
         labels: names instead of numbers: the marks' coordinates are positions in this list.
         tilt: degrees by which labels are turned.
         log: logarithmic.
+        ticks: where numbers stand; none: the renderer chooses.
         from_zero: starts at 0.
         grid: has grid lines.
         visible: False hides everything but the marks.
@@ -29,6 +30,7 @@ class Axis:
     labels: tuple[str, ...] = ()
     tilt: Number = 0.0
     log: bool = False
+    ticks: tuple[Number, ...] = ()
     from_zero: bool = False
     grid: bool = True
     visible: bool = True
@@ -45,7 +47,8 @@ class Dots:
         symbol: "disc" or "triangle".
         outline: colour of the rim, if any.
         hover: text of a point, with {x}, {y} and {colour} as in Python's format strings.
-        name: for hovering.
+        name: for hovering, and in the legend.
+        in_legend: the legend lists the points.
     """
 
     xy: Float[np.ndarray, "N 2"]
@@ -55,6 +58,22 @@ class Dots:
     outline: str = ""
     hover: str = ""
     name: str = "points"
+    in_legend: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """Text above points, over everything else.
+
+    Attributes:
+        xy: (N, 2) in units of the axes.
+        texts: one for each point.
+        rise: of the text's lower border above the point, pixels, one for each.
+    """
+
+    xy: Float[np.ndarray, "N 2"]
+    texts: tuple[str, ...]
+    rise: tuple[Number, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +87,8 @@ class Line:
         dotted: drawn as dots.
         marker: size of a disc at each point, pixels; 0: none.
         labels: name of each point, for hovering.
-        labelled: the labels stand above the points too.
         on_right: belongs to the right-hand y axis.
+        in_legend: the legend lists the line.
     """
 
     x: np.ndarray
@@ -80,8 +99,8 @@ class Line:
     dotted: bool = False
     marker: Number = 0
     labels: tuple[str, ...] = ()
-    labelled: bool = False
     on_right: bool = False
+    in_legend: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +113,7 @@ class Bars:
         colour: "#rrggbb".
         hover: name when hovering.
         unit: after the number when hovering.
+        in_legend: the legend lists the series.
     """
 
     heights: tuple[Number | None, ...]
@@ -101,6 +121,7 @@ class Bars:
     colour: str
     hover: str = ""
     unit: str = ""
+    in_legend: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +152,7 @@ class Chart:
         name: above the panel.
     """
 
-    marks: tuple[Dots | Line | Bars | Photo, ...]
+    marks: tuple[Dots | Names | Line | Bars | Photo, ...]
     x: Axis = Axis()
     y: Axis = Axis()
     right: Axis | None = None

@@ -16,7 +16,10 @@ from kit.show.arrays import Number, robust_limits
 from kit.show.chart import Chart, Dots
 from kit.show.scene import Cloud, Place, Scene
 
+PAGE_WIDTH = 900  # pixels; heights are chosen for a picture of this width
+NARROW = 660  # pixels; texts fit into a picture of this width
 BAR_ROOM = 92  # pixels to the right of the plot area, for the colour bar
+TITLE_ROOM, SUBTITLE_ROOM, HEADING_ROOM = 28, 22, 26  # height of each, pixels
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,13 @@ class Scale:
         return cls(name, float(low), float(high), own_label if label is None else label)
 
     @property
+    def zero(self) -> float | None:
+        """Where 0 lies on a diverging scale, from 0 at its low end to 1; None without."""
+        if self.name not in theme.DIVERGING or not self.low < 0 < self.high:
+            return None
+        return self.low / (self.low - self.high)
+
+    @property
     def colours(self) -> tuple[str, ...]:
         """The colours from the low to the high end, evenly spaced."""
         return theme.scale_colours(self.name)
@@ -76,11 +86,10 @@ class Scale:
 
 @dataclass(frozen=True)
 class Margins:
-    """Pixels around the plot area."""
+    """Pixels around the plot area, without those for title, legend and colour bar."""
 
     left: int = 20
     right: int = 20
-    top: int = 76
     bottom: int = 20
 
 
@@ -90,24 +99,54 @@ class Picture:
 
     Attributes:
         title, subtitle: two lines in the upper left corner.
-        height: of the figure, pixels; its width adapts to the page.
-        panels: drawn in their places.
+        plot_height: of the plot area, pixels; its width adapts to the page.
+        panels: drawn in their places; a panel's name stands above it.
         scale: of all marks whose colours are numbers; it gets a colour bar.
-        legend: "above" the plot area, "inside" its upper right corner, or "" for none.
+        legend: "above" the plot area, "beside" it, or "" for none.
+        legend_title: above the entries of a legend beside the plot area.
     """
 
     title: str
     subtitle: str
-    height: int
+    plot_height: int
     panels: tuple[Scene | Chart, ...]
     scale: Scale | None = None
     legend: str = ""
+    legend_title: str = ""
     margins: Margins = field(default_factory=Margins)
 
     @property
+    def height(self) -> int:
+        """Of the figure, pixels."""
+        return self.top_margin + self.plot_height + self.margins.bottom
+
+    @property
     def right_margin(self) -> int:
-        """Pixels to the right of the plot area, with room for a colour bar."""
+        """Pixels to the right of the plot area, with room for a colour bar or a legend."""
+        if self.legend == "beside":
+            texts = [text_width(name, theme.LEGEND) for name in self.legend_names()]
+            title = text_width(self.legend_title, theme.LEGEND) + 16
+            return max(theme.LEGEND_SIGN + round(max(texts, default=0)), round(title))
         return self.margins.right if self.scale is None else BAR_ROOM
+
+    @property
+    def top_margin(self) -> int:
+        """Pixels above the plot area: title, subtitle, legend, names of panels."""
+        named = any(panel.name and panel.place[3] == 1 for panel in self.panels)
+        rows = self.legend_rows() if self.legend == "above" else 0
+        room = TITLE_ROOM * bool(self.title) + SUBTITLE_ROOM * bool(self.subtitle)
+        return theme.TOP + room + theme.LEGEND_ROW * rows + HEADING_ROOM * named + 4
+
+    def legend_names(self) -> list[str]:
+        """The entries of the legend, each once."""
+        marks = [mark for panel in self.panels for mark in panel.marks]
+        return list(dict.fromkeys(mark.name for mark in marks if getattr(mark, "in_legend", False)))
+
+    def legend_rows(self, width: Number = NARROW - 92) -> int:
+        """Rows of a legend above a plot area of this width in pixels."""
+        widths = [theme.LEGEND_SIGN + text_width(n, theme.LEGEND) for n in self.legend_names()]
+        in_row = max(int(width // max(widths)), 1)  # plotly makes all entries equally wide
+        return -(-len(widths) // in_row)
 
 
 def rgb_of(mark: Cloud | Dots, scale: Scale | None) -> UInt8[np.ndarray, "N 3"]:
@@ -118,9 +157,41 @@ def rgb_of(mark: Cloud | Dots, scale: Scale | None) -> UInt8[np.ndarray, "N 3"]:
     return scale.rgb(mark.colour) if mark.colour.ndim == 1 else mark.colour
 
 
-def columns(number: int, gap: Number) -> list[Place]:
-    """Places of panels beside each other, `gap` apart."""
-    gap = gap if number > 1 else 0.0
-    width = (1 - gap * (number - 1)) / number
-    lefts = [i * (width + gap) for i in range(number)]
-    return [(left, 0.0, min(left + width, 1.0), 1.0) for left in lefts]
+def text_width(text: str, pixels: Number) -> float:
+    """About how wide a text is whose letters are so many pixels high; rather too much."""
+    return theme.LETTER * pixels * len(text)
+
+
+def panel_width(columns: int, gap: Number, room: Number) -> float:
+    """Pixels of a panel's width on a usual page.
+
+    Args:
+        columns: panels beside each other.
+        gap: between them, fraction of the plot area.
+        room: pixels left and right of the plot area.
+    """
+    return (PAGE_WIDTH - room) * (1 - gap * (columns - 1)) / columns
+
+
+def in_rows(
+    number: int, columns: int, gap: Number, heights: Sequence[Number], row_gap: Number
+) -> tuple[list[Place], int]:
+    """Places of panels in rows, and the height of the plot area in pixels.
+
+    Args:
+        number: of panels.
+        columns: panels in a row.
+        gap: between panels of a row, fraction of the plot area.
+        heights: of each row, pixels.
+        row_gap: between two rows, pixels.
+    """
+    total = sum(heights) + row_gap * (len(heights) - 1)
+    width = (1 - gap * (columns - 1)) / columns
+    places = []
+    for i in range(number):
+        row, column = divmod(i, columns)
+        top = 1 - (sum(heights[:row]) + row_gap * row) / total
+        low = max(top - heights[row] / total, 0.0) if row < len(heights) - 1 else 0.0
+        left = column * (width + gap)
+        places.append((left, low, min(left + width, 1.0), top))
+    return places, round(total)

@@ -95,6 +95,16 @@ class Box:
         """Which points (N,) lie inside."""
         return ((points >= self.low) & (points <= self.high)).all(1)
 
+    def ring_labels(self) -> tuple[list[str], Float[np.ndarray, "R 3"]]:
+        """Radius of each ring, of every second one if there are many, and where it is written.
+
+        Straight ahead of the ego: the first view shows this direction in a panel of any width.
+        """
+        radii = self.rings()
+        radii = radii[1::2] if len(radii) > 2 else radii
+        texts = [f"{radius:g} m" for radius in radii]
+        return texts, np.stack([0 * radii, radii, np.full(len(radii), self.ground)], axis=1)
+
     def rings(self) -> np.ndarray:
         """Radii in metres of at most four range rings that fit; none unless centred on the ego."""
         if not self.around_ego:
@@ -186,3 +196,8 @@ class Scene:
     pins: tuple[np.ndarray, ...] = ()
     background: tuple[int, int, int] = (255, 255, 255)
     place: Place = WHOLE
+
+    @property
+    def marks(self) -> tuple[Cloud, ...]:
+        """The clouds, by the name that a chart uses."""
+        return self.clouds

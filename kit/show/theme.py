@@ -12,13 +12,16 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 
 INK = "#22272e"  # text
-MUTED = "#7b8490"  # secondary text, axes
+MUTED = "#5f6873"  # secondary text, axes; a contrast of 5.6 to white
 FAINT = "#d5d9df"  # range rings, borders
 GRID = "#eceef1"
+LABEL_BACKGROUND, LABEL_OPACITY = "rgba(255,255,255,0.8)", 0.8  # behind text over points
 CORRECT = "#b4bac2"
 WRONG = "#d62839"
 UNSCORED = "#e3e5e9"
-SERIES = ("#3b6fb6", "#e07b39", "#3a9d86", "#8a5fbf", "#c2476b", "#7a8b2f", "#5b6472", "#c9a227")
+# Any two can be told apart with the common colour vision deficiencies; the first four are Okabe and
+# Ito's.
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#332288", "#5b6472", "#4a3a00", "#22272e")
 
 VIRIDIS = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#e6d11f")
 PLASMA = ("#f0e425", "#fdb42f", "#ed7953", "#cc4778", "#9c179e", "#5c01a6", "#0d0887")
@@ -33,12 +36,18 @@ SCALES = {
     "similarity": (BLUE_RED, "cosine"),
 }
 
+DIVERGING = ("similarity",)  # from negative to positive numbers
+
 FONT = "Inter, 'Source Sans 3', 'Helvetica Neue', Arial, sans-serif"
 # Text heights in pixels.
 TITLE, SUBTITLE, HEADING, AXIS_TITLE, TICK, LEGEND, SMALL = 19, 13, 15, 13, 12, 12, 11
-TITLE_PLACE = (0.016, 0.975)  # fractions of the picture, from its lower left
-HEADING_Y = 0.985  # of a panel's name in a 3-D picture, fraction of the plot area
-COLOUR_BAR = dict(x=1.012, y=0.5, length=0.8, width=11)  # fractions of the plot area; pixels
+LEFT, TOP = 14, 12  # of the title: pixels from the border of the picture
+HEADING_GAP = 4  # between a panel and its name, pixels
+LETTER = 0.58  # width of a letter, of the text height; on average, and rather too much
+# Right of the plot area: place and length in fractions of it, gap and width in pixels.
+COLOUR_BAR = dict(y=0.5, length=0.9, gap=11, width=11)
+LEGEND_ROW = 20  # height of an entry, pixels
+LEGEND_SIGN = 38  # width of an entry's sign with the space around it, pixels
 BAR_GAP = 0.22  # between the groups of a bar chart, fraction of a group's place
 
 
@@ -78,7 +87,7 @@ def on_scale(
     values: Shaped[np.ndarray, "*N"], colours: tuple[str, ...], low: float | int, high: float | int
 ) -> UInt8[np.ndarray, "*N 3"]:
     """Interpolate evenly spaced colours at numbers; `low` and `high` are the two ends."""
-    ratio = (np.asarray(values, dtype=np.float64) - low) / (high - low)
+    ratio = (np.asarray(values, dtype=np.float64) - low) / ((high - low) or 1)
     stops = np.linspace(0, 1, len(colours))
     table = np.array([rgb_of(colour) for colour in colours], dtype=np.float64)  # (P, 3)
     mixed = [np.interp(ratio, stops, table[:, channel]) for channel in range(3)]

@@ -4,6 +4,7 @@ Every function returns a `plotly.graph_objects.Figure`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,8 +12,10 @@ import plotly.graph_objects as go
 from kit.show import arrays, theme
 from kit.show.arrays import Colour, Number, Points
 from kit.show.chart import Axis, Bars, Chart, Dots, Line
+from kit.show.figures.axes import PLOT_HEIGHT, axis_around, names_above
+from kit.show.figures.discrete import by_value, few_values
 from kit.show.figures.render import figure_of
-from kit.show.picture import Margins, Picture, Scale
+from kit.show.picture import NARROW, Margins, Picture, Scale, text_width
 
 
 def points_from_above(
@@ -28,6 +31,9 @@ def points_from_above(
     limit: Number = 50.0,
 ) -> go.Figure:
     """Draw a point cloud from above: x to the right, y upwards, metres, the higher point on top.
+
+    At most 8 different integers as colour get a legend instead of a colour bar, and the points of
+    a larger number lie on top.
 
     Args:
         points: (N, 3) metres, lidar frame (nuScenes: x right, y forward).
@@ -46,23 +52,29 @@ def points_from_above(
     heights = values.ndim == 1 and np.array_equal(values, xyz[:, 2])
     half = float(min(np.abs(xyz[:, :2]).max() * 1.05 + 0.1, limit))
     hover = "x {x:.1f}  y {y:.1f} m" + ("<br>{colour:.3g}" if values.ndim == 1 else "")
+    scale = scale or ("height" if heights else "value")
+    fitted = Scale.of([values], scale, limits, legend)
+    dots = [Dots(xyz[index, :2], values[index], size, hover=hover)]
+    listed = None if colour is None or limits else few_values([colour])
+    if listed is not None:
+        hover = "x {x:.1f}  y {y:.1f} m<br>"
+        dots = [
+            Dots(xyz[part, :2], rgb, size, hover=f"{hover}{value}", name=f"{value}", in_legend=True)
+            for value, rgb, part in by_value(listed, values, index, scale)
+        ]
     ego = Dots(np.zeros((1, 2)), theme.INK, 11, "triangle", outline="#ffffff", name="ego")
     chart = Chart(
-        (Dots(xyz[index, :2], values[index], size, hover=hover), ego),
+        (*dots, ego),
         Axis("x, right (m)", (-half, half)),
         Axis("y, forward (m)", (-half, half)),
         equal=True,
     )
-    return figure_of(
-        Picture(
-            title,
-            arrays.count_text(len(index), len(xyz)),
-            680,
-            (chart,),
-            Scale.of([values], scale or ("height" if heights else "value"), limits, legend),
-            margins=Margins(left=64, bottom=52),
-        )
-    )
+    subtitle, margins = arrays.count_text(len(index), len(xyz)), Margins(left=64, bottom=52)
+    picture = Picture(title, subtitle, 560, (chart,), fitted, margins=margins)
+    if listed is not None:
+        beside = dict(legend="beside", legend_title=fitted.label)
+        picture = replace(picture, scale=None, **beside)
+    return figure_of(picture)
 
 
 def loss_curve(history: Sequence[Mapping], title: str = "") -> go.Figure:
@@ -100,9 +112,9 @@ def loss_curve(history: Sequence[Mapping], title: str = "") -> go.Figure:
         dotted = dict(width=1.5, dotted=True, on_right=True)
         lines.append(Line(step, lr, "learning rate", theme.SERIES[1], **dotted))
     chart = Chart(tuple(lines), Axis("step"), Axis("loss"), right)
-    margins = Margins(72, 92, 108, 52)
+    margins = Margins(72, 92, 52)
     legend = "above" if len(lines) > 1 else ""
-    return figure_of(Picture(title, subtitle, 420, (chart,), legend=legend, margins=margins))
+    return figure_of(Picture(title, subtitle, 280, (chart,), legend=legend, margins=margins))
 
 
 def iou_bars(results: Mapping[str, Mapping], title: str = "") -> go.Figure:
@@ -136,10 +148,9 @@ def iou_bars(results: Mapping[str, Mapping], title: str = "") -> go.Figure:
         for i, (name, result) in enumerate(results.items())
     )
     labels = tuple(key.replace("_", " ") for key in present)
-    x = Axis(labels=labels, tilt=30.0 if len(present) > 6 else 0.0, grid=False)
-    chart = Chart(bars, x, Axis("IoU (%)", (0, 100)))
-    margins = Margins(64, 20, 108, 110)
-    return figure_of(Picture(title, subtitle, 460, (chart,), legend="above", margins=margins))
+    tilt, margins = _room_for_labels(labels)
+    chart = Chart(bars, Axis(labels=labels, tilt=tilt, grid=False), Axis("IoU (%)", (0, 100)))
+    return figure_of(Picture(title, subtitle, 260, (chart,), legend="above", margins=margins))
 
 
 def curves(
@@ -169,10 +180,10 @@ def curves(
         raise ValueError(f"{len(x)} values of x for {len(places)} places: {', '.join(places)}")
     position = dict(zip(places, range(len(places)) if x is None else x, strict=True))
     order = sorted(places, key=position.get)
-    lines = []
+    marks = []
     for i, (name, values) in enumerate(series.items()):
         there = tuple(place for place in order if place in values)
-        lines.append(
+        marks.append(
             Line(
                 np.array([position[place] for place in there], dtype=np.float64),
                 np.array([values[place] for place in there], dtype=np.float64),
@@ -180,13 +191,33 @@ def curves(
                 theme.SERIES[i % len(theme.SERIES)],
                 marker=8,
                 labels=there,
-                labelled=x is not None and i == 0,  # the first series' labels are enough
             )
         )
-    x_axis = Axis(x_title, labels=tuple(places) if x is None else (), log=log_x)
-    chart = Chart(tuple(lines), x_axis, Axis(y_title))
-    margins = Margins(72, 40, 96, 60)
-    return figure_of(Picture(title, "", 440, (chart,), legend="above", margins=margins))
+    x_axis, y_axis = Axis(x_title, labels=tuple(places)), Axis(y_title)
+    if x is not None:
+        x_axis = axis_around([position[place] for place in places], x_title, log_x)
+        y_axis = axis_around(np.concatenate([line.y for line in marks]), y_title, above=0.16)
+        marks.append(names_above(series, position, x_axis, y_axis))
+    chart, margins = Chart(tuple(marks), x_axis, y_axis), Margins(72, 40, 60)
+    picture = Picture(title, "", PLOT_HEIGHT, (chart,), legend="above", margins=margins)
+    return figure_of(picture)
+
+
+def _room_for_labels(labels: Sequence[str]) -> tuple[float, Margins]:
+    """Degrees by which labels below bars are turned so that they fit, and margins for them.
+
+    A turned label ends below the middle of its bars: the first ones reach beyond the left border.
+    """
+    margins = Margins(64, 20, 36)
+    slot = (NARROW - margins.left - margins.right) / max(len(labels), 1)
+    widths = [text_width(label, theme.TICK) for label in labels]
+    if max(widths, default=0) < slot:
+        return 0.0, margins
+    tilt = 40.0
+    ahead, below = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
+    beyond = max(width * ahead - (i + 0.5) * slot for i, width in enumerate(widths))
+    left = max(margins.left, round(beyond) + 8)
+    return tilt, Margins(left, margins.right, round(max(widths) * below) + 28)
 
 
 def _running_mean(values: np.ndarray, window: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from torch import Tensor
 from kit.data.classes import IGNORE, ClassMap
 from kit.show import arrays, theme
 from kit.show.arrays import Number, Points
-from kit.show.figures.clouds import MAX_POINTS, SCENE_MARGINS
+from kit.show.figures.clouds import MAX_POINTS, PLOT_HEIGHT, SCENE_MARGINS
 from kit.show.figures.render import figure_of
 from kit.show.picture import Picture
 from kit.show.scene import Box, Cloud, Scene, Viewpoint
@@ -126,7 +126,7 @@ def _draw(
     box = Box.around(xyz, limit)
     scene = Scene(tuple(clouds), Viewpoint.behind(box), box)
     return figure_of(
-        Picture(title, subtitle, 600, (scene,), legend="inside", margins=SCENE_MARGINS)
+        Picture(title, subtitle, PLOT_HEIGHT, (scene,), legend="beside", margins=SCENE_MARGINS)
     )
 
 

@@ -7,6 +7,7 @@ point. More than `max_points` are thinned, the same way every time, and the subt
 
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import SupportsIndex
 
 import numpy as np
@@ -18,15 +19,18 @@ from kit.features.spaces import Features
 from kit.show import arrays
 from kit.show.arrays import Colour, Number, Points
 from kit.show.features import Given, named_features
+from kit.show.figures.discrete import by_value, few_values
 from kit.show.figures.render import figure_of
 from kit.show.pca import PcaBasis, fit_basis
-from kit.show.picture import Margins, Picture, Scale, columns
-from kit.show.scene import Box, Cloud, Scene, Viewpoint
+from kit.show.picture import BAR_ROOM, HEADING_ROOM, Margins, Picture, Scale, in_rows, panel_width
+from kit.show.scene import Box, Cloud, Place, Scene, Viewpoint
 
 MAX_POINTS = 35_000  # one scene redraws in about a third of a second on a slow machine
 MAX_POINTS_PER_PANEL = 15_000
 GAP = 0.012  # between panels, of the plot area
-FARTHER = 0.28  # the eye moves away by this ratio for each further panel, which makes all narrower
+IN_ROW = 3  # panels beside each other
+PLOT_HEIGHT = 520  # pixels, of one panel
+ASPECT = 1.15  # width by height that a cloud fills from the usual distance
 SCENE_MARGINS = Margins(left=8, right=8, bottom=8)
 
 
@@ -46,7 +50,8 @@ def points(
 
     Args:
         points: (N, 3) metres, lidar frame.
-        colour: (N,) numbers, or (N, 3) uint8 red, green, blue; height if left out.
+        colour: (N,) numbers, or (N, 3) uint8 red, green, blue; height if left out. At most 8
+            different integers get a legend instead of a colour bar.
         title: of the figure.
         scale: what the numbers are: "height", "depth", "intensity", "similarity" or "value".
         legend: text beside the colour bar instead of the scale's own.
@@ -95,12 +100,20 @@ def side_by_side(
     checked = {name: _checked(name, *cloud) for name, cloud in clouds.items()}
     colours = [colour for _, colour in checked.values()]
     heights = all(np.array_equal(colour, xyz[:, 2]) for xyz, colour in checked.values())
-    fitted = Scale.of(colours, scale or ("height" if heights else "value"), limits, legend)
+    scale = scale or ("height" if heights else "value")
+    fitted = Scale.of(colours, scale, limits, legend)
+    values = None if limits else few_values([colour for _, colour in clouds.values()])
+    label = fitted.label if fitted else ""
+    fitted = fitted if values is None else None
     panels = {}
     for name, (xyz, colour) in checked.items():
         index = arrays.choose(len(xyz), max_points)
-        panels[name] = (Cloud(xyz[index], colour[index], size, index, name), xyz)
-    return _draw(panels, title, limit, fitted)
+        panels[name] = ([Cloud(xyz[index], colour[index], size, index, name)], xyz)
+        if values is not None:
+            parts = by_value(values, colour, index, scale)
+            clouds_of = [Cloud(xyz[i], c, size, i, f"{v}", True, f"{v}") for v, c, i in parts]
+            panels[name] = (clouds_of, xyz)
+    return _draw(panels, title, limit, fitted, legend_title=label)
 
 
 def feature_pca(
@@ -133,7 +146,7 @@ def feature_pca(
     for name, each in named.items():
         xyz, kept = _points_of(each, keyframe, max_points)
         rgb = basis.colours(each.feat[kept]).numpy()
-        panels[name] = (Cloud(xyz[kept], rgb, size, each.index[kept].numpy(), name), xyz)
+        panels[name] = ([Cloud(xyz[kept], rgb, size, each.index[kept].numpy(), name)], xyz)
     return _draw(panels, title, limit, None)
 
 
@@ -177,7 +190,7 @@ def similarity(
         xyz, kept = _points_of(each, keyframe, max_points)
         index = each.index[kept].numpy()
         cloud = Cloud(xyz[kept], cosines[name][kept], size, index, name)
-        panels[name] = (cloud, xyz)
+        panels[name] = ([cloud], xyz)
     label = f"cosine to the pin, {low:.2f} to {high:.2f}"
     scale = Scale("similarity", float(low), float(high), label)
     pin = arrays.to_numpy(keyframe.points[point])
@@ -220,29 +233,48 @@ def _checked(name: str, xyz: Points, colour: Colour) -> tuple[np.ndarray, np.nda
 
 
 def _draw(
-    panels: Mapping[str, tuple[Cloud, np.ndarray]],
+    panels: Mapping[str, tuple[Sequence[Cloud], np.ndarray]],
     title: str,
     limit: Number,
     scale: Scale | None,
     pins: Sequence[np.ndarray] = (),
+    legend_title: str = "",
 ) -> go.Figure:
-    """Draw clouds beside each other, all with one box and one viewpoint.
+    """Draw clouds in rows, all with one box and one viewpoint.
 
     Args:
-        panels: by name, a cloud and all the points (N, 3) it was thinned from.
+        panels: by name, clouds and all the points (N, 3) they were thinned from.
+        legend_title: of the legend, which pictures without a scale have whose clouds are listed.
     """
     if not panels:
         raise ValueError("there are 0 clouds to draw; give at least one name: (points, ...)")
     box = Box.around(np.concatenate([xyz for _, xyz in panels.values()]), limit)
-    view = Viewpoint.behind(box, farther=1 + FARTHER * (len(panels) - 1))
-    places = columns(len(panels), GAP)
+    places, height, aspect = _places(len(panels))
+    view = Viewpoint.behind(box, farther=max(ASPECT / aspect, 1.0))
     scenes = tuple(
-        Scene((cloud,), view, box, name, tuple(pins), place=place)
-        for (name, (cloud, _)), place in zip(panels.items(), places, strict=True)
+        Scene(tuple(clouds), view, box, name, tuple(pins), place=place)
+        for (name, (clouds, _)), place in zip(panels.items(), places, strict=True)
     )
-    counts = [(len(cloud.points), len(xyz)) for cloud, xyz in panels.values()]
+    counts = [(sum(len(c.points) for c in clouds), len(xyz)) for clouds, xyz in panels.values()]
     subtitle = _subtitle(list(panels), [arrays.count_text(*count) for count in counts])
-    return figure_of(Picture(title, subtitle, 600, scenes, scale, margins=SCENE_MARGINS))
+    listed = any(cloud.in_legend for scene in scenes for cloud in scene.clouds)
+    picture = Picture(title, subtitle, height, scenes, scale, margins=SCENE_MARGINS)
+    if listed:
+        picture = replace(picture, legend="beside", legend_title=legend_title)
+    return figure_of(picture)
+
+
+def _places(number: int) -> tuple[list[Place], int, float]:
+    """Places of so many panels, the height of the plot area, width by height of a panel.
+
+    Panels of one row are about as high as they are wide on a usual page.
+    """
+    columns = 2 if number == 4 else min(number, IN_ROW)
+    width = panel_width(columns, GAP, BAR_ROOM)
+    height = min(PLOT_HEIGHT, round(1.15 * width))
+    num_rows = -(-number // columns)
+    places, total = in_rows(number, columns, GAP, [height] * num_rows, HEADING_ROOM)
+    return places, total, width / height
 
 
 def _subtitle(names: list[str], counts: list[str]) -> str:

@@ -4,8 +4,7 @@ Images are (3, H, W) in [0, 1], pixels are `uv` (column, row), torch or numpy. E
 returns a `plotly.graph_objects.Figure`.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,11 +17,21 @@ from kit.show.chart import Axis, Chart, Dots, Photo
 from kit.show.features import MapGiven, check_map
 from kit.show.figures.render import figure_of
 from kit.show.pca import PcaBasis
-from kit.show.picture import Picture, Scale, columns
+from kit.show.picture import (
+    BAR_ROOM,
+    HEADING_ROOM,
+    Margins,
+    Picture,
+    Scale,
+    in_rows,
+    panel_width,
+)
 from kit.show.scene import WHOLE, Place
 
 Pixels = Float[Tensor, "P 2"] | Float[np.ndarray, "P 2"]
 GAP = 0.014  # between images, of the plot area
+MAX_HEIGHT = 800  # pixels, of a row of images
+MARGINS = Margins(left=14, right=14, bottom=14)
 
 
 def overlay(
@@ -62,7 +71,8 @@ def overlay(
     chart = _chart((Photo(pixels, image_size, max_width), dots))
     fitted = Scale.of([values], scale, limits, legend, percent=5 if scale == "depth" else 1)
     subtitle = arrays.count_text(len(index), len(uv))
-    return figure_of(Picture(title, subtitle, 560, (chart,), fitted))
+    height = _height([image_size], 1, MARGINS.left + BAR_ROOM)
+    return figure_of(Picture(title, subtitle, height, (chart,), fitted, margins=MARGINS))
 
 
 def feature_image(
@@ -83,15 +93,16 @@ def feature_image(
     rgb = basis.colours(cells.flatten(1).T.contiguous()).numpy().reshape(height, width, 3)
     subtitle = f"{height} x {width} cells, {dim} channels"
     if image is None:
-        return figure_of(Picture(title, subtitle, 480, (_chart((Photo(rgb, (height, width)),)),)))
+        size, chart = (height, width), _chart((Photo(rgb, (height, width)),))
+        return figure_of(Picture(title, subtitle, _height([size], 1), (chart,), margins=MARGINS))
     pixels = arrays.check_image(image)
     size = pixels.shape[:2]
-    left, right = columns(2, GAP)
+    (left, right), height = in_rows(2, 2, GAP, [_height([size], 2)], 0)
     panels = (
         _chart((Photo(pixels, size, max_width=720),), left),
         _chart((Photo(rgb, size),), right),
     )
-    return figure_of(Picture(title, subtitle, 400, panels))
+    return figure_of(Picture(title, subtitle, height, panels, margins=MARGINS))
 
 
 def image_grid(
@@ -110,18 +121,24 @@ def image_grid(
     if not images:
         raise ValueError("image_grid needs at least one image, got none")
     columns = min(columns, len(images))
-    num_rows = math.ceil(len(images) / columns)
-    gap_x, gap_y = GAP, 0.09 if num_rows > 1 else 0.0
-    width = (1 - gap_x * (columns - 1)) / columns
-    height = (0.94 - gap_y * (num_rows - 1)) / num_rows
-    panels = []
-    for i, (name, image) in enumerate(images.items()):
-        pixels = arrays.check_image(image, name)
-        left = (i % columns) * (width + gap_x)
-        top = 0.94 - (i // columns) * (height + gap_y)
-        place = (left, max(top - height, 0.0), min(left + width, 1.0), top)
-        panels.append(_chart((Photo(pixels, pixels.shape[:2], max_width),), place, name))
-    return figure_of(Picture(title, "", 90 + 240 * num_rows, tuple(panels)))
+    pixels = [arrays.check_image(image, name) for name, image in images.items()]
+    sizes = [each.shape[:2] for each in pixels]
+    rows = [sizes[first : first + columns] for first in range(0, len(sizes), columns)]
+    heights = [_height(row, columns) for row in rows]
+    places, height = in_rows(len(images), columns, GAP, heights, HEADING_ROOM + 4)
+    panels = tuple(
+        _chart((Photo(each, each.shape[:2], max_width),), place, name)
+        for name, each, place in zip(images, pixels, places, strict=True)
+    )
+    return figure_of(Picture(title, "", height, panels, margins=MARGINS))
+
+
+def _height(
+    sizes: Sequence[tuple[int, int]], columns: int, room: Number = MARGINS.left + MARGINS.right
+) -> int:
+    """Pixels of the height of a row of images that fill their columns, at most 800."""
+    tallest = max(height / width for height, width in sizes)
+    return round(min(tallest * panel_width(columns, GAP, room), MAX_HEIGHT))
 
 
 def _checked_pixels(

@@ -14,8 +14,8 @@ from kit.show.picture import Picture, Scale
 from kit.show.scene import Scene
 
 LEGENDS = {
-    "inside": dict(x=0.995, xanchor="right", y=0.99, yanchor="top"),
-    "above": dict(orientation="h", x=0, xanchor="left", y=1.01, yanchor="bottom"),
+    "beside": dict(x=1.005, xanchor="left", y=1, yanchor="top"),
+    "above": dict(orientation="h", x=0, xanchor="left", y=1, yanchor="bottom"),
 }
 
 
@@ -25,9 +25,13 @@ def figure_of(picture: Picture) -> go.Figure:
     margins = picture.margins
     figure.update_layout(
         template=TEMPLATE,
-        title=dict(text=picture.title, subtitle=dict(text=picture.subtitle)),
+        title=dict(
+            text=picture.title,
+            subtitle=dict(text=picture.subtitle),
+            y=1 - theme.TOP / picture.height,
+        ),
         height=picture.height,
-        margin=dict(l=margins.left, r=picture.right_margin, t=margins.top, b=margins.bottom),
+        margin=dict(l=margins.left, r=picture.right_margin, t=picture.top_margin, b=margins.bottom),
     )
     markers = Markers(mark.colour for panel in picture.panels for mark in _coloured(panel))
     for number, panel in enumerate(picture.panels):
@@ -35,10 +39,11 @@ def figure_of(picture: Picture) -> go.Figure:
         add_panel(figure, panel, number, markers)
     if picture.scale is not None:
         figure.update_layout(coloraxis=_colour_axis(picture.scale))
+        _mark_zero(figure, picture.scale)
     figure.update_layout(markers.layout)
     if picture.legend:
-        figure.update_layout(legend=LEGENDS[picture.legend])
-        figure.update_layout(showlegend=True if picture.legend == "above" else None)
+        figure.update_layout(legend=LEGENDS[picture.legend], showlegend=True)
+        figure.update_layout(legend_title_text=picture.legend_title or None)
     figure._picture = picture  # plotly leaves names that begin with _ alone
     return figure
 
@@ -68,8 +73,9 @@ def picture_of(figure: go.Figure) -> Picture:
 
 def _coloured(panel) -> Iterator:
     """The marks of a panel that have a colour for each point."""
-    marks = panel.clouds if isinstance(panel, Scene) else panel.marks
-    return (mark for mark in marks if hasattr(mark, "colour") and not isinstance(mark.colour, str))
+    return (
+        mark for mark in panel.marks if hasattr(mark, "colour") and not isinstance(mark.colour, str)
+    )
 
 
 def _colour_axis(scale: Scale) -> dict:
@@ -81,12 +87,34 @@ def _colour_axis(scale: Scale) -> dict:
         cmax=scale.high,
         colorbar=dict(
             title=dict(text=scale.label, side="right"),
-            x=bar["x"],
+            x=1,
             xanchor="left",
+            xpad=bar["gap"],
             y=bar["y"],
+            ypad=0,
             len=bar["length"],
             thickness=bar["width"],
             outlinewidth=0,
             tickfont=dict(color=theme.MUTED, size=theme.SMALL),
         ),
+    )
+
+
+def _mark_zero(figure: go.Figure, scale: Scale) -> None:
+    """A line across the colour bar at 0, where the scale has one."""
+    if scale.zero is None:
+        return
+    bar = theme.COLOUR_BAR
+    y = bar["y"] + (scale.zero - 0.5) * bar["length"]
+    figure.add_shape(
+        type="line",
+        xref="paper",
+        yref="paper",
+        xsizemode="pixel",
+        xanchor=1,
+        x0=bar["gap"] - 2,
+        x1=bar["gap"] + bar["width"] + 2,
+        y0=y,
+        y1=y,
+        line=dict(color=theme.INK, width=2),
     )

@@ -1,9 +1,12 @@
 """A `Chart` as plotly's 2-D traces: dots, lines, bars, photographs."""
 
+import math
+
+import numpy as np
 import plotly.graph_objects as go
 
 from kit.show import theme
-from kit.show.chart import Axis, Bars, Chart, Dots, Line, Photo
+from kit.show.chart import Axis, Bars, Chart, Dots, Line, Names, Photo
 from kit.show.figures.colours import Markers
 from kit.show.figures.template import add_heading
 from kit.store.images import data_uri, jpeg_bytes, png_bytes, shrink
@@ -23,6 +26,8 @@ def add_chart(figure: go.Figure, chart: Chart, number: int, markers: Markers) ->
         elif isinstance(mark, Line):
             on = axes | (dict(yaxis="y2") if mark.on_right else {})
             figure.add_trace(_line(mark, chart.x, on))
+        elif isinstance(mark, Names):
+            _add_names(figure, mark, chart, suffix)
         elif isinstance(mark, Bars):
             figure.add_trace(_bars(mark, chart.x))
             figure.update_layout(barmode="group", bargap=theme.BAR_GAP)
@@ -33,10 +38,9 @@ def add_chart(figure: go.Figure, chart: Chart, number: int, markers: Markers) ->
     y = _axis(chart.y) | dict(domain=[low, high], anchor=f"x{suffix}")
     if chart.equal:
         x |= dict(constrain="domain")
-        y |= dict(constrain="domain", scaleanchor=f"x{suffix}")
+        y |= dict(constrain="domain", scaleanchor=f"x{suffix}", constraintoward="top")
     if chart.name:
-        y |= dict(constraintoward="top")
-        add_heading(figure, chart.name, (left + right) / 2, high + 0.005, above=True)
+        add_heading(figure, chart.name, chart.place)
     figure.update_layout({f"xaxis{suffix}": x, f"yaxis{suffix}": y})
     if chart.right is not None:
         beside = dict(overlaying="y", side="right", tickmode="auto", tickformat="~g")
@@ -47,7 +51,11 @@ def _axis(axis: Axis) -> dict:
     """The settings of an axis that differ from the template's."""
     settings: dict = dict(title=axis.title) if axis.title else {}
     if axis.limits is not None:
-        settings["range"] = list(axis.limits)
+        limits = np.log10(axis.limits).tolist() if axis.log else axis.limits
+        settings["range"] = list(limits)
+    if axis.ticks:
+        texts = [f"{tick:g}" for tick in axis.ticks]
+        settings |= dict(tickmode="array", tickvals=list(axis.ticks), ticktext=texts)
     if axis.tilt:
         settings["tickangle"] = -axis.tilt
     if axis.log:
@@ -71,21 +79,38 @@ def _dots(dots: Dots, markers: Markers, axes: dict) -> go.Scatter | go.Scattergl
         mode="markers",
         marker=markers.marker(dots.colour, dots.size) | dict(line=rim, symbol=SYMBOLS[dots.symbol]),
         name=dots.name,
-        showlegend=False,
+        showlegend=dots.in_legend,
         hovertemplate=f"{hover}<extra></extra>" if hover else None,
         **axes,
     )
 
 
+def _add_names(figure: go.Figure, names: Names, chart: Chart, suffix: str) -> None:
+    """Notes, which plotly draws over all marks and beyond the axes; on a light ground."""
+    for (x, y), text, rise in zip(names.xy.tolist(), names.texts, names.rise, strict=True):
+        figure.add_annotation(
+            x=math.log10(x) if chart.x.log else x,
+            y=y,
+            xref=f"x{suffix}",
+            yref=f"y{suffix}",
+            text=text,
+            showarrow=False,
+            yanchor="bottom",
+            yshift=rise,
+            bgcolor=theme.LABEL_BACKGROUND,
+            borderpad=0,
+            font=dict(color=theme.INK, size=theme.TICK),
+        )
+
+
 def _line(line: Line, x: Axis, axes: dict) -> go.Scatter:
     labels = list(line.labels) or None
-    mode = "lines" + ("+markers" if line.marker else "") + ("+text" if line.labelled else "")
+    mode = "lines" + ("+markers" if line.marker else "")
     return go.Scatter(
         x=[x.labels[int(i)] for i in line.x] if x.labels else line.x,
         y=line.y,
         text=labels,
         mode=mode,
-        textposition="top center" if line.labelled else None,
         name=line.name,
         line=dict(color=line.colour, width=line.width, dash="dot" if line.dotted else None),
         marker=dict(size=line.marker, color=line.colour) if line.marker else None,

@@ -19,10 +19,10 @@ def add_scene(figure: go.Figure, scene: Scene, number: int, markers: Markers) ->
     figure.update_layout({name: _layout(scene)})
     if scene.box.around_ego:
         _add_rings(figure, scene.box, name)
+        figure.update_layout({name: dict(annotations=_ring_labels(scene.box))})
         _add_ego(figure, name)
     if scene.name:
-        left, _, right, _ = scene.place
-        add_heading(figure, scene.name, (left + right) / 2, theme.HEADING_Y)
+        add_heading(figure, scene.name, scene.place)
 
 
 def _layout(scene: Scene) -> dict:
@@ -107,17 +107,14 @@ def _add_rings(figure: go.Figure, box: Box, scene: str) -> None:
             **_unlisted("range rings", scene),
         )
     )
-    figure.add_trace(
-        go.Scatter3d(
-            x=radii * np.sin(np.pi / 4),
-            y=radii * np.cos(np.pi / 4),
-            z=np.full(len(radii), box.ground),
-            mode="text",
-            text=[f"{radius:g} m" for radius in radii],
-            textfont=dict(color=theme.MUTED, size=theme.SMALL),
-            **_unlisted("range", scene),
-        )
-    )
+
+
+def _ring_labels(box: Box) -> list[dict]:
+    """Notes, which plotly draws over the points; a text trace would lie among them."""
+    font = dict(color=theme.MUTED, size=theme.SMALL)
+    style = dict(showarrow=False, font=font, bgcolor=theme.LABEL_BACKGROUND, borderpad=0)
+    texts, places = box.ring_labels()
+    return [dict(text=text, **_xyz(at), **style) for text, at in zip(texts, places, strict=True)]
 
 
 def _add_ego(figure: go.Figure, scene: str) -> None:

@@ -3,6 +3,7 @@
 import plotly.graph_objects as go
 
 from kit.show import theme
+from kit.show.scene import Place
 
 _AXIS = dict(
     showgrid=True,
@@ -20,14 +21,13 @@ TEMPLATE = go.layout.Template(
         plot_bgcolor="white",
         colorway=theme.SERIES,
         title=dict(
-            x=theme.TITLE_PLACE[0],
+            x=0,
             xanchor="left",
-            y=theme.TITLE_PLACE[1],
+            pad=dict(l=theme.LEFT),
             yanchor="top",
             font=dict(size=theme.TITLE, color=theme.INK),
             subtitle=dict(font=dict(size=theme.SUBTITLE, color=theme.MUTED)),
         ),
-        margin=dict(l=20, r=20, t=76, b=20),
         legend=dict(
             itemsizing="constant", bgcolor="rgba(255,255,255,0.8)", font=dict(size=theme.LEGEND)
         ),
@@ -40,16 +40,18 @@ TEMPLATE = go.layout.Template(
 )
 
 
-def add_heading(figure: go.Figure, text: str, x: float, y: float, above: bool = False) -> None:
-    """Write the name of a panel at (x, y) of the plot area, below y or on it."""
+def add_heading(figure: go.Figure, text: str, place: Place) -> None:
+    """Write the name of a panel above its place."""
+    left, _, right, high = place
     figure.add_annotation(
         text=text,
-        x=x,
-        y=y,
+        x=(left + right) / 2,
+        y=high,
         xref="paper",
         yref="paper",
         xanchor="center",
-        yanchor="bottom" if above else "top",
+        yanchor="bottom",
+        yshift=theme.HEADING_GAP,
         showarrow=False,
         font=dict(size=theme.HEADING, color=theme.INK),
     )

@@ -19,9 +19,9 @@ from kit.show.arrays import Number
 from kit.show.chart import Bars, Line
 from kit.show.figures.render import picture_of
 from kit.show.picture import Picture, Scale
-from kit.show.png.render_chart import DPI, PX, draw_chart
+from kit.show.png.render_chart import DPI, LIGHT_GROUND, PX, draw_chart
 from kit.show.png.render_scene import draw_scene
-from kit.show.scene import Cloud, Place, Scene
+from kit.show.scene import Place, Scene
 from kit.store import files as store
 
 
@@ -70,7 +70,7 @@ class _Page:
         self.canvas = FigureCanvasAgg(self.page)
         margins = picture.margins
         self.low = np.array([margins.left, margins.bottom])  # pixels from the lower left
-        self.span = self.size - self.low - [picture.right_margin, margins.top]
+        self.span = self.size - self.low - [picture.right_margin, picture.top_margin]
 
     def at(self, x: Number, y: Number) -> np.ndarray:
         """Figure fractions of the point (x, y) of the plot area."""
@@ -82,7 +82,7 @@ class _Page:
                 self._draw_scene(panel)
             else:
                 draw_chart(self._add_axes(panel.place), panel, self.picture.scale)
-                self._write_heading(panel.name, panel.place, panel.place[3] + 0.005, "bottom")
+            self._write_heading(panel.name, panel.place)
         self._write_titles()
         if self.picture.scale is not None:
             self._draw_bar(self.picture.scale)
@@ -110,16 +110,17 @@ class _Page:
             u, v = label.uv
             if 0 <= u < width and 0 <= v < height:
                 x, y = (left + u) / self.size[0], (high - v) / self.size[1]
-                middle = dict(ha="center", va="center", color=theme.MUTED)
+                middle = dict(ha="center", va="center", color=theme.MUTED, bbox=LIGHT_GROUND)
                 self._write(x, y, label.text, theme.SMALL, **middle)
-        self._write_heading(scene.name, scene.place, theme.HEADING_Y, "top")
 
-    def _write_heading(self, name: str, place: Place, y: Number, va: str) -> None:
-        left, _, right, _ = place
-        self._write(*self.at((left + right) / 2, y), name, theme.HEADING, ha="center", va=va)
+    def _write_heading(self, name: str, place: Place) -> None:
+        """Write the name of a panel above its place."""
+        left, _, right, high = place
+        x, y = self.at((left + right) / 2, high) + [0, theme.HEADING_GAP / self.size[1]]
+        self._write(x, y, name, theme.HEADING, ha="center", va="bottom")
 
     def _write_titles(self) -> None:
-        x, y = theme.TITLE_PLACE
+        x, y = theme.LEFT / self.size[0], 1 - theme.TOP / self.size[1]
         if self.picture.title:
             self._write(x, y, self.picture.title, theme.TITLE, va="top")
             y -= 1.9 * theme.TITLE / self.size[1]
@@ -129,7 +130,7 @@ class _Page:
     def _draw_bar(self, scale: Scale) -> None:
         """A slim colour bar right of the plot area."""
         bar = theme.COLOUR_BAR
-        x, y = self.at(bar["x"], bar["y"])
+        x, y = self.at(1, bar["y"]) + [bar["gap"] / self.size[0], 0]
         length = bar["length"] * self.span[1] / self.size[1]
         axes = self.page.add_axes((x, y - length / 2, bar["width"] / self.size[0], length))
         ramp = scale.rgb(np.linspace(scale.low, scale.high, 256))
@@ -139,6 +140,8 @@ class _Page:
         axes.yaxis.tick_right()
         axes.tick_params(length=0, pad=3, labelsize=theme.SMALL * PX, labelcolor=theme.MUTED)
         axes.yaxis.set_label_position("right")
+        if scale.zero is not None:
+            axes.axhline(0, color=theme.INK, lw=2 * PX)
         upwards = dict(rotation=270, va="bottom", color=theme.INK)
         axes.set_ylabel(scale.label, fontsize=theme.AXIS_TITLE * PX, **upwards)
         for spine in axes.spines.values():
@@ -152,12 +155,13 @@ class _Page:
         box = self.page.legend(
             list(entries.values()),
             list(entries),
-            loc="lower left" if above else "upper right",
-            bbox_to_anchor=tuple(self.at(0, 1.01) if above else self.at(0.995, 0.99)),
-            ncols=len(entries) if above else 1,
-            frameon=not above,
-            framealpha=0.8,
-            edgecolor="none",
+            loc="lower left" if above else "upper left",
+            bbox_to_anchor=tuple(self.at(0, 1) if above else self.at(1.005, 1)),
+            ncols=-(-len(entries) // self.picture.legend_rows(self.span[0])) if above else 1,
+            title=self.picture.legend_title or None,
+            title_fontsize=theme.LEGEND * PX,
+            alignment="left",
+            frameon=False,
             borderaxespad=0,
             prop=dict(size=theme.LEGEND * PX),
             labelcolor=theme.INK,
@@ -169,15 +173,15 @@ def _legend_entries(picture: Picture) -> dict[str, Line2D]:
     """By name: a line for lines, a square for bars, a dot for points."""
     entries: dict[str, Line2D] = {}
     for panel in picture.panels:
-        for mark in panel.clouds if isinstance(panel, Scene) else panel.marks:
+        for mark in panel.marks:
+            if not getattr(mark, "in_legend", False):
+                continue
             if isinstance(mark, Line):
                 style = ":" if mark.dotted else "-"
                 sign = Line2D([], [], ls=style, color=mark.colour, lw=mark.width * PX)
             elif isinstance(mark, Bars):
                 sign = Line2D([], [], ls="", marker="s", ms=8, color=mark.colour)
-            elif isinstance(mark, Cloud) and mark.in_legend:
-                sign = Line2D([], [], ls="", marker="o", ms=7, color=mark.colour, mec="none")
             else:
-                continue
+                sign = Line2D([], [], ls="", marker="o", ms=7, color=mark.colour, mec="none")
             entries.setdefault(mark.name, sign)
     return entries

@@ -2,15 +2,16 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from kit.show import theme
-from kit.show.chart import Axis, Bars, Chart, Dots, Line, Photo
+from kit.show.chart import Axis, Bars, Chart, Dots, Line, Names, Photo
 from kit.show.picture import Scale, rgb_of
 
 DPI = 100
 PX = 72 / DPI  # points of type per pixel
 SYMBOLS = {"disc": "o", "triangle": "^"}
+LIGHT_GROUND = dict(facecolor="white", alpha=theme.LABEL_OPACITY, edgecolor="none", pad=0.8)
 
 
 def draw_chart(axes: Axes, chart: Chart, scale: Scale | None) -> None:
@@ -22,8 +23,7 @@ def draw_chart(axes: Axes, chart: Chart, scale: Scale | None) -> None:
         scale: of dots whose colours are numbers.
     """
     if chart.equal:
-        anchor = "N" if chart.name else "C"  # below its name, or in the middle
-        axes.set_aspect("equal", adjustable="box", anchor=anchor)
+        axes.set_aspect("equal", adjustable="box", anchor="N")  # below its name
     right = None if chart.right is None else axes.twinx()
     bars = [mark for mark in chart.marks if isinstance(mark, Bars)]
     for mark in chart.marks:
@@ -31,6 +31,8 @@ def draw_chart(axes: Axes, chart: Chart, scale: Scale | None) -> None:
             _draw_dots(axes, mark, scale)
         elif isinstance(mark, Line):
             _draw_line(right if mark.on_right else axes, mark)
+        elif isinstance(mark, Names):
+            _write_names(axes, mark)
         elif isinstance(mark, Bars):
             _draw_bars(axes, mark, bars.index(mark), len(bars))
         else:
@@ -65,10 +67,13 @@ def _draw_line(axes: Axes, line: Line) -> None:
     if line.marker:
         size = (line.marker * PX) ** 2
         axes.scatter(line.x, line.y, s=size, color=line.colour, linewidths=0, zorder=3)
-    if line.labelled:
-        above = dict(xytext=(0, 7), textcoords="offset points", ha="center")
-        for x, y, label in zip(line.x, line.y, line.labels, strict=True):
-            axes.annotate(label, (x, y), fontsize=12 * PX, **above)
+
+
+def _write_names(axes: Axes, names: Names) -> None:
+    style = dict(fontsize=theme.TICK * PX, color=theme.INK, bbox=LIGHT_GROUND, zorder=5)
+    above = dict(textcoords="offset pixels", ha="center", va="bottom")
+    for at, text, rise in zip(names.xy, names.texts, names.rise, strict=True):
+        axes.annotate(text, at, (0, rise), **above, **style)
 
 
 def _draw_bars(axes: Axes, bars: Bars, series: int, num_series: int) -> None:
@@ -99,9 +104,10 @@ def _style_axis(axes: Axes, axis: Axis, which: str) -> None:
     set_limits = axes.set_xlim if which == "x" else axes.set_ylim
     if axis.log:
         (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-        side.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        side.set_major_formatter(StrMethodFormatter("{x:g}"))
         side.set_minor_locator(NullLocator())
+    if axis.ticks:
+        side.set_major_locator(FixedLocator(axis.ticks))
+        side.set_major_formatter(StrMethodFormatter("{x:g}"))
     if axis.limits is not None:
         set_limits(*axis.limits)
     elif axis.from_zero:

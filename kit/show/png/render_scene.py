@@ -124,14 +124,9 @@ def _dense(corners: np.ndarray, scene: Scene, image_size: tuple[int, int]) -> np
 
 
 def _ring_labels(scene: Scene, image_size: tuple[int, int]) -> list[Label]:
-    """Each ring's radius, written on it between ahead and right."""
+    """Each ring's radius, written on it."""
     box: Box = scene.box
-    radii = box.rings()
-    half = np.sqrt(0.5)
-    places = np.stack([radii * half, radii * half, np.full(len(radii), box.ground)], axis=1)
+    texts, places = box.ring_labels()
     uv, _ = project(places, scene.view, image_size)
     shown = box.contains(places) & np.isfinite(uv).all(1)
-    return [
-        Label(f"{radius:g} m", (float(u), float(v)))
-        for radius, (u, v) in zip(radii[shown], uv[shown], strict=True)
-    ]
+    return [Label(texts[i], (float(uv[i, 0]), float(uv[i, 1]))) for i in np.flatnonzero(shown)]

@@ -104,7 +104,9 @@ def test_curves_sort_places_by_x_and_leave_gaps_out():
     assert list(distilled.x) == [0.5, 2.0] and list(distilled.y) == [30.0, 40.0]
     assert list(distilled.text) == ["narrow", "wide"]
     assert list(random.x) == [0.5] and list(random.y) == [18.0]
-    assert (distilled.mode, random.mode) == ("lines+markers+text", "lines+markers")
+    assert distilled.mode == random.mode == "lines+markers"
+    notes = [(note.x, note.y, note.text) for note in figure.layout.annotations]
+    assert notes == [(np.log10(0.5), 30.0, "narrow"), (np.log10(2), 40.0, "wide")]
     assert figure.layout.xaxis.type == "log"
     named = show.curves({"probe": {"embedding": 20.0, "layer 1": 31.0}})
     assert list(named.data[0].x) == ["embedding", "layer 1"]

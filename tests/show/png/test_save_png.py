@@ -76,11 +76,11 @@ def test_a_logarithmic_axis_is_logarithmic_in_the_png_too():
     for log_x in (True, False):
         picture = picture_of(show.curves({"one": values}, [1.0, 10.0, 100.0], log_x=log_x))
         (chart,) = picture.panels
-        (line,) = chart.marks
-        chart = replace(chart, marks=(replace(line, marker=16, width=0, labelled=False),))
+        line, _ = chart.marks
+        chart = replace(chart, marks=(replace(line, marker=16, width=0),))
         pixels = pixels_of(to_png(figure_of(replace(picture, panels=(chart,))), 600, 400))
         blue = np.abs(pixels - theme.rgb_of(theme.SERIES[0])).sum(2) < 40
-        at = np.flatnonzero(blue[98:].any(0))  # below the legend
+        at = np.flatnonzero(blue[40:].any(0))  # below the legend
         groups = np.split(at, np.flatnonzero(np.diff(at) > 3) + 1)
         columns.append([group.mean() for group in groups])
     (low, middle, high), linear = columns
@@ -180,10 +180,11 @@ def test_an_overlay_puts_the_point_on_its_pixel():
     figure = show.overlay(
         image, torch.tensor([[50.0, 75.0]]), torch.tensor([[255, 0, 0]], dtype=torch.uint8), size=9
     )
-    pixels = pixels_of(to_png(figure, 440, 296))
-    # The plot area is 400 x 200 pixels at (20, 76): two pixels for each of the image.
+    assert (figure.layout.margin.l, figure.layout.margin.t) == (14, 38)
+    pixels = pixels_of(to_png(figure, 400 + 2 * 14, 200 + 38 + 14))
+    # The plot area is 400 x 200 pixels at (14, 38): two pixels for each of the image.
     red = np.argwhere((pixels[..., 0] > 200) & (pixels[..., 1] < 60))[:, ::-1]
-    np.testing.assert_allclose(red.mean(0) + 0.5, [20 + 2 * 50, 76 + 2 * 75], atol=1)
+    np.testing.assert_allclose(red.mean(0) + 0.5, [14 + 2 * 50, 38 + 2 * 75], atol=1)
 
 
 @pytest.mark.parametrize("size", [(900, 300), (400, 700)])
