@@ -19,7 +19,7 @@ from kit.show.scene import Cloud, Place, Scene
 PAGE_WIDTH = 900  # pixels; heights are chosen for a picture of this width
 NARROW = 660  # pixels; texts fit into a picture of this width
 BAR_ROOM = 92  # pixels to the right of the plot area, for the colour bar
-TITLE_ROOM, SUBTITLE_ROOM, HEADING_ROOM = 28, 22, 26  # height of each, pixels
+TITLE_ROOM, SUBTITLE_ROOM, HEADING_ROOM = 28, 22, 28  # height of each, pixels
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def axis_around(
     return Axis(title, limits, log=True, ticks=log_ticks(*limits))
 
 
-def log_ticks(low: float, high: float) -> tuple[float, ...]:
+def log_ticks(low: Number, high: Number) -> tuple[float, ...]:
     """At most 7 ticks between two numbers: 1, 2, 5 times powers of ten, or 1, 3, or 1 alone.
 
     Where fewer than three of these lie between, steps of 1, 2 or 5 that are equal.

@@ -3,7 +3,7 @@
 Every function returns a `plotly.graph_objects.Figure`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from kit.show.figures.axes import PLOT_HEIGHT, axis_around, names_above
 from kit.show.figures.discrete import by_value, few_values
 from kit.show.figures.render import figure_of
 from kit.show.picture import NARROW, Margins, Picture, Scale, text_width
+
+PLACE = "x {x:.1f}  y {y:.1f} m"  # of a point, for hovering
 
 
 def points_from_above(
@@ -51,17 +53,14 @@ def points_from_above(
     index = index[np.argsort(xyz[index, 2], kind="stable")]
     heights = values.ndim == 1 and np.array_equal(values, xyz[:, 2])
     half = float(min(np.abs(xyz[:, :2]).max() * 1.05 + 0.1, limit))
-    hover = "x {x:.1f}  y {y:.1f} m" + ("<br>{colour:.3g}" if values.ndim == 1 else "")
     scale = scale or ("height" if heights else "value")
     fitted = Scale.of([values], scale, limits, legend)
-    dots = [Dots(xyz[index, :2], values[index], size, hover=hover)]
     listed = None if colour is None or limits else few_values([colour])
-    if listed is not None:
-        hover = "x {x:.1f}  y {y:.1f} m<br>"
-        dots = [
-            Dots(xyz[part, :2], rgb, size, hover=f"{hover}{value}", name=f"{value}", in_legend=True)
-            for value, rgb, part in by_value(listed, values, index, scale)
-        ]
+    if listed is None:
+        hover = f"{PLACE}<br>{{colour:.3g}}" if values.ndim == 1 else PLACE
+        dots = [Dots(xyz[index, :2], values[index], size, hover=hover)]
+    else:
+        dots = _dots_by_value(xyz, by_value(listed, values, index, scale), size)
     ego = Dots(np.zeros((1, 2)), theme.INK, 11, "triangle", outline="#ffffff", name="ego")
     chart = Chart(
         (*dots, ego),
@@ -72,9 +71,19 @@ def points_from_above(
     subtitle, margins = arrays.count_text(len(index), len(xyz)), Margins(left=64, bottom=52)
     picture = Picture(title, subtitle, 560, (chart,), fitted, margins=margins)
     if listed is not None:
-        beside = dict(legend="beside", legend_title=fitted.label)
-        picture = replace(picture, scale=None, **beside)
+        picture = replace(picture, scale=None, legend="beside", legend_title=fitted.label)
     return figure_of(picture)
+
+
+def _dots_by_value(
+    xyz: np.ndarray, parts: Iterable[tuple[int, str, np.ndarray]], size: Number
+) -> list[Dots]:
+    return [
+        Dots(
+            xyz[index, :2], rgb, size, hover=f"{PLACE}<br>{value}", name=f"{value}", in_legend=True
+        )
+        for value, rgb, index in parts
+    ]
 
 
 def loss_curve(history: Sequence[Mapping], title: str = "") -> go.Figure:

@@ -125,7 +125,7 @@ def image_grid(
     sizes = [each.shape[:2] for each in pixels]
     rows = [sizes[first : first + columns] for first in range(0, len(sizes), columns)]
     heights = [_height(row, columns) for row in rows]
-    places, height = in_rows(len(images), columns, GAP, heights, HEADING_ROOM + 4)
+    places, height = in_rows(len(images), columns, GAP, heights, HEADING_ROOM + 10)
     panels = tuple(
         _chart((Photo(each, each.shape[:2], max_width),), place, name)
         for name, each, place in zip(images, pixels, places, strict=True)

@@ -112,7 +112,7 @@ def _mark_zero(figure: go.Figure, scale: Scale) -> None:
         yref="paper",
         xsizemode="pixel",
         xanchor=1,
-        x0=bar["gap"] - 2,
+        x0=bar["gap"] - 5,  # beyond the bar, which is drawn over it
         x1=bar["gap"] + bar["width"] + 2,
         y0=y,
         y1=y,
