@@ -19,9 +19,13 @@ from pykdtree.kdtree import KDTree
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+MAX_TRANSLATION = 1e8  # metres; UTM northings reach 1e7
+FOCAL_LENGTHS = (1.0, 1e6)  # pixels
+MAX_SIDE = 65_535  # pixels of an image; the limit of JPEG
+
 
 def rigid_transform(
-    rotation: Float[Tensor, "4"] | list, translation: Float[Tensor, "3"] | list
+    rotation: Float[Tensor, "4"] | list | tuple, translation: Float[Tensor, "3"] | list | tuple
 ) -> Float[Tensor, "4 4"]:
     """Build a rigid transform from a quaternion and a translation, as in the tables of nuScenes.
 
@@ -33,7 +37,8 @@ def rigid_transform(
         float64 matrix.
 
     Raises:
-        ValueError: the quaternion or the translation is not finite, or the quaternion is zero.
+        ValueError: the quaternion or the translation is not finite, or the quaternion is zero or
+            huge.
     """
     q = torch.as_tensor(rotation, dtype=torch.float64)
     t = torch.as_tensor(translation, dtype=torch.float64)
@@ -42,8 +47,10 @@ def rigid_transform(
             f"a rotation (w, x, y, z) and a translation (x, y, z) must be finite, got {rotation} "
             f"and {translation}"
         )
-    if q.norm() < 1e-6:
-        raise ValueError(f"a rotation quaternion must not be zero, got {rotation}")
+    if not 1e-6 < q.norm() < 1e6:
+        raise ValueError(
+            f"a rotation quaternion must not be zero, and its length at most 1e6, got {rotation}"
+        )
     T = torch.eye(4, dtype=torch.float64)
     T[:3, :3] = torch.from_numpy(Rotation.from_quat(q.numpy(), scalar_first=True).as_matrix())
     T[:3, 3] = t
@@ -58,51 +65,93 @@ def check_rigid(T: Float[Tensor, "4 4"], name: str = "T") -> None:
         name: used in the error.
 
     Raises:
-        ValueError: it is transposed, scaled, singular, mirrored or not finite.
+        ValueError: it is transposed, scaled, singular, mirrored or not finite, or its translation
+            is longer than `MAX_TRANSLATION`.
     """
     last_row = T[3].tolist()
     if last_row != [0.0, 0.0, 0.0, 1.0]:
         raise ValueError(
             f"{name} must end in the row [0, 0, 0, 1], got {last_row}. Was it transposed?"
         )
-    R = T[:3, :3].double().numpy()  # NumPy is faster than torch on 3x3 matrices
-    if not np.isfinite(T.numpy()).all() or np.abs(R @ R.T - np.eye(3)).max() > 1e-3:
+    matrix = T.double().numpy()  # NumPy is faster than torch on 3x3 matrices
+    R, t = matrix[:3, :3], matrix[:3, 3]
+    rigid = np.abs(R).max() < 2 and np.abs(R @ R.T - np.eye(3)).max() <= 1e-3  # False for NaN
+    if not (rigid and np.isfinite(t).all()):
         raise ValueError(
             f"{name} is not a rigid transform: its upper left 3x3 block must be a rotation "
-            f"(R @ R.T = 1), got {R.tolist()}. Is it scaled, singular, or a projection K @ T?"
+            f"(R @ R.T = 1), got {R.tolist()} and the translation {t.tolist()}. Is it scaled, "
+            "singular, or a projection K @ T?"
         )
     if np.linalg.det(R) < 0:
         raise ValueError(f"{name} mirrors space (determinant -1): is one axis flipped?")
+    if np.abs(t).max() > MAX_TRANSLATION:
+        raise ValueError(
+            f"{name}: expected a translation of at most {MAX_TRANSLATION:.0e} m, got {t.tolist()}"
+        )
 
 
-def check_intrinsics(K: Float[Tensor, "3 3"], name: str = "K") -> None:
+def check_intrinsics(
+    K: Float[Tensor, "3 3"], name: str = "K", image_size: tuple[int, int] | None = None
+) -> None:
     """Check that `K` is the matrix of a pinhole camera in pixels.
 
     Args:
         K: intrinsics.
         name: used in the error.
+        image_size: (height, width) in pixels; if given, `K` must fit it.
 
     Raises:
-        ValueError: it is transposed, not finite, or a focal length is not positive.
+        ValueError: it is transposed or not finite, a focal length is not within `FOCAL_LENGTHS`, or
+            the principal point is outside the image.
     """
     last_row = K[2].tolist()
     if last_row != [0.0, 0.0, 1.0]:
         raise ValueError(
             f"{name} must end in the row [0, 0, 1], got {last_row}. Was it transposed?"
         )
-    positive = K[0, 0] > 0 and K[1, 1] > 0 and K[0, 0] * K[1, 1] > K[0, 1] * K[1, 0]
-    if not (K.isfinite().all() and positive):
+    (fx, skew, cx), (other_skew, fy, cy) = K[:2].tolist()
+    positive = fx > 0 and fy > 0 and max(abs(skew), abs(other_skew)) < min(fx, fy)
+    if not (K.isfinite().all() and positive and max(abs(cx), abs(cy)) <= FOCAL_LENGTHS[1]):
         raise ValueError(
             f"{name} must be [[fx, skew, cx], [0, fy, cy], [0, 0, 1]] in pixels, finite and with "
             f"positive focal lengths, got {K.tolist()}"
         )
+    low, high = FOCAL_LENGTHS
+    if not (low <= fx <= high and low <= fy <= high):
+        raise ValueError(
+            f"{name}: expected focal lengths of {low:.0f} to {high:.0e} pixels, got {fx:.6g} and "
+            f"{fy:.6g}. If K is relative to the image size, multiply its first row by the width "
+            "and its second row by the height"
+        )
+    if image_size is not None:
+        check_image_size(image_size, f"image size of {name}")
+        _check_principal_point((cx, cy), name, image_size)
+
+
+def _check_principal_point(
+    point: tuple[float, float], name: str, image_size: tuple[int, int]
+) -> None:
+    """Check that the principal point (column, row) is inside the image, and not in its corner."""
+    height, width = image_size
+    x, y = point[0] / width, point[1] / height
+    if not (0 < x < 1 and 0 < y < 1) or min(x, y) > 0.9 or max(x, y) < 0.1:
+        raise ValueError(
+            f"{name}: the principal point ({point[0]:.6g}, {point[1]:.6g}) is outside the image of "
+            f"{width} x {height} pixels (width x height), or in its corner. Is K for another image "
+            "size? Multiply its first row by new width / old width, and its second row by new "
+            "height / old height"
+        )
 
 
 def check_image_size(image_size: tuple[int, int], name: str = "image_size") -> None:
-    """Check that `image_size` is a positive (height, width); raises ValueError otherwise."""
-    if min(image_size) < 1:
+    """Check that `image_size` is (height, width), each from 1 to `MAX_SIDE` pixels.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not (min(image_size) >= 1 and max(image_size) <= MAX_SIDE):
         raise ValueError(
-            f"{name} must be (height, width) in pixels, both positive, got {image_size}"
+            f"{name} must be (height, width) in pixels, each 1 to {MAX_SIDE:,}, got {image_size}"
         )
 
 

@@ -3,6 +3,7 @@
 Takes points and matrices, and depends on no data set format. Coordinates are computed in float64.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -41,15 +42,14 @@ def project_points(
 
     Raises:
         ValueError: T_cam_lidar is not a rigid transform or K is not a camera matrix (often because
-            it is transposed), image_size is not positive, or min_depth is negative.
+            it is transposed) or not for this image_size, or min_depth is negative.
 
     Source: the pinhole camera, Hartley & Zisserman, Multiple View Geometry (2nd ed.), ch. 6; the
         visibility rule is ScaLR's (arXiv:2310.17504). The 1 m default is the nuScenes devkit's
         (`map_pointcloud_to_image`), which also excludes the first row and column of pixels.
     """
     geometry.check_rigid(T_cam_lidar, "T_cam_lidar")
-    geometry.check_intrinsics(K, "K")
-    geometry.check_image_size(image_size)
+    geometry.check_intrinsics(K, "K", image_size)
     if not min_depth >= 0:
         raise ValueError(f"min_depth must be 0 m or more, got {min_depth}")
     height, width = image_size
@@ -128,6 +128,8 @@ def find_pairs(
         min_depth: as in `project_points`, metres.
         occlusion: also drop points that are probably occluded in the image (`hidden_points`). Off
             by default, because the published method does not test occlusion.
+
+    If no camera sees any point, a warning names the likely cause (`why_unseen`).
     """
     found = []
     for index, camera in enumerate(cameras.values()):
@@ -142,8 +144,53 @@ def find_pairs(
         nothing = torch.zeros(0, dtype=torch.int64)
         found.append((nothing, nothing, torch.zeros(0, 2), torch.zeros(0)))
     point, camera_index, uv, depth = (torch.cat(column) for column in zip(*found, strict=True))
+    if cameras and len(point) == 0 and len(points) >= _ENOUGH_POINTS:
+        warnings.warn(why_unseen(points, cameras), stacklevel=2)
     sizes = tuple(tuple(camera.image_size) for camera in cameras.values())
     return Pairs(point, camera_index, uv, depth, tuple(cameras), sizes)
+
+
+def why_unseen(points: Float[Tensor, "N 3"], cameras: Mapping[str, Camera]) -> str:
+    """Explain why no camera sees a point; tests for extrinsics that are inverted.
+
+    Args:
+        points: positions in the lidar frame, metres.
+        cameras: by name, at least one.
+    """
+    text = f"no camera of {', '.join(cameras)} sees any of the {len(points):,} points"
+    seen = {name: 0 for name in _MISTAKES}
+    for name, mend in _MISTAKES.items():
+        for camera in cameras.values():
+            T, size = mend(camera.T_cam_lidar), camera.image_size
+            seen[name] += int(project_points(points, T, camera.K, size)[2].sum())
+    best = max(seen, key=seen.__getitem__)
+    if seen[best] >= max(0.05 * len(points), 1):
+        return f"{text}. Probably {best}: without that {seen[best]:,} pairs are found"
+    return (
+        f"{text}. Check that T_cam_lidar takes lidar-frame points to the camera frame (x right, y "
+        "down, z forward), in metres"
+    )
+
+
+def _invert_rotation(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
+    mended = T.clone()
+    mended[:3, :3] = T[:3, :3].T
+    return mended
+
+
+def _turn_axes(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
+    """From camera axes x forward, y left, z up to x right, y down, z forward."""
+    turn = torch.tensor([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+    return turn.to(T.dtype) @ T
+
+
+# Mistakes in extrinsics, and how to undo them.
+_MISTAKES = {
+    "the extrinsics are inverted (T_lidar_cam was given as T_cam_lidar)": geometry.invert_rigid,
+    "the rotation of the extrinsics is inverted": _invert_rotation,
+    "the camera's axes are x forward, y left, z up": _turn_axes,
+}
+_ENOUGH_POINTS = 100  # fewer points may all be outside of the images
 
 
 def hidden_points(

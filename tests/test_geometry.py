@@ -1,7 +1,10 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from pyquaternion import Quaternion
 
 from kit import geometry
@@ -165,3 +168,129 @@ def test_k_nearest_accepts_strided_points():
     distance, index = geometry.k_nearest(wide[:, :3], wide[::3, :3], 2)
     copy = wide[:, :3].contiguous()
     assert torch.equal(index, geometry.k_nearest(copy, copy[::3], 2)[1])
+
+
+# Ranges of calibrations
+
+
+@pytest.mark.parametrize("value", [1e9, -1e9, 1e300, float("inf"), float("nan")])
+def test_translations_are_limited(value):
+    T = torch.eye(4, dtype=torch.float64)
+    T[1, 3] = value
+    with pytest.raises(ValueError, match=r"^T_a_b"):
+        geometry.check_rigid(T, "T_a_b")
+
+
+@pytest.mark.parametrize("rotation", [[1e300, 0.0, 0.0, 0.0], [1e-9, 0.0, 0.0, 0.0], [1e9] * 4])
+def test_quaternions_of_extreme_length_are_refused(rotation):
+    with pytest.raises(ValueError, match="quaternion"):
+        geometry.rigid_transform(rotation, [0.0, 0.0, 0.0])
+
+
+K_OK = torch.tensor([[500.0, 0, 320], [0, 510.0, 240], [0, 0, 1]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value"),
+    [
+        (0, 0, 0.9),
+        (1, 1, 0.5),
+        (0, 0, 2e6),
+        (0, 0, 1e300),
+        (0, 2, 1e300),
+        (0, 1, 1e300),
+        (1, 0, 600.0),
+    ],
+)
+def test_intrinsics_out_of_range_are_refused(row, column, value):
+    broken = K_OK.clone()
+    broken[row, column] = value
+    with pytest.raises(ValueError, match="focal"):
+        geometry.check_intrinsics(broken)
+
+
+def test_intrinsics_must_fit_the_image():
+    geometry.check_intrinsics(K_OK, "K", (480, 640))
+    geometry.check_intrinsics(K_OK, "K", (250, 640))  # cropped at the bottom
+    for size in (
+        (240, 640),
+        (480, 320),
+        (240, 320),
+        (260, 340),
+        (4800, 6400),
+        (0, 640),
+        (480, 10**6),
+    ):
+        with pytest.raises(ValueError, match="K"):
+            geometry.check_intrinsics(K_OK, "K", size)
+
+
+finite = st.floats(-1e3, 1e3)
+
+
+@given(
+    q=st.tuples(*[st.floats(-10, 10)] * 4).filter(lambda q: math.hypot(*q) > 1e-3),
+    t=st.tuples(*[st.floats(-1e6, 1e6)] * 3),
+    points=st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=5),
+)
+def test_any_rigid_transform_passes_keeps_distances_and_returns(q, t, points):
+    T = geometry.rigid_transform(list(q), list(t))
+    geometry.check_rigid(T)
+    xyz = torch.tensor(points, dtype=torch.float64)
+    moved = geometry.transform_points(T, xyz)
+    assert torch.allclose(torch.cdist(moved, moved), torch.cdist(xyz, xyz), atol=1e-3)
+    back = geometry.transform_points(geometry.invert_rigid(T), moved)
+    assert (back - xyz).abs().max() < 1e-7
+    expected = [Quaternion(q).rotate(p) for p in points] + np.array(t)
+    assert (moved - torch.from_numpy(expected)).abs().max() < 1e-6
+
+
+@given(
+    values=st.lists(st.floats(), min_size=16, max_size=16),
+    exact_row=st.booleans(),
+)
+def test_a_matrix_that_passes_is_a_rotation_and_a_bounded_translation(values, exact_row):
+    T = torch.tensor(values, dtype=torch.float64).view(4, 4)
+    if exact_row:
+        T[3] = torch.tensor([0.0, 0, 0, 1])
+    try:
+        geometry.check_rigid(T, "T_a_b")
+    except ValueError as error:
+        assert str(error).startswith("T_a_b")
+    else:
+        R = T[:3, :3]
+        assert (R @ R.T - torch.eye(3)).abs().max() <= 1e-3 and torch.linalg.det(R) > 0.9
+        assert T[:3, 3].abs().max() <= geometry.MAX_TRANSLATION
+
+
+@given(
+    q=st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: math.hypot(*q) > 1e-3),
+    row=st.integers(0, 2),
+    column=st.integers(0, 2),
+    change=st.floats(0.01, 10) | st.floats(-10, -0.01),
+)
+def test_one_wrong_number_in_a_rotation_is_found(q, row, column, change):
+    T = geometry.rigid_transform(list(q), [0.0, 0.0, 0.0])
+    R = T[:3, :3].clone()
+    T[row, column] += change
+    # The row's length or its angle to another row changes, unless the change mirrors the entry.
+    changed = T[:3, :3] @ T[:3, :3].T - torch.eye(3)
+    assume(changed.abs().max() > 2e-3)
+    with pytest.raises(ValueError, match="T"):
+        geometry.check_rigid(T)
+    assert not torch.equal(R, T[:3, :3])
+
+
+@given(
+    values=st.lists(st.floats(), min_size=6, max_size=6),
+    size=st.tuples(*[st.integers(-1, 10**5)] * 2),
+)
+def test_intrinsics_that_pass_project_the_axis_into_the_image(values, size):
+    K = torch.tensor([values[:3], values[3:], [0, 0, 1]], dtype=torch.float64)
+    try:
+        geometry.check_intrinsics(K, "K of CAM", size)
+    except ValueError as error:
+        assert "K of CAM" in str(error)
+    else:
+        u, v, _ = K @ torch.tensor([0, 0, 1.0], dtype=torch.float64)
+        assert 0 < u < size[1] and 0 < v < size[0] and min(K[0, 0], K[1, 1]) >= 1

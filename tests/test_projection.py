@@ -1,13 +1,17 @@
+import warnings
+
 import numpy as np
 import open3d
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from kit.data import open_dataset
 from kit.data.keyframe import Camera
 from kit.geometry import rigid_transform, transform_points
-from kit.projection import Pairs, find_pairs, hidden_points, project_points
+from kit.projection import Pairs, find_pairs, hidden_points, project_points, why_unseen
 
 # lidar x right, y forward, z up -> camera x right, y down, z forward
 FORWARD = torch.tensor(
@@ -310,3 +314,137 @@ def test_occlusion_is_off_by_default(nuscenes):
     fewer = find_pairs(nuscenes.points, cameras, occlusion=True)
     assert 0.9 < len(fewer) / len(everything) < 1
     assert torch.isin(fewer.point, everything.point).all()
+
+
+# Extrinsics that see nothing
+
+
+def in_front(count=200):
+    """Points 5 to 40 m in front of the lidar."""
+    draw = np.random.default_rng(0)
+    return torch.from_numpy(
+        np.stack(
+            [draw.uniform(-5, 5, count), draw.uniform(5, 40, count), draw.uniform(-1, 1, count)], 1
+        )
+    ).float()
+
+
+PLACED = FORWARD.clone()
+PLACED[:3, 3] = torch.tensor([0.3, 0.4, -1.0])
+ROTATED = PLACED.clone()
+ROTATED[:3, :3] = PLACED[:3, :3].T
+BODY = torch.tensor([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]]).double()
+
+
+@pytest.mark.parametrize(
+    ("T", "cause"),
+    [
+        (torch.linalg.inv(PLACED), "the extrinsics are inverted"),
+        (BODY @ PLACED, "the camera's axes are x forward, y left, z up"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:T_cam_lidar")
+def test_the_likely_mistake_is_named_where_no_camera_sees_a_point(T, cause):
+    cameras = {"CAM_FRONT": camera(T=T)}
+    with pytest.warns(
+        UserWarning, match=f"no camera of CAM_FRONT sees .* 200 points. Probably {cause}"
+    ):
+        pairs = find_pairs(in_front(), cameras)
+    assert len(pairs) == 0
+
+
+@pytest.mark.filterwarnings("ignore:T_cam_lidar")
+def test_an_inverted_rotation_is_named():
+    text = why_unseen(in_front(), {"CAM_FRONT": camera(T=ROTATED)})
+    assert "Probably" in text and "inverted" in text
+
+
+def test_points_that_no_correction_makes_visible_have_no_named_mistake():
+    far = in_front() + torch.tensor([0.0, 0, 5000.0])
+    with pytest.warns(UserWarning, match="Check that T_cam_lidar takes lidar-frame points"):
+        find_pairs(far, {"CAM_FRONT": camera()})
+
+
+def test_few_points_or_no_camera_give_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        find_pairs(-in_front(50), {"CAM_FRONT": camera()})
+        find_pairs(in_front(), {})
+        assert len(find_pairs(in_front(), {"CAM_FRONT": camera()})) > 100
+
+
+def test_intrinsics_for_another_image_size_are_refused():
+    with pytest.raises(ValueError, match="principal point"):
+        project_points(in_front(), FORWARD, K, (50, 100))
+
+
+# Properties
+
+
+@given(
+    points=st.lists(st.tuples(*[st.floats(-1e4, 1e4, width=32)] * 3), min_size=1, max_size=30),
+    focal=st.floats(1, 1e4),
+    centre=st.tuples(st.floats(0.15, 0.85), st.floats(0.15, 0.85)),
+    size=st.tuples(st.integers(3, 3000), st.integers(3, 3000)),
+    angle=st.floats(-3.2, 3.2),
+    min_depth=st.floats(0, 5),
+)
+def test_visible_points_are_in_front_and_inside_and_return_to_their_place(
+    points, focal, centre, size, angle, min_depth
+):
+    turn = rigid_transform([np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)], [0.5, -0.2, 0.1])
+    T = FORWARD @ turn
+    K = torch.tensor([[focal, 0, centre[0] * size[1]], [0, focal, centre[1] * size[0]], [0, 0, 1]])
+    xyz = torch.tensor(points, dtype=torch.float32)
+    uv, depth, visible = project_points(xyz, T, K.double(), size, min_depth)
+    in_camera = (T @ torch.cat([xyz.double(), torch.ones(len(xyz), 1)], 1).T).T[:, :3]
+    assert (depth - in_camera[:, 2]).abs().max() < 1e-2
+    assert torch.equal(uv.isnan().any(1), ~(in_camera[:, 2] > min_depth))
+    inside = (uv > 0).all(1) & (uv[:, 0] < size[1] - 1) & (uv[:, 1] < size[0] - 1)
+    # float32 may round a point onto the border
+    near = ((uv - uv.round()).abs() < 1e-3).any(1)
+    assert torch.equal(visible[~near], inside[~near])
+    ray = torch.linalg.solve(K.double(), torch.cat([uv.double(), torch.ones(len(uv), 1)], 1).T).T
+    back = (ray * in_camera[:, 2:])[visible]
+    assert torch.allclose(back, in_camera[visible], rtol=1e-4, atol=1e-2)
+
+
+@given(
+    count=st.integers(0, 60),
+    seed=st.integers(0, 10**6),
+    num_cameras=st.integers(0, 4),
+    occlusion=st.booleans(),
+)
+def test_pairs_are_sorted_unique_and_the_same_as_of_each_camera(
+    count, seed, num_cameras, occlusion
+):
+    draw = np.random.default_rng(seed)
+    points = torch.from_numpy(draw.normal(0, 20, (count, 3)).astype(np.float32))
+    cameras = {}
+    for number in range(num_cameras):
+        half = number * np.pi / 4
+        turn = rigid_transform([float(np.cos(half)), 0.0, 0.0, float(np.sin(half))], [0.0, 0, 0])
+        cameras[f"CAM_{number}"] = camera(f"CAM_{number}", FORWARD @ turn)
+    pairs = find_pairs(points, cameras, occlusion=occlusion)
+    keys = list(zip(pairs.camera.tolist(), pairs.point.tolist(), strict=True))
+    assert keys == sorted(set(keys)) and pairs.camera_names == tuple(cameras)
+    for name, each in cameras.items():
+        alone = find_pairs(points, {name: each}, occlusion=occlusion)
+        assert torch.equal(alone.point, pairs.of_camera(name).point)
+    assert set(pairs.seen_points().tolist()) == {point for _, point in keys}
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.floats(0, 199, width=32), st.floats(0, 99, width=32), st.floats(0.5, 500, width=32)
+        ),
+        max_size=40,
+    )
+)
+def test_the_nearest_point_of_an_image_is_never_occluded(rows):
+    values = torch.tensor(rows, dtype=torch.float32).view(-1, 3)
+    hidden = hidden_points(values[:, :2], values[:, 2], SIZE)
+    assert hidden.shape == (len(rows),)
+    if len(rows):
+        assert not hidden[values[:, 2].argmin()]

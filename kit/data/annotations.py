@@ -1,5 +1,6 @@
 """Annotations of a keyframe beside its labels: boxes, and the exact annotations of a simulation."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from jaxtyping import Bool, Float, Int, Int32, UInt8
 from torch import Tensor
 
 from kit import geometry
+from kit.data.limits import MAX_BOX
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,8 @@ class Box:
         speed: m/s along x.
 
     Raises:
-        ValueError: the pose is not rigid, or a size is not positive.
+        ValueError: the pose is not rigid, a size is not within 0 to 1000 m, or the speed is not
+            finite.
     """
 
     name: str
@@ -39,8 +42,13 @@ class Box:
 
     def __post_init__(self):
         geometry.check_rigid(self.T_lidar_box, f"T_lidar_box of {self.name}")
-        if not min(self.size) > 0:
-            raise ValueError(f"box of {self.name}: sizes must be positive, got {self.size}")
+        if not all(0 < length <= MAX_BOX for length in self.size):  # False for NaN
+            raise ValueError(
+                f"box of {self.name}: sizes must be positive, at most {MAX_BOX:.0f} m, got "
+                f"{self.size}"
+            )
+        if not math.isfinite(self.speed):
+            raise ValueError(f"box of {self.name}: the speed must be finite, got {self.speed}")
 
     def contains(self, points: Float[Tensor, "N 3"], margin: float = 0.0) -> Bool[Tensor, " N"]:
         """Test which points of the lidar frame lie inside the box.

@@ -6,6 +6,8 @@ its labels are class indices.
 """
 
 import hashlib
+import operator
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +23,7 @@ from torch import Tensor
 from kit import geometry
 from kit.data.annotations import Box, ExactAnnotations
 from kit.data.classes import IGNORE, ClassMap
+from kit.data.limits import MAX_INTENSITY, MAX_TIMESTAMP, invalid_counts, to_tensor
 from kit.store.image_reader import read_image
 from kit.store.reading import open_regular
 
@@ -34,16 +37,19 @@ class Sensor:
     intensity_std: float
 
     def __post_init__(self):
-        if not (np.isfinite(self.intensity_mean) and self.intensity_std > 0):
+        mean, std = self.intensity_mean, self.intensity_std
+        if not (abs(mean) <= MAX_INTENSITY and 1e-9 <= std <= MAX_INTENSITY):  # False for NaN
             raise ValueError(
                 f"{self.name}: intensity needs a finite mean and a positive standard deviation, "
-                f"got {self.intensity_mean} and {self.intensity_std}"
+                f"1e-9 to {MAX_INTENSITY:,.0f}, got {mean} and {std}"
             )
 
 
 @dataclass(frozen=True, eq=False)
 class Camera:
     """One image with its calibration; the image is decoded when it is requested.
+
+    Arrays and other float types are converted; sizes and ranges are checked.
 
     Attributes:
         name: channel, e.g. "CAM_FRONT".
@@ -53,6 +59,10 @@ class Camera:
         image_size: (height, width) in pixels.
         source: an image file, or a function that returns (H, W, 3) uint8 pixels, the same ones at
             every call.
+
+    Raises:
+        ValueError: a matrix has another shape or is no calibration of a pinhole camera, `K` does
+            not fit the image size, or the source is neither a path nor a function.
     """
 
     name: str
@@ -62,9 +72,27 @@ class Camera:
     source: Path | Callable[[], np.ndarray] = field(repr=False)
 
     def __post_init__(self):
-        geometry.check_rigid(self.T_cam_lidar, f"T_cam_lidar of {self.name}")
-        geometry.check_intrinsics(self.K, f"K of {self.name}")
+        T, K = f"T_cam_lidar of {self.name}", f"K of {self.name}"
+        _set(self, "T_cam_lidar", to_tensor(self.T_cam_lidar, torch.float64, (4, 4), T))
+        _set(self, "K", to_tensor(self.K, torch.float64, (3, 3), K))
+        _set(self, "image_size", _to_size(self.image_size, f"image_size of {self.name}"))
+        geometry.check_rigid(self.T_cam_lidar, T)
         geometry.check_image_size(self.image_size, f"image_size of {self.name}")
+        geometry.check_intrinsics(self.K, K, self.image_size)
+        if self.T_cam_lidar[1, 2] > -0.5:  # the image's "down" is over 60 degrees from the lidar's
+            warnings.warn(
+                f"T_cam_lidar of {self.name}: the image is tilted by more than 60 degrees against "
+                "the lidar's z axis. If that axis points up, the extrinsics or their rotation are "
+                "probably inverted, or the camera's axes are not x right, y down, z forward",
+                stacklevel=4,
+            )
+        if isinstance(self.source, str):
+            _set(self, "source", Path(self.source))
+        if not (isinstance(self.source, Path) or callable(self.source)):
+            raise ValueError(
+                f"source of {self.name}: expected a path, or a function that returns pixels, got a "
+                f"{type(self.source).__name__}"
+            )
 
     def pixels(self) -> UInt8[np.ndarray, "H W 3"]:
         """Decode the image.
@@ -76,6 +104,8 @@ class Camera:
         """
         source = f"the source of {self.name}" if callable(self.source) else self.source
         pixels = self.source() if callable(self.source) else read_image(self.source)
+        if not isinstance(pixels, np.ndarray):
+            raise ValueError(f"{source}: expected an array, got a {type(pixels).__name__}")
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise ValueError(
                 f"{source}: expected (H, W, 3) uint8 pixels, got {pixels.shape} {pixels.dtype}"
@@ -121,6 +151,20 @@ class Camera:
         return hashlib.sha256(self.source().tobytes()).hexdigest()[:32]
 
 
+def _set(instance: object, name: str, value: object) -> None:
+    """Set a field of a frozen dataclass that is being made."""
+    object.__setattr__(instance, name, value)
+
+
+def _to_size(size: tuple[int, int], name: str) -> tuple[int, int]:
+    """Return (height, width) as Python integers."""
+    try:
+        height, width = map(operator.index, size)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: expected (height, width) in pixels, got {size!r}") from error
+    return height, width
+
+
 def _to_tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 255
 
@@ -129,11 +173,13 @@ def _to_tensor(pixels: np.ndarray) -> Tensor:
 class Keyframe:
     """One annotated lidar scan with the camera images taken around it.
 
+    Arrays and other number types are converted; sizes and ranges are checked.
+
     Attributes:
         token: unique name; nuScenes: the LIDAR_TOP sample_data token.
         scene: name of the recording it belongs to.
-        points: (N, 3) float32, lidar frame, metres, finite.
-        intensity: (N,) float32, in the sensor's own unit.
+        points: (N, 3) float32, lidar frame, metres, finite, at most 10 km on each axis.
+        intensity: (N,) float32, in the sensor's own unit, at most 65,535.
         cameras: by channel name.
         sensor: the lidar.
         classes: the classes that the labels index.
@@ -147,7 +193,8 @@ class Keyframe:
             labels of pixels; None for recordings.
 
     Raises:
-        ValueError: the scan is empty or not finite, lengths differ, or a label is no class index.
+        ValueError: the scan is empty, not finite or outside the ranges of `kit.data.limits`; shapes
+            or lengths differ, a label is no class index, or the pose is not rigid.
     """
 
     token: str
@@ -166,37 +213,78 @@ class Keyframe:
     annotations: ExactAnnotations | None = None
 
     def __post_init__(self):
-        count = len(self.points)
+        of = f"of keyframe {self.token}"
+        points = to_tensor(self.points, torch.float32, (None, 3), f"points {of}")
+        count = len(points)
         if count == 0:
             raise ValueError(f"keyframe {self.token}: the scan has no valid point")
-        if not (self.points.isfinite().all() and self.intensity.isfinite().all()):
-            raise ValueError(f"keyframe {self.token}: points and intensity must be finite")
+        _set(self, "points", points)
+        for name, dtype in (
+            ("intensity", torch.float32),
+            ("labels", torch.int64),
+            ("row_in_file", torch.int64),
+        ):
+            values = getattr(self, name)
+            if values is not None:
+                values = to_tensor(values, dtype, (None,), f"{name} {of}")
+                _set(self, name, values)
+                if len(values) != count:
+                    raise ValueError(
+                        f"keyframe {self.token}: {len(values)} rows of {name} for {count} points"
+                    )
+        if invalid := invalid_counts(self.points, self.intensity):
+            raise ValueError(
+                f"keyframe {self.token}: of {count:,} points {invalid}. Points and intensity must "
+                "be finite and in range: keep those of kit.data.limits.is_valid(points, intensity)"
+            )
+        self._check_labels()
+        self._check_rows()
+        self._check_pose()
+
+    def _check_labels(self) -> None:
+        if self.labels is None:
+            return
+        outside = (self.labels < 0) | (self.labels >= len(self.classes))
+        bad = self.labels[(self.labels != IGNORE) & outside]
+        if len(bad):
+            raise ValueError(
+                f"keyframe {self.token}: labels {bad.unique().tolist()[:10]} are not among the "
+                f"{len(self.classes)} classes"
+            )
+
+    def _check_rows(self) -> None:
+        """Check the rows in the file; without them, number the points."""
+        count = len(self.points)
         if (self.row_in_file is None) != (self.num_rows_in_file is None):
             raise ValueError(
                 f"keyframe {self.token}: give row_in_file and num_rows_in_file together or neither"
             )
-        for name in ("intensity", "labels", "row_in_file"):
-            values = getattr(self, name)
-            if values is not None and len(values) != count:
-                raise ValueError(
-                    f"keyframe {self.token}: {len(values)} rows of {name} for {count} points"
-                )
-        if self.labels is not None:
-            bad = self.labels[
-                (self.labels != IGNORE) & ((self.labels < 0) | (self.labels >= len(self.classes)))
-            ]
-            if len(bad):
-                raise ValueError(
-                    f"keyframe {self.token}: labels {bad.unique().tolist()[:10]} are not among the "
-                    f"{len(self.classes)} classes"
-                )
         if self.row_in_file is None:
-            object.__setattr__(self, "row_in_file", torch.arange(count))
-            object.__setattr__(self, "num_rows_in_file", count)
+            _set(self, "row_in_file", torch.arange(count))
+            _set(self, "num_rows_in_file", count)
+        elif not 0 <= self.row_in_file.min() <= self.row_in_file.max() < self.num_rows_in_file:
+            raise ValueError(
+                f"keyframe {self.token}: row_in_file must be 0 to {self.num_rows_in_file - 1}, got "
+                f"{self.row_in_file.min()} to {self.row_in_file.max()}"
+            )
+
+    def _check_pose(self) -> None:
+        """Check the time stamp and the pose of the lidar."""
+        if not 0 <= self.timestamp <= MAX_TIMESTAMP:  # False for NaN
+            raise ValueError(
+                f"keyframe {self.token}: expected a time stamp in microseconds, 0 to 2^63 - 1, got "
+                f"{self.timestamp}"
+            )
+        if self.T_global_lidar is not None:
+            name = f"T_global_lidar of keyframe {self.token}"
+            _set(
+                self, "T_global_lidar", to_tensor(self.T_global_lidar, torch.float64, (4, 4), name)
+            )
+            geometry.check_rigid(self.T_global_lidar, name)
 
     @property
     def num_dropped(self) -> int:
-        """Number of rows of the file without a valid point (NaN or infinite)."""
+        """Number of rows of the file without a valid point (not finite, or out of range)."""
         return self.num_rows_in_file - len(self.points)
 
     def __repr__(self) -> str:

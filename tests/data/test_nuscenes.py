@@ -275,8 +275,8 @@ def test_rows_of_sweeps_are_dropped_while_parsing(nuscenes_copy):
     sweep = dict(shots[0], token="sweep", ego_pose_token="sweep", is_key_frame=False)
     write(nuscenes_copy, "sample_data", [sweep, *shots])
     write(nuscenes_copy, "ego_pose", [dict(poses[0], token="sweep"), *poses])
-    tables = nuscenes_tables._Tables(nuscenes_copy, VERSION)
-    assert len(tables.sample_data) == len(tables.ego_pose) == 7
+    tables = nuscenes_tables.Tables(nuscenes_copy, VERSION)
+    assert len(tables.sample_data.rows) == len(tables.ego_pose.rows) == 7
 
 
 # Versions and roots

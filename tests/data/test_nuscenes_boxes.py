@@ -1,7 +1,6 @@
 """Annotated boxes compared with the devkit's, and errors of broken annotation tables."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from roots import VERSION
 from kit import open_dataset
 from kit.data.classes import NUSCENES
 from kit.data.nuscenes import boxes as nuscenes_boxes
+from kit.data.nuscenes.schema import SampleAnnotation
 
 
 @pytest.mark.parametrize("root", ["nuscenes", "pandaset"])
@@ -40,16 +40,17 @@ def test_points_in_boxes_equal_stored_box_labels(shared_data):
 
 
 def test_name_and_label_of_a_box_follow_its_category():
-    row = {"rotation": [1, 0, 0, 0], "translation": [1, 2, 3], "size": [2, 4, 1.5]}
-    row |= {"instance_token": "i", "category": "vehicle.bus.rigid"}
-    (box,) = nuscenes_boxes.boxes_of([row], torch.eye(4, dtype=torch.float64), Path("file"))
+    row = SampleAnnotation("a", "s", "i", (1.0, 2.0, 3.0), (2.0, 4.0, 1.5), (1.0, 0.0, 0.0, 0.0))
+
+    def box_of(category):
+        annotation = nuscenes_boxes.Annotation(row, category)
+        (box,) = nuscenes_boxes.boxes_of([annotation], torch.eye(4, dtype=torch.float64))
+        return box
+
+    box = box_of("vehicle.bus.rigid")
     assert (box.name, box.label) == ("bus", NUSCENES.names.index("bus"))
     assert box.size == (4.0, 2.0, 1.5) and box.T_lidar_box[:3, 3].tolist() == [1, 2, 3]
-    other = nuscenes_boxes.boxes_of(
-        [row | {"category": "human.pedestrian.stroller"}],
-        torch.eye(4, dtype=torch.float64),
-        Path("file"),
-    )[0]
+    other = box_of("human.pedestrian.stroller")
     assert (other.name, other.label) == ("stroller", 255)
 
 
@@ -75,11 +76,13 @@ def test_broken_annotations_are_named(nuscenes_copy):
     file = nuscenes_copy / VERSION / "sample_annotation.json"
     whole = file.read_text()
     change(nuscenes_copy, "sample_annotation", lambda rows: rows[3].update(size=[1, 2]))
-    with pytest.raises(ValueError, match="sample_annotation.json: annotation .*"):
+    with pytest.raises(ValueError, match="sample_annotation.json: record 3 .*field 'size'"):
         open_dataset(nuscenes_copy)[0]
     file.write_text(whole)
     change(nuscenes_copy, "instance", lambda rows: rows.pop())
-    with pytest.raises(ValueError, match="annotations refer to"):
+    with pytest.raises(
+        ValueError, match="instance.json: no record .* sample_annotation.json refers to it"
+    ):
         open_dataset(nuscenes_copy)[0]
     file.write_text(whole[:100])
     with pytest.raises(ValueError, match="sample_annotation.json: not valid JSON"):

@@ -64,7 +64,9 @@ def test_missing_records_that_others_refer_to_are_named(nuscenes_copy, table, na
 
 def test_a_missing_field_is_named(nuscenes_copy):
     edit(nuscenes_copy, "sample_data", lambda r: r.pop("filename"))
-    with pytest.raises(ValueError, match="v1.0-mini.*lacks the field 'filename'"):
+    with pytest.raises(
+        ValueError, match="sample_data.json: record 0 .*'filename'.*lacks the field"
+    ):
         open_dataset(nuscenes_copy)
 
 
@@ -75,9 +77,9 @@ def test_a_missing_field_is_named(nuscenes_copy):
         ("camera_intrinsic", [[1, 0], [0, 1]], "3x3"),
         ("camera_intrinsic", [[0, 0, 800], [0, 1266, 450], [0, 0, 1]], "focal"),
         ("camera_intrinsic", [[1266, 0, 0], [0, 1266, 0], [800, 450, 1]], "transposed"),
-        ("rotation", [0, 0, 0, 0], "quaternion"),
-        ("rotation", [1, 0, 0], "finite"),
-        ("translation", [0, None, 0], ""),
+        ("rotation", [0, 0, 0, 0], "field 'rotation'.*quaternion"),
+        ("rotation", [1, 0, 0], "field 'rotation'.*quaternion"),
+        ("translation", [0, None, 0], "field 'translation'.*3 finite numbers"),
     ],
 )
 def test_invalid_calibrations_are_named_by_token(nuscenes_copy, field, value, message):
@@ -90,14 +92,14 @@ def test_invalid_calibrations_are_named_by_token(nuscenes_copy, field, value, me
         lambda r: r.update({field: value}),
         only=lambda r: r["token"] == broken["token"],
     )
-    named = f"calibrated_sensor.json: record {broken['token']} of CAM_BACK: .*{message}"
+    named = f"""calibrated_sensor.json: record .*"{broken["token"]}".*{message}"""
     with pytest.raises(ValueError, match=named):
         open_dataset(nuscenes_copy)
 
 
 def test_invalid_poses_are_named(nuscenes_copy):
     edit(nuscenes_copy, "ego_pose", lambda r: r.update(translation=[0, float("nan"), 0]))
-    with pytest.raises(ValueError, match="ego_pose.json: pose of samples/LIDAR_TOP.*finite"):
+    with pytest.raises(ValueError, match="ego_pose.json: record 0 .*'translation'.*finite"):
         open_dataset(nuscenes_copy)[0]
 
 
@@ -150,9 +152,9 @@ def test_truncated_images_name_the_file_when_requested(nuscenes_copy):
 
 
 def test_images_whose_size_differs_from_the_calibration_raise(nuscenes_copy):
-    edit(nuscenes_copy, "sample_data", lambda r: r.update(height=450, width=800))
+    edit(nuscenes_copy, "sample_data", lambda r: r.update(height=850, width=1500))
     frame = open_dataset(nuscenes_copy)[0]
-    with pytest.raises(ValueError, match=r"CAM_FRONT.*900x1600.*450x800"):
+    with pytest.raises(ValueError, match=r"CAM_FRONT.*900x1600.*850x1500"):
         _ = frame.cameras["CAM_FRONT"].image
 
 

@@ -23,7 +23,8 @@ def teacher():
 def some_camera(name, image_size, seed, x=0.0):
     """A camera that looks along z, `x` metres to the left of the lidar."""
     pixels = np.random.default_rng(seed).integers(0, 256, (*image_size, 3), dtype=np.uint8)
-    K = torch.tensor([[50.0, 0, 50], [0, 50, 30], [0, 0, 1]], dtype=torch.float64)
+    u, v = (50, 30) if image_size[0] > 30 else (image_size[1] / 2, image_size[0] / 2)
+    K = torch.tensor([[50.0, 0, u], [0, 50, v], [0, 0, 1]], dtype=torch.float64)
     T_cam_lidar = torch.eye(4, dtype=torch.float64)
     T_cam_lidar[0, 3] = x
     return Camera(name, T_cam_lidar, K, image_size, lambda: pixels)

@@ -1,7 +1,8 @@
 """Annotated boxes of a data set in the nuScenes schema."""
 
-import json
+import warnings
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 from kit import geometry
 from kit.data.annotations import Box
 from kit.data.classes import CATEGORIES, IGNORE, NUSCENES
+from kit.data.nuscenes.schema import Category, Instance, Sample, SampleAnnotation
+from kit.data.nuscenes.tables import Table, refers_to
+from kit.data.untrusted import read_records, shown
 
 TABLES = ("sample_annotation", "instance", "category")
 MAX_SIZE = 100e6  # bytes; reading the annotations of all of nuScenes (1 GB) takes 30 s
@@ -31,65 +35,72 @@ def are_quick_to_read(folder: Path) -> bool:
     return exist and (folder / "sample_annotation.json").stat().st_size < MAX_SIZE
 
 
-def read_boxes(folder: Path, samples: Collection[str]) -> dict[str, list[dict]]:
-    """Read the rows of sample_annotation, with the category of each.
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A row of sample_annotation, with the name of its category."""
+
+    row: SampleAnnotation
+    category: str
+
+
+def read_boxes(folder: Path, samples: Collection[str]) -> dict[str, list[Annotation]]:
+    """Read the annotated boxes of samples.
 
     Args:
         folder: the version folder.
         samples: tokens of the samples to read; rows of other samples are dropped while parsing.
 
     Returns:
-        rows by sample token.
+        annotations by sample token.
 
     Raises:
-        ValueError: a table is broken, or refers to a record that another table lacks.
+        ValueError: a table is broken, or refers to a record that another table lacks; names the
+            table and the record.
     """
-    wanted = set(samples)
+    file, known = folder / "sample_annotation.json", Table(folder, "sample", Sample).rows
+    is_wanted, lost = refers_to("sample_token", set(samples)), []
 
-    def keep(row: dict) -> dict | None:
-        return row if row["sample_token"] in wanted else None
+    def keep(row: dict) -> bool:
+        wanted = is_wanted(row)
+        if not wanted and row["sample_token"] not in known:
+            lost.append(row["sample_token"])
+        return wanted
 
-    try:
-        rows = _read(folder / "sample_annotation.json", keep)
-        instances = {row["token"]: row["category_token"] for row in _read(folder / "instance.json")}
-        names = {row["token"]: row["name"] for row in _read(folder / "category.json")}
-        found: dict[str, list[dict]] = {}
-        for row in rows:
-            category = names[instances[row["instance_token"]]]
-            found.setdefault(row["sample_token"], []).append({**row, "category": category})
-    except KeyError as error:
-        raise ValueError(
-            f"{folder}: no record or field {error}, which the annotations refer to. Are all tables "
-            "from the same download?"
-        ) from error
+    rows = read_records(file, SampleAnnotation, keep)
+    if lost:
+        warnings.warn(
+            f"{file}: {len(lost):,} boxes are left out, because sample.json has no record of their "
+            f"sample_token, e.g. {shown(lost[0])}",
+            stacklevel=2,
+        )
+    instances, categories = Table(folder, "instance", Instance), Table(folder, "category", Category)
+    found: dict[str, list[Annotation]] = {}
+    for row in rows:
+        instance = instances.get(row.instance_token, "sample_annotation")
+        category = categories.get(instance.category_token, "instance")
+        found.setdefault(row.sample_token, []).append(Annotation(row, category.name))
     return found
 
 
-def to_box(annotation: dict, T_lidar_global: Float[Tensor, "4 4"], file: Path) -> Box:
-    """Make a box in the lidar frame from an annotation; nuScenes stores width before length.
-
-    Args:
-        annotation: a row as `read_boxes` returns it.
-        T_lidar_global: takes global points to the lidar frame.
-        file: named in errors.
-
-    Raises:
-        ValueError: the pose or the size is invalid.
-    """
-    try:
-        T_global_box = geometry.rigid_transform(annotation["rotation"], annotation["translation"])
-        width, length, height = annotation["size"]
-        category = annotation["category"]
-        return Box(
+def boxes_of(
+    annotations: list[Annotation], T_global_lidar: Float[Tensor, "4 4"]
+) -> tuple[Box, ...]:
+    """Make the boxes of one keyframe in its lidar frame; nuScenes stores width before length."""
+    T_lidar_global = geometry.invert_rigid(torch.as_tensor(T_global_lidar))
+    boxes = []
+    for annotation in annotations:
+        row, category = annotation.row, annotation.category
+        width, length, height = row.size
+        box = Box(
             name=_name(category),
             category=category,
             label=_label(category),
-            T_lidar_box=T_lidar_global @ T_global_box,
-            size=(float(length), float(width), float(height)),
-            track=annotation["instance_token"],
+            T_lidar_box=T_lidar_global @ geometry.rigid_transform(row.rotation, row.translation),
+            size=(length, width, height),
+            track=row.instance_token,
         )
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{file}: annotation {annotation.get('token')}: {error}") from error
+        boxes.append(box)
+    return tuple(boxes)
 
 
 def _label(category: str) -> int:
@@ -104,24 +115,3 @@ def _name(category: str) -> str:
     label = _label(category)
     name = category.split(".")[-1] if label == IGNORE else NUSCENES.names[label]
     return name.replace("_", " ")
-
-
-def _read(file: Path, keep=None) -> list[dict]:
-    """Rows of a table; those for which `keep` returns None are dropped while parsing."""
-
-    def hook(row: dict) -> dict | None:
-        return row if keep is None else keep(row)
-
-    try:
-        rows = json.loads(file.read_bytes(), object_hook=hook)
-    except ValueError as error:
-        raise ValueError(f"{file}: not valid JSON ({error}). Is the download complete?") from error
-    return [row for row in rows if row is not None]
-
-
-def boxes_of(
-    annotations: list[dict], T_global_lidar: Float[Tensor, "4 4"], file: Path
-) -> tuple[Box, ...]:
-    """Make the boxes of one keyframe in its lidar frame; `file` is named in errors."""
-    T_lidar_global = geometry.invert_rigid(torch.as_tensor(T_global_lidar))
-    return tuple(to_box(annotation, T_lidar_global, file) for annotation in annotations)

@@ -5,6 +5,7 @@ counted; a broken file raises an error with its name.
 """
 
 import operator
+import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +19,11 @@ from kit import geometry
 from kit.data import classes
 from kit.data.keyframe import Camera, Keyframe, Sensor
 from kit.data.nuscenes import boxes as nuscenes_boxes
+from kit.data.nuscenes.intensity import lidar_of
 from kit.data.nuscenes.records import SensorFile
+from kit.data.nuscenes.scans import read_scan
 from kit.store.image_reader import read_image_size
-
-# Source of the mean and standard deviation: ScaLR's nuScenes loader (arXiv:2310.17504).
-HDL_32E = Sensor("nuScenes HDL-32E", 18.742355, 22.04632)
-_COLUMNS = 5  # x, y, z, intensity, ring
+from kit.store.reading import read_regular
 
 
 def version_folders(root: Path) -> list[str]:
@@ -49,17 +49,26 @@ class NuScenesFolder:
         version: the version folder in use.
         other_versions: the other version folders of this root.
         classes: the 16 classes of nuScenes lidarseg, by this root's category names.
-        tokens: the LIDAR_TOP sample_data token of every keyframe.
+        lidar: channel of the lidar in use.
+        tokens: the sample_data token of every keyframe's scan.
         scenes: the scene name of every keyframe; scenes in the table's order.
         has_labels: whether at least one keyframe has a lidarseg file.
         num_missing: number of keyframes that were skipped because their lidar file is missing.
+        num_without_scan: number of samples that were skipped because the tables list no scan of
+            the lidar.
         num_missing_images, num_missing_labels: numbers of files that the other keyframes lack.
 
     Source: the nuScenes schema, https://www.nuscenes.org/nuscenes#data-format; 32 categories are
         merged into 16 classes by name, as in the lidarseg challenge.
     """
 
-    def __init__(self, root: str | Path, version: str | None = None, boxes: bool | None = None):
+    def __init__(
+        self,
+        root: str | Path,
+        version: str | None = None,
+        boxes: bool | None = None,
+        lidar: str = "LIDAR_TOP",
+    ):
         """Read the tables and check which files exist.
 
         Args:
@@ -69,16 +78,19 @@ class NuScenesFolder:
                 other one in alphabetical order.
             boxes: read the annotated boxes. None reads them if the table is smaller than 100 MB,
                 so not for all of nuScenes (1 GB).
+            lidar: channel of the lidar to use.
 
         Raises:
             FileNotFoundError: the version, a table or every lidar file is missing.
-            ValueError: a table is broken or contains an invalid calibration.
+            ValueError: a table is broken, contains an invalid calibration, or lists no keyframe of
+                the lidar.
         """
         from kit.data.nuscenes.tables import read_contents
 
         self.root, self.version, self.other_versions = _choose_version(Path(root), version)
         self.name = f"{self.root.resolve().name} {self.version}"
-        contents = read_contents(self.root, self.version)
+        self.lidar = lidar
+        contents = read_contents(self.root, self.version, lidar)
         self._calibrations, self._vehicles = contents.calibrations, contents.vehicles
         self.classes = _label_classes(self.root / self.version, contents.categories)
         present = _FilesOnDisk(self.root)
@@ -90,6 +102,7 @@ class NuScenesFolder:
                 f"of sensor files unpacked into {self.root}?"
             )
         self.num_missing = len(contents.records) - len(self._records)
+        self.num_without_scan = contents.num_without_scan
         files = [image.file for record in self._records for image in record.cameras]
         labels = [record.labels for record in self._records if record.labels]
         self._absent = {file for file in (*files, *labels) if file not in present}
@@ -124,7 +137,7 @@ class NuScenesFolder:
             raise IndexError(f"keyframe {position} of {self.name}, which has {len(self)}")
         record = self._records[position]
         file = self.root / record.lidar.file
-        points, intensity, row_in_file, num_rows = _read_scan(file)
+        points, intensity, row_in_file, num_rows = read_scan(file)
         T_global_lidar = self._pose(record.lidar)
         return Keyframe(
             token=record.lidar.token,
@@ -142,12 +155,11 @@ class NuScenesFolder:
             boxes=nuscenes_boxes.boxes_of(
                 self._annotations.get(record.sample, []),
                 T_global_lidar,
-                self.root / self.version / "sample_annotation.json",
             ),
         )
 
     @cached_property
-    def _annotations(self) -> dict[str, list[dict]]:
+    def _annotations(self) -> dict[str, list[nuscenes_boxes.Annotation]]:
         """Annotations by sample token; read on first use, again in every worker process."""
         folder, wanted = self.root / self.version, self._wants_boxes
         if wanted is False or not (wanted or nuscenes_boxes.are_quick_to_read(folder)):
@@ -161,24 +173,16 @@ class NuScenesFolder:
     def sensor(self) -> Sensor:
         """The lidar, with its intensity statistics.
 
-        The nuScenes cars have ScaLR's constants. For other cars the statistics are measured on up
-        to 8 evenly spaced keyframes; broken files among them are skipped.
+        The nuScenes cars have ScaLR's constants, if the scans agree with them. Otherwise the
+        statistics are measured on up to 8 evenly spaced keyframes; broken files among them are
+        skipped.
+
+        Raises:
+            ValueError: all of these files are broken.
         """
-        if all(vehicle.startswith("n0") for vehicle in self._vehicles):
-            return HDL_32E
         chosen = torch.linspace(0, len(self) - 1, min(8, len(self))).round().long().tolist()
-        measured = []
-        for index in chosen:
-            try:
-                measured.append(_read_scan(self.root / self._records[index].lidar.file)[1])
-            except ValueError:
-                if not measured and index == chosen[-1]:
-                    raise
-        values = torch.cat(measured).double()
-        lidar = f"{' and '.join(self._vehicles)} LIDAR_TOP"
-        keyframes = f"{len(measured)} keyframe{'s' * (len(measured) != 1)}"
-        std = float(values.std(correction=0)) or 1.0  # 0 if the lidar has no intensities
-        return Sensor(f"{lidar}, intensity measured on {keyframes}", float(values.mean()), std)
+        files = [self.root / self._records[index].lidar.file for index in chosen]
+        return lidar_of(files, self._vehicles, self.lidar)
 
     def _cameras(self, images: Iterable[SensorFile], T_global_lidar: Tensor) -> dict[str, Camera]:
         """The cameras whose images are on disk, by channel."""
@@ -187,29 +191,33 @@ class NuScenesFolder:
             if image.file in self._absent:
                 continue
             calibration, file = self._calibrations[image.calibration], self.root / image.file
-            cameras[calibration.channel] = Camera(
-                name=calibration.channel,
-                T_cam_lidar=geometry.invert_rigid(self._pose(image)) @ T_global_lidar,
-                K=calibration.K,
-                image_size=image.image_size or read_image_size(file),
-                source=file,
-            )
+            try:
+                cameras[calibration.channel] = Camera(
+                    name=calibration.channel,
+                    T_cam_lidar=geometry.invert_rigid(self._pose(image)) @ T_global_lidar,
+                    K=calibration.K,
+                    image_size=image.image_size or read_image_size(file),
+                    source=file,
+                )
+            except ValueError as error:
+                if str(file) in str(error):
+                    raise
+                table = self.root / self.version / "calibrated_sensor.json"
+                raise ValueError(
+                    f"{table}: record {image.calibration}, with the image {file}: {error}"
+                ) from error
         return cameras
 
     def _pose(self, taken: SensorFile) -> Tensor:
         """T_global_sensor when the file was recorded: (4, 4) float64."""
-        try:
-            T_global_ego = geometry.rigid_transform(taken.rotation, taken.translation)
-        except (ValueError, TypeError) as error:
-            table = self.root / self.version / "ego_pose.json"
-            raise ValueError(f"{table}: pose of {taken.file}: {error}") from error
+        T_global_ego = geometry.rigid_transform(taken.rotation, taken.translation)
         return T_global_ego @ self._calibrations[taken.calibration].T_ego_sensor
 
     def _labels(self, file: str | None, row_in_file: Tensor, num_rows: int) -> Tensor | None:
         """Class indices of the kept points; None without a label file."""
         if file is None or file in self._absent:
             return None
-        raw = np.fromfile(self.root / file, dtype=np.uint8)
+        raw = np.frombuffer(bytearray(read_regular(self.root / file)), dtype=np.uint8)
         if len(raw) != num_rows:
             raise ValueError(
                 f"{self.root / file}: {len(raw)} labels (one byte each) for the {num_rows} points "
@@ -222,6 +230,7 @@ class NuScenesFolder:
         labelled = sum(bool(r.labels) and r.labels not in self._absent for r in self._records)
         counts = {
             "keyframes without their lidar file (left out)": self.num_missing,
+            f"keyframes without {self.lidar} in the tables (left out)": self.num_without_scan,
             "images": self.num_missing_images,
             "label files": self.num_missing_labels,
         }
@@ -257,7 +266,8 @@ def _choose_version(root: Path, version: str | None) -> tuple[Path, str, list[st
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder; expected the root of a nuScenes data set")
     if version is None and has_tables(root):
-        root, version = root.resolve().parent, root.resolve().name
+        # Not resolved: a version folder may be a link, and the files lie beside the link.
+        root, version = Path(os.path.abspath(root)).parent, Path(os.path.abspath(root)).name
     found = version_folders(root)
     version = version or (found[0] if found else "v1.0-mini")
     if not (root / version).is_dir():
@@ -276,19 +286,3 @@ def _label_classes(folder: Path, categories: dict[str, int] | None) -> classes.C
         return classes.nuscenes_classes(categories)
     except ValueError as error:
         raise ValueError(f"{folder / 'category.json'}: {error}") from error
-
-
-def _read_scan(file: Path) -> tuple[Tensor, Tensor, Tensor, int]:
-    """Read a scan: points, intensity, rows of the finite points in the file, number of rows."""
-    num_bytes = file.stat().st_size
-    if num_bytes == 0 or num_bytes % (4 * _COLUMNS):
-        raise ValueError(
-            f"{file}: expected rows of {_COLUMNS} float32 (x, y, z, intensity, ring), a multiple "
-            f"of {4 * _COLUMNS} bytes, got {num_bytes} bytes. Is the download complete?"
-        )
-    rows = torch.from_numpy(np.fromfile(file, dtype="<f4")).view(-1, _COLUMNS)[:, :4]  # (N, 4)
-    row_in_file = rows.isfinite().all(1).nonzero()[:, 0]
-    if len(row_in_file) == 0:
-        raise ValueError(f"{file}: none of its {len(rows)} rows is finite")
-    valid = rows[row_in_file]
-    return valid[:, :3].contiguous(), valid[:, 3].contiguous(), row_in_file, len(rows)

@@ -24,8 +24,8 @@ class SensorFile:
     timestamp: int
     image_size: tuple[int, int] | None
     calibration: str
-    rotation: list
-    translation: list
+    rotation: tuple[float, ...]
+    translation: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,11 @@ class Contents:
         calibrations: by calibrated_sensor token.
         categories: raw label id by category name; None where no keyframe has labels.
         vehicles: names of the recording cars.
+        num_without_scan: number of samples without a scan of the lidar; they are left out.
     """
 
     records: list[Record]
     calibrations: dict[str, Calibration]
     categories: dict[str, int] | None
     vehicles: tuple[str, ...]
+    num_without_scan: int
