@@ -126,6 +126,12 @@ class Shown:
         self.wait()
 
 
+@pytest.fixture(scope="session")
+def save_and_open(browser):
+    """Save any explorer to a file and open it; the caller closes the page."""
+    return lambda explorer, path, **options: Shown(browser, explorer, path, **options)
+
+
 @pytest.fixture(scope="module")
 def shown(browser, tmp_path_factory):
     """The small scene, opened once; tests set the state they need."""

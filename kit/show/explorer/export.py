@@ -62,6 +62,7 @@ def save_page(
         "keyframes": [explorer.setup["keyframes"][number] for number in kept],
     }
     name = title or content.keyframes[explorer.keyframe].scene or "Explorer"
+    name = name.encode("utf8", "replace").decode("utf8")  # half a surrogate pair has no bytes
     traits = state | {"height": explorer.height, "setup": setup}
     store.write_text(path, page_html(name, traits, list(payloads.values())))
     return Path(path)

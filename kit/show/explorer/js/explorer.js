@@ -103,7 +103,7 @@ const ARRAYS = {
 // The arrays of a keyframe's payload, as views into its bytes.
 function decode(header, bytes) {
   const aligned = bytes.byteOffset % 4 ? bytes.slice() : bytes;
-  const arrays = {};
+  const arrays = Object.create(null); // names of scores come from data: nothing is inherited
   for (const [name, { type, start, count }] of Object.entries(header.arrays)) {
     arrays[name] = new ARRAYS[type](aligned.buffer, aligned.byteOffset + start, count);
   }
@@ -291,7 +291,7 @@ class Cloud {
   constructor(canvas, setup) {
     const gl = canvas.getContext("webgl2", { antialias: false, alpha: false });
     if (!gl) throw new Error("no WebGL2");
-    Object.assign(this, { gl, canvas, setup, buffers: {}, textures: {}, panels: new Map(), count: 0 });
+    Object.assign(this, { gl, canvas, setup, buffers: Object.create(null), textures: {}, panels: new Map(), count: 0 });
     this.colouring = program(gl, COLOUR_SHADER, NO_FRAGMENTS, ["v_colour", "v_score"]);
     this.drawing = program(gl, POINT_SHADER, POINT_FRAGMENTS);
     this.numbering = program(gl, NUMBER_SHADER, NUMBER_FRAGMENTS);
@@ -428,7 +428,7 @@ class Cloud {
     const { buffers } = this;
     const labels = job.kind === "predictions" ? buffers[`predicted/${number}`] : this.data.arrays.labels && buffers.labels;
     const has = (name) => (this.data.arrays[name] ? buffers[name] : null);
-    const values = { height: buffers.height, intensity: buffers.intensity }[job.mode] || has(`score/${job.mode}`);
+    const values = job.kind === "score" ? has(`score/${job.mode}`) : job.kind === "number" ? buffers[job.mode] : null;
     gl.useProgram(made);
     gl.bindVertexArray(this.whenColouring);
     this.attribute(LOCATIONS.value, values, 1, "float");
@@ -886,7 +886,7 @@ function errorRows(x) {
 
 class Explorer {
   constructor(model, root) {
-    Object.assign(this, { model, root, frames: 0, clickKind: "pick", hovered: [], large: null, moving: 0, drawnRatio: 1, loaded: new Map(), thresholds: {}, followed: null });
+    Object.assign(this, { model, root, frames: 0, clickKind: "pick", hovered: [], large: null, moving: 0, drawnRatio: 1, loaded: new Map(), thresholds: new Map(), followed: null });
     this.setup = model.get("setup");
     this.state = Object.fromEntries(this.setup.state.map((name) => [name, model.get(name)]));
     this.build();
@@ -964,8 +964,8 @@ class Explorer {
   // Change the state, inform Python, and draw again what depends on it.
   change(changes) {
     if ("mode" in changes && changes.mode !== this.state.mode) {
-      this.thresholds[this.state.mode] = this.state.threshold;
-      changes = { threshold: this.thresholds[changes.mode] ?? null, ...changes };
+      this.thresholds.set(this.state.mode, this.state.threshold);
+      changes = { threshold: this.thresholds.get(changes.mode) ?? null, ...changes };
     }
     const real = Object.entries(changes).filter(([name, value]) => !same(this.state[name], value));
     if (!real.length) return;
