@@ -1,0 +1,52 @@
+"""Fill the column "attempts" of docs/promises.md: how often each test tries, by collecting them.
+
+    python .ci/promises.py
+
+A test of Hypothesis counts with the number of examples that it draws in `make test`. The profile of
+`make fuzz` draws a hundred times as many.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/promises.md"
+ROW = re.compile(r"(?m)^\| (.+?) \| ((?:`[^`]+`(?:, )?)+) \| (.*?) \|$")
+EXAMPLES = 30  # of the profile "ci" in tests/conftest.py
+
+
+def collected() -> dict[str, int]:
+    """The number of cases of each test, by `file::name`."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    found: dict[str, int] = {}
+    for line in listed.splitlines():
+        if "::" in line:
+            name = line.split("[")[0].removeprefix("tests/")
+            found[name] = found.get(name, 0) + 1
+    return found
+
+
+def examples(test: str) -> int:
+    """How many inputs one case of a test draws."""
+    file, _, name = test.partition("::")
+    source = (ROOT / "tests" / file).read_text()
+    decorators = source.split(f"def {name}(")[0].split("\n\n\n")[-1]
+    return EXAMPLES if "@given" in decorators else 1
+
+
+def main() -> None:
+    count = collected()
+
+    def filled(match: re.Match) -> str:
+        tests = re.findall(r"`([^`]+)`", match[2])
+        total = sum(count[test] * examples(test) for test in tests)
+        return f"| {match[1]} | {match[2]} | {total:,} |"
+
+    PAGE.write_text(ROW.sub(filled, PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()
