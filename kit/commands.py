@@ -324,5 +324,5 @@ def read_config(path: str | Path, kind: type[LearnConfig]) -> LearnConfig:
     """
     content = store.read_json(path)
     values = content.get("settings", content) if isinstance(content, dict) else content
-    readers = {StudentConfig: lambda value, where: config_from_plain(value)}
+    readers = {StudentConfig: config_from_plain}
     return from_plain(kind, values, str(path), readers)

@@ -97,8 +97,8 @@ def config_from_plain(values: Any, where: str = "student") -> StudentConfig:
     kinds = {_kind(type(config)): type(config) for config in PRESETS.values()}
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(
-            f"{where}: no preset is a student of the kind {kind!r}, there are {', '.join(kinds)}; "
-            "add your own to kit.student.presets.PRESETS"
+            f"{where}: no preset is a student of the kind {str(kind)[:60]!r}, there are "
+            f"{', '.join(kinds)}; add your own to kit.student.presets.PRESETS"
         )
     return from_plain(kinds[kind], values, where)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kit import store
 from kit.commands import read_config
 from kit.demo import DemoConfig, plain_config
+from kit.store import runs
 from kit.store.serialisation import sha256
 
 texts = st.text(max_size=30)
@@ -60,10 +61,10 @@ READERS = {
     "load_tensors": store.load_tensors,
     "load_checkpoint": lambda path: store.load_checkpoint(path.parent),
     "a run's settings": lambda path: read_config(path, DemoConfig),
-    "start_run": lambda path: store.start_run(path.parent, {}, 0, resumed=True),
+    "the description of a run": runs._earlier_description,
     "cache": read_cached,
 }
-PLACES = {"load_checkpoint": store.CHECKPOINT, "start_run": store.RUN}
+PLACES = {"load_checkpoint": store.CHECKPOINT}
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -119,4 +120,5 @@ def test_settings_with_any_value_are_read_or_name_what_is_wrong(place, new, tmp_
     try:
         read_config(path, DemoConfig)
     except ValueError as error:
+        assert path.name in str(error)
         assert "\n" not in str(error) and len(str(error)) < 1000
