@@ -23,6 +23,7 @@ from kit.data.classes import NUSCENES
 from kit.data.keyframe import Camera, Keyframe
 from kit.store import FeatureCache
 from kit.store.machine import num_cores
+from kit.store.workers import exit_with_parent
 from kit.street.render.moment import (
     KEYFRAME_INTERVAL,
     Moment,
@@ -141,7 +142,13 @@ class Street:
         fit_in_memory = int(psutil.virtual_memory().available // 2e9)  # 2 GB for each process
         processes = max(min(num_cores(), len(missing), fit_in_memory, 8), 1)
         jobs = (delayed(_render_to_cache)(moment, cache) for moment in missing)
-        done = Parallel(processes, return_as="generator")(jobs)
+        workers = Parallel(
+            processes,
+            return_as="generator",
+            initializer=exit_with_parent,
+            initargs=(os.getpid(),),
+        )
+        done = workers(jobs)
         for _ in tqdm(done, "rendering the street", len(missing), unit="keyframe"):
             pass
 

@@ -1,12 +1,18 @@
 """The simulated street: its bytes, and its geometry compared with a second implementation."""
 
 import hashlib
+import os
 import pickle
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 import torch
+from ended import has_ended
 from numpy.core._multiarray_umath import __cpu_features__ as cpu_features
 
 import kit
@@ -385,3 +391,25 @@ def test_negative_indices_count_from_the_end(keyframes):
     for index in (4, -5):
         with pytest.raises(IndexError, match=f"{index} .* 4 keyframes"):
             dataset[index]
+
+
+def test_workers_end_when_the_rendering_process_is_killed(tmp_path):
+    script = (
+        "from kit.street.dataset import Street\n"
+        "Street(num_scenes=20, keyframes_per_scene=5).prepare()"  # minutes of work
+    )
+    environment = {**os.environ, "KIT_CACHE": str(tmp_path), "KIT_UNCHECKED": "1"}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        process, workers = psutil.Process(parent.pid), []
+        for _ in range(600):  # until the workers have started to render
+            workers = [c for c in process.children() if "popen_loky" in " ".join(c.cmdline())]
+            if workers and all(worker.cpu_times().user > 1.5 for worker in workers):
+                break
+            time.sleep(0.1)
+    finally:
+        parent.kill()
+        parent.wait()
+    assert workers and all(has_ended(worker, seconds=20) for worker in workers)
