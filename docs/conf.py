@@ -82,6 +82,10 @@ html_theme_options = {
     "header_links_before_dropdown": 8,
     "show_prev_next": True,
     "show_toc_level": 2,
+    "secondary_sidebar_items": {  # notebooks have none: room for code and figures
+        "notebooks/*": [],
+        **dict.fromkeys(("*", "api/**", "_modules/**"), ["page-toc"]),
+    },
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
     "pygments_light_style": "tango",

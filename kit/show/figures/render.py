@@ -10,6 +10,7 @@ from kit.show.figures.colours import Markers
 from kit.show.figures.render_chart import add_chart
 from kit.show.figures.render_scene import add_scene
 from kit.show.figures.template import TEMPLATE
+from kit.show.figures.text import as_text
 from kit.show.picture import Picture, Scale
 from kit.show.scene import Scene
 
@@ -26,8 +27,8 @@ def figure_of(picture: Picture) -> go.Figure:
     figure.update_layout(
         template=TEMPLATE,
         title=dict(
-            text=picture.title,
-            subtitle=dict(text=picture.subtitle),
+            text=as_text(picture.title),
+            subtitle=dict(text=as_text(picture.subtitle)),
             y=1 - theme.TOP / picture.height,
         ),
         height=picture.height,
@@ -43,7 +44,7 @@ def figure_of(picture: Picture) -> go.Figure:
     figure.update_layout(markers.layout)
     if picture.legend:
         figure.update_layout(legend=LEGENDS[picture.legend], showlegend=True)
-        figure.update_layout(legend_title_text=picture.legend_title or None)
+        figure.update_layout(legend_title_text=as_text(picture.legend_title) or None)
     figure._picture = picture  # plotly leaves names that begin with _ alone
     return figure
 
@@ -86,7 +87,7 @@ def _colour_axis(scale: Scale) -> dict:
         cmin=scale.low,
         cmax=scale.high,
         colorbar=dict(
-            title=dict(text=scale.label, side="right"),
+            title=dict(text=as_text(scale.label), side="right"),
             x=1,
             xanchor="left",
             xpad=bar["gap"],
