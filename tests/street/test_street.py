@@ -412,4 +412,7 @@ def test_workers_end_when_the_rendering_process_is_killed(tmp_path):
     finally:
         parent.kill()
         parent.wait()
-    assert workers and all(has_ended(worker, seconds=20) for worker in workers)
+    alive = [worker for worker in workers if not has_ended(worker, seconds=20)]
+    for worker in alive:
+        worker.kill()
+    assert workers and not alive
