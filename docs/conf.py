@@ -62,7 +62,7 @@ nitpick_ignore_regex = [
     ("py:class", r"(Float|Int|Int8|Int32|Integer|UInt|UInt8|Bool|Shaped)"),
     ("py:class", r"(pathlib|collections|os|t|torch|numpy|np|PIL|matplotlib|plotly)\..*"),
     ("py:class", r"(lightning|spconv|anywidget|traitlets)\..*"),
-    ("py:class", r"kit\..*\.(_\w+|T|Annotated.*)"),
+    ("py:class", r"kit\..*\.(_\w+|T|Row|Record|Annotated.*)"),
 ]
 
 html_theme = "pydata_sphinx_theme"
@@ -95,8 +95,9 @@ html_context = {"default_mode": "auto"}
 
 ROOMS = (
     "data street projection geometry teacher student distill features evaluate ask discover show "
-    "store"
+    "store ablate"
 ).split()
+CALLABLE_ROOMS = {"distill": "kit.distill.loop", "ablate": "kit.ablate.run"}
 
 
 def write_exported_names(_) -> None:
@@ -106,7 +107,7 @@ def write_exported_names(_) -> None:
     names |= {name: getattr(kit.show, name) for name in kit.show.__all__}
     for name, found in names.items():
         if callable(found):
-            module = "kit.distill.loop" if name == "distill" else found.__module__
+            module = CALLABLE_ROOMS.get(name) or found.__module__
             of_room[module.split(".")[1]].append(f"{module}.{name}")
     lines = []
     for room, names in of_room.items():
