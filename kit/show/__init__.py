@@ -1,9 +1,11 @@
 """Pictures: functions that return plotly figures, `save_png` for the same as a PNG, the explorer.
 
 In: arrays, keyframes, features. Out: figures to turn and zoom, PNG files, an interactive widget or
-page. A function makes a description, a `Picture` of point clouds (`scene.py`) and charts
-(`chart.py`), which `figures/` and `png/` draw. Read `picture.py` and `figures/clouds.py` first,
-then `explorer/widget.py`.
+a self-contained HTML page. The public functions are in `figures/`. Each makes a `Picture`
+(`picture.py`), a description of point clouds (`scene.py`) and charts (`chart.py`), and draws it
+with plotly. `png/` draws the same `Picture` as a PNG file with numpy and matplotlib, without a
+browser. `text.py` prepares names for both. `explorer/` is the widget, drawn with WebGL. Read
+`picture.py` and `figures/clouds.py` first, then `explorer/widget.py`.
 """
 
 from kit.show.explorer.widget import Explorer

@@ -46,7 +46,8 @@ class Dots:
         size: pixels.
         symbol: "disc" or "triangle".
         outline: colour of the rim, if any.
-        hover: text of a point, with {x}, {y} and {colour} as in Python's format strings.
+        hover: text of a point, with {x}, {y} and {colour} as in Python's format strings;
+            no text from outside.
         name: for hovering, and in the legend.
         in_legend: the legend lists the points.
     """

@@ -19,6 +19,7 @@ from kit.show.scene import Cloud, Place, Scene
 PAGE_WIDTH = 900  # pixels; heights are chosen for a picture of this width
 NARROW = 660  # pixels; texts fit into a picture of this width
 BAR_ROOM = 92  # pixels to the right of the plot area, for the colour bar
+MAX_TEXT = 260.0  # pixels of width that are kept for a text
 TITLE_ROOM, SUBTITLE_ROOM, HEADING_ROOM = 28, 22, 28  # height of each, pixels
 
 
@@ -158,8 +159,11 @@ def rgb_of(mark: Cloud | Dots, scale: Scale | None) -> UInt8[np.ndarray, "N 3"]:
 
 
 def text_width(text: str, pixels: Number) -> float:
-    """About how wide a text is whose letters are so many pixels high; rather too much."""
-    return theme.LETTER * pixels * len(text)
+    """About how wide a text is whose letters are so many pixels high; rather too much.
+
+    At most `MAX_TEXT`: longer texts are cut off, so that the plot area keeps its room.
+    """
+    return min(theme.LETTER * pixels * len(text), MAX_TEXT)
 
 
 def panel_width(columns: int, gap: Number, room: Number) -> float:

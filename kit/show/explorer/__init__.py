@@ -1,6 +1,6 @@
 """The explorer: keyframes, their images and features as an interactive view.
 
-In: keyframes, features, predictions, scores. Out: a widget for notebooks, a page that needs nothing
-else, pictures and clouds. Read `widget.py` first, then `state.py` (what is shown), `payload.py`
+In: keyframes, features, predictions, scores. Out: a widget for notebooks, a self-contained HTML
+page, pictures and clouds. Read `widget.py` first, then `state.py` (what is shown), `payload.py`
 (what the browser gets) and `js/explorer.js` (how it is drawn).
 """

@@ -33,7 +33,7 @@ def save_page(
     keyframes: Sequence[int] | None = None,
     title: str = "",
 ) -> Path:
-    """Write a page that shows the same and needs no network.
+    """Write the explorer as a self-contained HTML page, which needs no network.
 
     Its Content-Security-Policy allows one script, known by its hash, and forbids to load anything.
     Names from data are shown as text, whatever they contain.

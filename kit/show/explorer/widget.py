@@ -188,7 +188,7 @@ class Explorer(anywidget.AnyWidget):
     def save(
         self, path: str | PathLike, *, keyframes: Sequence[int] | None = None, title: str = ""
     ) -> Path:
-        """Write a page that needs nothing else, see `kit.show.explorer.export.save_page`."""
+        """Write a self-contained HTML page, see `kit.show.explorer.export.save_page`."""
         from kit.show.explorer.export import save_page
 
         return save_page(self, path, keyframes=keyframes, title=title)

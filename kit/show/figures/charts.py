@@ -57,7 +57,7 @@ def points_from_above(
     fitted = Scale.of([values], scale, limits, legend)
     listed = None if colour is None or limits else few_values([colour])
     if listed is None:
-        hover = f"{PLACE}<br>{{colour:.3g}}" if values.ndim == 1 else PLACE
+        hover = f"{PLACE}\n{{colour:.3g}}" if values.ndim == 1 else PLACE
         dots = [Dots(xyz[index, :2], values[index], size, hover=hover)]
     else:
         dots = _dots_by_value(xyz, by_value(listed, values, index, scale), size)
@@ -79,9 +79,7 @@ def _dots_by_value(
     xyz: np.ndarray, parts: Iterable[tuple[int, str, np.ndarray]], size: Number
 ) -> list[Dots]:
     return [
-        Dots(
-            xyz[index, :2], rgb, size, hover=f"{PLACE}<br>{value}", name=f"{value}", in_legend=True
-        )
+        Dots(xyz[index, :2], rgb, size, hover=f"{PLACE}\n{value}", name=f"{value}", in_legend=True)
         for value, rgb, index in parts
     ]
 
@@ -157,6 +155,8 @@ def iou_bars(results: Mapping[str, Mapping], title: str = "") -> go.Figure:
         for i, (name, result) in enumerate(results.items())
     )
     labels = tuple(key.replace("_", " ") for key in present)
+    if len(set(labels)) < len(labels):  # two names that differ in this alone would share a place
+        labels = tuple(present)
     tilt, margins = _room_for_labels(labels)
     chart = Chart(bars, Axis(labels=labels, tilt=tilt, grid=False), Axis("IoU (%)", (0, 100)))
     return figure_of(Picture(title, subtitle, 260, (chart,), legend="above", margins=margins))

@@ -3,18 +3,19 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from torch import Tensor
 
 from kit.show import theme
-from kit.show.arrays import Colour, to_numpy
+from kit.show.arrays import to_numpy
 
 MAX_VALUES = 8
 
 
-def few_values(colours: Sequence[Colour]) -> list[int] | None:
+def few_values(colours: Sequence[Tensor | np.ndarray]) -> list[int] | None:
     """Return the distinct values, ascending, of whole numbers that a legend can list.
 
     Args:
-        colours: of several clouds; (N,) numbers or (N, 3) red, green, blue.
+        colours: of several clouds, each (N,) numbers or (N, 3) red, green, blue; N may differ.
 
     Returns:
         None for numbers with fractions, red, green, blue, or more than 8 values.

@@ -66,7 +66,7 @@ def overlay(
     image_size = pixels.shape[:2]
     values, uv = _checked_pixels(uv, colour, image_size)
     index = arrays.choose(len(uv), max_points)
-    hover = "column {x:.0f}  row {y:.0f}" + ("<br>{colour:.3g}" if values.ndim == 1 else "")
+    hover = "column {x:.0f}  row {y:.0f}" + ("\n{colour:.3g}" if values.ndim == 1 else "")
     dots = Dots(uv[index], values[index], size, hover=hover)
     chart = _chart((Photo(pixels, image_size, max_width), dots))
     fitted = Scale.of([values], scale, limits, legend, percent=5 if scale == "depth" else 1)

@@ -10,9 +10,9 @@ from kit.show.figures.colours import Markers
 from kit.show.figures.render_chart import add_chart
 from kit.show.figures.render_scene import add_scene
 from kit.show.figures.template import TEMPLATE
-from kit.show.figures.text import as_text
 from kit.show.picture import Picture, Scale
 from kit.show.scene import Scene
+from kit.show.text import for_plotly, map_texts
 
 LEGENDS = {
     "beside": dict(x=1.005, xanchor="left", y=1, yanchor="top"),
@@ -23,16 +23,19 @@ LEGENDS = {
 def figure_of(picture: Picture) -> go.Figure:
     """Draw a description as a plotly figure; the width adapts to the page."""
     figure = go.Figure()
+    figure._picture = picture  # plotly leaves names that begin with _ alone
+    height, top_margin, right_margin = picture.height, picture.top_margin, picture.right_margin
+    picture = map_texts(picture, for_plotly)
     margins = picture.margins
     figure.update_layout(
         template=TEMPLATE,
         title=dict(
-            text=as_text(picture.title),
-            subtitle=dict(text=as_text(picture.subtitle)),
-            y=1 - theme.TOP / picture.height,
+            text=picture.title,
+            subtitle=dict(text=picture.subtitle),
+            y=1 - theme.TOP / height,
         ),
-        height=picture.height,
-        margin=dict(l=margins.left, r=picture.right_margin, t=picture.top_margin, b=margins.bottom),
+        height=height,
+        margin=dict(l=margins.left, r=right_margin, t=top_margin, b=margins.bottom),
     )
     markers = Markers(mark.colour for panel in picture.panels for mark in _coloured(panel))
     for number, panel in enumerate(picture.panels):
@@ -44,8 +47,7 @@ def figure_of(picture: Picture) -> go.Figure:
     figure.update_layout(markers.layout)
     if picture.legend:
         figure.update_layout(legend=LEGENDS[picture.legend], showlegend=True)
-        figure.update_layout(legend_title_text=as_text(picture.legend_title) or None)
-    figure._picture = picture  # plotly leaves names that begin with _ alone
+        figure.update_layout(legend_title_text=picture.legend_title or None)
     return figure
 
 
@@ -87,7 +89,7 @@ def _colour_axis(scale: Scale) -> dict:
         cmin=scale.low,
         cmax=scale.high,
         colorbar=dict(
-            title=dict(text=as_text(scale.label), side="right"),
+            title=dict(text=scale.label, side="right"),
             x=1,
             xanchor="left",
             xpad=bar["gap"],

@@ -9,7 +9,6 @@ from kit.show import theme
 from kit.show.chart import Axis, Bars, Chart, Dots, Line, Names, Photo
 from kit.show.figures.colours import Markers
 from kit.show.figures.template import add_heading
-from kit.show.figures.text import as_text
 from kit.store.images import data_uri, jpeg_bytes, png_bytes, shrink
 
 MAX_SVG_POINTS = 5_000  # more are drawn by WebGL, of which a page has only about 16 contexts
@@ -50,7 +49,7 @@ def add_chart(figure: go.Figure, chart: Chart, number: int, markers: Markers) ->
 
 def _axis(axis: Axis) -> dict:
     """The settings of an axis that differ from the template's."""
-    settings: dict = dict(title=as_text(axis.title)) if axis.title else {}
+    settings: dict = dict(title=axis.title) if axis.title else {}
     if axis.labels:
         settings["type"] = "category"  # names such as "1" and "2024" are no numbers
     if axis.limits is not None:
@@ -75,13 +74,13 @@ def _axis(axis: Axis) -> dict:
 def _dots(dots: Dots, markers: Markers, axes: dict) -> go.Scatter | go.Scattergl:
     kind = go.Scatter if len(dots.xy) <= MAX_SVG_POINTS else go.Scattergl
     rim = dict(width=1, color=dots.outline) if dots.outline else dict(width=0)
-    hover = dots.hover.replace("{colour", "{marker.color").replace("{", "%{")
+    hover = dots.hover.replace("{colour", "{marker.color").replace("{", "%{").replace("\n", "<br>")
     return kind(
         x=dots.xy[:, 0],
         y=dots.xy[:, 1],
         mode="markers",
         marker=markers.marker(dots.colour, dots.size) | dict(line=rim, symbol=SYMBOLS[dots.symbol]),
-        name=as_text(dots.name),
+        name=dots.name,
         showlegend=dots.in_legend,
         hovertemplate=f"{hover}<extra></extra>" if hover else None,
         **axes,
@@ -96,7 +95,7 @@ def _add_names(figure: go.Figure, names: Names, chart: Chart, suffix: str) -> No
             y=y,
             xref=f"x{suffix}",
             yref=f"y{suffix}",
-            text=as_text(text),
+            text=text,
             showarrow=False,
             yanchor="bottom",
             yshift=rise,
@@ -107,30 +106,28 @@ def _add_names(figure: go.Figure, names: Names, chart: Chart, suffix: str) -> No
 
 
 def _line(line: Line, x: Axis, axes: dict) -> go.Scatter:
-    labels = [as_text(label) for label in line.labels] or None
-    name = as_text(line.name)
+    labels = list(line.labels) or None
     mode = "lines" + ("+markers" if line.marker else "")
     return go.Scatter(
-        x=[as_text(x.labels[int(i)]) for i in line.x] if x.labels else line.x,
+        x=[x.labels[int(i)] for i in line.x] if x.labels else line.x,
         y=line.y,
         text=labels,
         mode=mode,
-        name=name,
+        name=line.name,
         line=dict(color=line.colour, width=line.width, dash="dot" if line.dotted else None),
         marker=dict(size=line.marker, color=line.colour) if line.marker else None,
-        hovertemplate="%{text}: %{y:.3g}<extra>" + name + "</extra>" if labels else None,
+        hovertemplate="%{text}: %{y:.3g}<extra>" + line.name + "</extra>" if labels else None,
         **axes,
     )
 
 
 def _bars(bars: Bars, x: Axis) -> go.Bar:
-    hover = f"{as_text(bars.unit)}<extra>{as_text(bars.hover)}</extra>"
     return go.Bar(
-        x=[as_text(label) for label in x.labels],
+        x=list(x.labels),
         y=list(bars.heights),
-        name=as_text(bars.name),
+        name=bars.name,
         marker=dict(color=bars.colour),
-        hovertemplate="%{x}: %{y:.1f} " + hover,
+        hovertemplate="%{x}: %{y:.1f} " + bars.unit + "<extra>" + bars.hover + "</extra>",
     )
 
 

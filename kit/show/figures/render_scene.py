@@ -6,7 +6,6 @@ import plotly.graph_objects as go
 from kit.show import theme
 from kit.show.figures.colours import Markers
 from kit.show.figures.template import add_heading
-from kit.show.figures.text import as_text
 from kit.show.scene import PIN_HEIGHT, Box, Cloud, Scene, Viewpoint
 
 
@@ -65,11 +64,9 @@ def _xyz(values) -> dict:
 def _add_cloud(figure: go.Figure, cloud: Cloud, scene: str, markers: Markers) -> None:
     """Add points; hovering tells the cloud's text, the value, place (m) and index of a point."""
     x, y, z = cloud.points.T
-    name, text = as_text(cloud.name), None
-    if isinstance(cloud.hover, str):
-        hover = as_text(cloud.hover)
-    else:
-        hover, text = "%{text}", [as_text(each) for each in cloud.hover]
+    hover, text = cloud.hover, None
+    if not isinstance(hover, str):
+        hover, text = "%{text}", cloud.hover
     by_value = not isinstance(cloud.colour, str) and cloud.colour.ndim == 1
     lines = [hover, "%{marker.color:.3g}" if by_value else ""]
     lines += ["x %{x:.1f}  y %{y:.1f}  z %{z:.1f} m", "point %{customdata}"]
@@ -83,10 +80,10 @@ def _add_cloud(figure: go.Figure, cloud: Cloud, scene: str, markers: Markers) ->
             marker=markers.marker(cloud.colour, cloud.size) | dict(line=dict(width=0)),
             customdata=cloud.index.astype(_index_type(cloud.index)),
             text=text,
-            name=name,
-            legendgroup=name if cloud.in_legend else None,
+            name=cloud.name,
+            legendgroup=cloud.name if cloud.in_legend else None,
             scene=scene,
-            showlegend=cloud.in_legend and name not in listed,
+            showlegend=cloud.in_legend and cloud.name not in listed,
             hovertemplate="<br>".join(filter(None, lines)) + "<extra></extra>",
         )
     )

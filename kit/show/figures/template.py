@@ -3,7 +3,6 @@
 import plotly.graph_objects as go
 
 from kit.show import theme
-from kit.show.figures.text import as_text
 from kit.show.scene import Place
 
 _AXIS = dict(
@@ -45,7 +44,7 @@ def add_heading(figure: go.Figure, text: str, place: Place) -> None:
     """Write the name of a panel above its place."""
     left, _, right, high = place
     figure.add_annotation(
-        text=as_text(text),
+        text=text,
         x=(left + right) / 2,
         y=high,
         xref="paper",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,6 +23,7 @@ from kit.show.picture import Picture, Scale
 from kit.show.png.render_chart import DPI, LIGHT_GROUND, PX, draw_chart
 from kit.show.png.render_scene import draw_scene
 from kit.show.scene import Place, Scene
+from kit.show.text import for_matplotlib, map_texts
 from kit.store import files as store
 
 
@@ -53,10 +55,11 @@ def to_png(figure: go.Figure, width: int = 1200, height: int = 700) -> bytes:
 
 def draw_picture(picture: Picture, width: int, height: int) -> bytes:
     """Draw a description as the bytes of a PNG file."""
-    page = _Page(picture, width, height)
-    page.draw()
     data = io.BytesIO()
-    page.canvas.print_png(data, metadata={"Software": None})
+    with rc_context({"text.parse_math": False}):  # $ means itself
+        page = _Page(map_texts(picture, for_matplotlib), width, height)
+        page.draw()
+        page.canvas.print_png(data, metadata={"Software": None})
     return data.getvalue()
 
 
@@ -70,7 +73,8 @@ class _Page:
         self.canvas = FigureCanvasAgg(self.page)
         margins = picture.margins
         self.low = np.array([margins.left, margins.bottom])  # pixels from the lower left
-        self.span = self.size - self.low - [picture.right_margin, picture.top_margin]
+        span = self.size - self.low - [picture.right_margin, picture.top_margin]
+        self.span = np.maximum(span, 20)  # pixels; texts may be cut off in a small picture
 
     def at(self, x: Number, y: Number) -> np.ndarray:
         """Figure fractions of the point (x, y) of the plot area."""
