@@ -4,7 +4,7 @@ Takes points and matrices, and depends on no data set format. Coordinates are co
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import torch
@@ -129,7 +129,7 @@ def find_pairs(
         occlusion: also drop points that are probably occluded in the image (`hidden_points`). Off
             by default, because the published method does not test occlusion.
 
-    If no camera sees any point, a warning names the likely cause (`why_unseen`).
+    If no camera sees any of 100 points or more, a warning names the likely cause (`why_unseen`).
     """
     found = []
     for index, camera in enumerate(cameras.values()):
@@ -151,25 +151,46 @@ def find_pairs(
 
 
 def why_unseen(points: Float[Tensor, "N 3"], cameras: Mapping[str, Camera]) -> str:
-    """Explain why no camera sees a point; tests for extrinsics that are inverted.
+    """Explain why the cameras see hardly any point; tests for extrinsics that are inverted.
 
     Args:
         points: positions in the lidar frame, metres.
-        cameras: by name, at least one.
+        cameras: by name.
+
+    Returns:
+        a sentence; "" if there is no camera, or at least 1 % of the points are seen.
     """
-    text = f"no camera of {', '.join(cameras)} sees any of the {len(points):,} points"
-    seen = {name: 0 for name in _MISTAKES}
-    for name, mend in _MISTAKES.items():
-        for camera in cameras.values():
-            T, size = mend(camera.T_cam_lidar), camera.image_size
-            seen[name] += int(project_points(points, T, camera.K, size)[2].sum())
+    pairs = _num_seen(points, cameras, lambda T: T)
+    if not cameras or pairs >= max(0.01 * len(points), 1):
+        return ""
+    text = f"{', '.join(cameras)}: {pairs or 'none'} of the {len(points):,} points can be seen"
+    seen = {name: _num_seen(points, cameras, mend) for name, mend in _MISTAKES.items()}
     best = max(seen, key=seen.__getitem__)
     if seen[best] >= max(0.05 * len(points), 1):
-        return f"{text}. Probably {best}: without that {seen[best]:,} pairs are found"
+        return f"{text}. Probably {best}: otherwise {seen[best]:,} can be seen"
+    tilted = [name for name, camera in cameras.items() if camera.is_tilted]
+    if tilted:
+        return (
+            f"{text}. Probably the extrinsics of {', '.join(tilted)} or their rotation are "
+            "inverted, because the images are tilted against the lidar's z axis"
+        )
     return (
         f"{text}. Check that T_cam_lidar takes lidar-frame points to the camera frame (x right, y "
         "down, z forward), in metres"
     )
+
+
+def _num_seen(
+    points: Float[Tensor, "N 3"],
+    cameras: Mapping[str, Camera],
+    mend: Callable[[Float[Tensor, "4 4"]], Float[Tensor, "4 4"]],
+) -> int:
+    """Number of pairs if the extrinsics of all cameras are changed by `mend`."""
+    found = [
+        project_points(points, mend(camera.T_cam_lidar), camera.K, camera.image_size)[2].sum()
+        for camera in cameras.values()
+    ]
+    return int(sum(found))
 
 
 def _invert_rotation(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:

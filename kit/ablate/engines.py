@@ -1,11 +1,13 @@
 """Spread the runs of an ablation over processes: on this machine, or on a Dask cluster."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import joblib
 
 from kit import store
+from kit.store.workers import exit_with_parent
 
 Job = tuple[Callable, tuple]
 ENGINES = ("loky", "dask")
@@ -37,7 +39,8 @@ def run_all(
         threads = max(1, store.num_cores() // workers)
         with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
             delayed = (joblib.delayed(_with_threads)(threads, *job) for job in jobs)
-            yield from joblib.Parallel(return_as="generator_unordered")(delayed)
+            watch = {"initializer": exit_with_parent, "initargs": (os.getpid(),)}
+            yield from joblib.Parallel(return_as="generator_unordered", **watch)(delayed)
 
 
 def _with_threads(threads: int, function: Callable, arguments: tuple) -> Any:

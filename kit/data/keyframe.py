@@ -79,7 +79,7 @@ class Camera:
         geometry.check_rigid(self.T_cam_lidar, T)
         geometry.check_image_size(self.image_size, f"image_size of {self.name}")
         geometry.check_intrinsics(self.K, K, self.image_size)
-        if self.T_cam_lidar[1, 2] > -0.5:  # the image's "down" is over 60 degrees from the lidar's
+        if self.is_tilted:
             warnings.warn(
                 f"T_cam_lidar of {self.name}: the image is tilted by more than 60 degrees against "
                 "the lidar's z axis. If that axis points up, the extrinsics or their rotation are "
@@ -93,6 +93,14 @@ class Camera:
                 f"source of {self.name}: expected a path, or a function that returns pixels, got a "
                 f"{type(self.source).__name__}"
             )
+
+    @property
+    def is_tilted(self) -> bool:
+        """Whether "down" in the image is more than 60 degrees from "down" in the lidar frame.
+
+        If the lidar's z axis points up, the extrinsics are probably inverted.
+        """
+        return bool(self.T_cam_lidar[1, 2] > -0.5)
 
     def pixels(self) -> UInt8[np.ndarray, "H W 3"]:
         """Decode the image.

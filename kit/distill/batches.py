@@ -22,7 +22,7 @@ from torch import Generator, Tensor
 
 from kit.data.keyframe import Camera, Dataset, Keyframe
 from kit.distill.superpixels import camera_superpixels, superpixels_of_pairs
-from kit.projection import project_points
+from kit.projection import project_points, why_unseen
 from kit.store import FeatureCache
 from kit.student.augment import rotate_flip_scale
 from kit.student.point_batch import PointBatch, collate
@@ -210,10 +210,12 @@ class TrainingBatches(torch.utils.data.Dataset):
             view = self._view_of(self.keyframes[other], generator, seconds)
             if view is not None:
                 return view
+        keyframe = self._load(self.keyframes[0])
+        why = why_unseen(keyframe.points, keyframe.cameras)
         raise ValueError(
             f"{self.dataset.name}: {NOTHING_SEEN} in any of {min(len(others), MOST_DRAWS)} "
             "keyframes. Are the images on disk, is the calibration right, and are max_points and "
-            "fov of the student large enough?"
+            f"fov of the student large enough?{why and f' The first one: {why}.'}"
         )
 
     def _view_of(self, index: int, generator: Generator, seconds: dict[str, float]) -> View | None:

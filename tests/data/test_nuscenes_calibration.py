@@ -10,6 +10,8 @@ from scipy.spatial.transform import Rotation
 from small_root import R_EGO_CAM, SIZE, K, tables, true_pixels, write_root, wxyz
 
 import kit
+from kit.distill.batches import TrainingBatches
+from kit.student.scans import InputConfig
 
 
 def changed(tmp_path, **fields):
@@ -143,3 +145,19 @@ def test_unlikely_extrinsics_are_named_when_a_keyframe_is_read(tmp_path, fields)
 def test_scalar_last_quaternions_of_this_camera_are_the_same_rotation():
     # [0.5, -0.5, 0.5, -0.5] and its scalar-last order are one rotation: nothing to find out
     assert np.allclose(np.abs(wxyz(R_EGO_CAM)), 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:T_cam_lidar")
+def test_training_on_inverted_extrinsics_names_the_likely_cause(tmp_path):
+    found = tables(keyframes=1)
+    for row in found["calibrated_sensor"]:
+        if row["token"] == "calibration-CAM_FRONT":
+            row["rotation"] = wxyz(INVERSE[:3, :3])
+            row["translation"] = INVERSE[:3, 3].tolist()
+    found["sample_data"] = [r for r in found["sample_data"] if "LEFT" not in r["filename"]]
+    dataset = kit.open_dataset(write_root(tmp_path, found))
+    batches = TrainingBatches(dataset, [0], InputConfig(), batch_size=1, steps=1, seed=0)
+    with pytest.raises(
+        ValueError, match="first one: CAM_FRONT: 1 of the 240 points.*Probably the extr"
+    ):
+        batches[0]
