@@ -68,7 +68,7 @@ def points_from_above(
         Axis("y, forward (m)", (-half, half)),
         equal=True,
     )
-    subtitle, margins = arrays.count_text(len(index), len(xyz)), Margins(left=64, bottom=52)
+    subtitle, margins = arrays.count_text(len(index), len(xyz)), Margins(left=64, bottom=60)
     picture = Picture(title, subtitle, 560, (chart,), fitted, margins=margins)
     if listed is not None:
         picture = replace(picture, scale=None, legend="beside", legend_title=fitted.label)
