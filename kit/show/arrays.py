@@ -57,8 +57,10 @@ def check_colour(colour: Colour, count: int, name: str = "colour") -> np.ndarray
             f"{name} must be (N,) numbers or (N, 3) uint8 red, green, blue, got {array.shape} "
             f"{array.dtype}; turn features into colours with PcaBasis.colours"
         )
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
     check_finite(array, name)
-    return array.astype(np.float32)
+    return array
 
 
 def check_image(image: ImageArray, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
@@ -99,7 +101,8 @@ def count_text(shown: int, count: int) -> str:
 def robust_limits(values: np.ndarray, percent: Number = 1.0) -> tuple[float, float]:
     """Return the `percent` and 100 - `percent` percentiles; widened where all values are equal."""
     low, high = (float(v) for v in np.percentile(values, [percent, 100 - percent]))
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    pad = max(0.5, 1e-3 * abs(low))
+    return (low, high) if high > low else (low - pad, high + pad)
 
 
 def palette(rgb: UInt8[np.ndarray, "N 3"]) -> tuple[np.ndarray, UInt8[np.ndarray, "P 3"]]:

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from kit.show.arrays import Number
-from kit.show.scene import WHOLE, Place
+from kit.show.scene import MAX_SIZE, WHOLE, Place
+from kit.store.ranges import check_number
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class Dots:
             no text from outside.
         name: for hovering, and in the legend.
         in_legend: the legend lists the points.
+
+    Raises:
+        ValueError: a size out of its range.
     """
 
     xy: Float[np.ndarray, "N 2"]
@@ -60,6 +64,9 @@ class Dots:
     hover: str = ""
     name: str = "points"
     in_legend: bool = False
+
+    def __post_init__(self):
+        check_number(self, 0, MAX_SIZE, "size", above=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,12 @@ from kit.show import theme
 from kit.show.arrays import Number, robust_limits
 from kit.show.chart import Chart, Dots
 from kit.show.scene import Cloud, Place, Scene
+from kit.store.ranges import check_number
 
 PAGE_WIDTH = 900  # pixels; heights are chosen for a picture of this width
 NARROW = 660  # pixels; texts fit into a picture of this width
 BAR_ROOM = 92  # pixels to the right of the plot area, for the colour bar
+MAX_NUMBER = 1e37  # of a scale: its ends are float32, and so is their difference
 MAX_TEXT = 260.0  # pixels of width that are kept for a text
 TITLE_ROOM, SUBTITLE_ROOM, HEADING_ROOM = 28, 22, 28  # height of each, pixels
 
@@ -33,7 +35,7 @@ class Scale:
         label: text beside the colour bar.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: an unknown name, or limits that are not finite.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Scale:
 
     def __post_init__(self):
         theme.scale_colours(self.name)
+        check_number(self, -MAX_NUMBER, MAX_NUMBER, "low", "high")
 
     @classmethod
     def of(

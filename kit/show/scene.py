@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from kit.show.arrays import Number
+from kit.store.ranges import check_number
 
 Place = tuple[float, float, float, float]  # left, low, right, high; fractions of the plot area
 WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
@@ -19,6 +20,13 @@ WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
 EYE = np.array([-0.16, -0.78, 0.50])
 TARGET = np.array([0.0, 0.06, -0.03])
 PIN_HEIGHT = 0.07  # half box widths
+MAX_SIZE = 100  # of a point
+
+
+def check_limit(limit: Number) -> None:
+    """Raise ValueError unless the limit of a view is a centimetre or more; infinite: no limit."""
+    if not limit >= 0.01:  # NaN compares as False
+        raise ValueError(f"limit must be a positive number of metres, at least 0.01, got {limit}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,15 +130,15 @@ class Box:
         Raises:
             ValueError: a limit that is not positive.
         """
-        if not limit > 0:
-            raise ValueError(f"limit must be a positive number of metres, got {limit}")
+        check_limit(limit)
         centre = np.zeros(2)
         around_ego = bool((np.abs(points[:, :2]).max(1) <= limit).mean() >= 0.5)
         if not around_ego:
             centre = np.median(points[:, :2], axis=0).astype(np.float64)
         off = np.abs(points[:, :2] - centre).max(1)  # (N,) metres to the side or ahead
         half = float(np.clip(off.max() * 1.02, 0.5, limit))
-        z = points[off <= half, 2]
+        inside = off <= half
+        z = points[inside if inside.any() else slice(None), 2]
         z_low, z_high = np.percentile(z, [0.2, 99.8])
         pad = max(0.05 * (z_high - z_low), 0.05 * half)
         low = np.array([centre[0] - half, centre[1] - half, z_low - pad])
@@ -165,6 +173,9 @@ class Cloud:
         name: in the legend.
         in_legend: the legend lists the cloud; clouds of one name share an entry.
         hover: text for all points, or for each; hovering tells it before place and index.
+
+    Raises:
+        ValueError: a size out of its range.
     """
 
     points: Float[np.ndarray, "N 3"]
@@ -174,6 +185,10 @@ class Cloud:
     name: str = ""
     in_legend: bool = False
     hover: str | Sequence[str] = ""
+
+    def __post_init__(self):
+        if not isinstance(self.size, SizeInSpace):
+            check_number(self, 0, MAX_SIZE, "size", above=True)
 
 
 @dataclass(frozen=True, eq=False)

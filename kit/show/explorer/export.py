@@ -6,6 +6,7 @@ import html
 import json
 import zlib
 from collections.abc import Sequence
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from kit.show.explorer.widget import Explorer
 
 FOLDER = Path(__file__).parent / "js"
+MAX_SIDE = 16_384  # pixels of a picture
 PAGE_STYLE = "html, body { margin: 0; height: 100%; } .kx-page { height: 100vh !important; }"
 
 
@@ -130,8 +132,13 @@ def save_picture(
         path: of the .png file.
         image_size: (height, width) in pixels.
         dark: on a dark page.
+
+    Raises:
+        ValueError: a size that is no whole number of pixels, or out of its range.
     """
     height, width = image_size
+    if not all(isinstance(side, Integral) and 16 <= side <= MAX_SIDE for side in image_size):
+        raise ValueError(f"image_size must be 16 to {MAX_SIDE:,} pixels a side, got {image_size}")
     per_set = explorer.side_by_side and explorer.content.sets
     sets = explorer.content.sets if per_set else [explorer.feature_set]
     borders = np.linspace(0, width, len(sets) + 1).round().astype(int)

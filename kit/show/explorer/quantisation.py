@@ -23,6 +23,7 @@ from kit.show.arrays import choose, to_numpy
 from kit.show.features import FeatureArray
 from kit.show.pca import main_directions
 
+MAX_CHANNELS = 4096
 TOO_COARSE = 0.02  # cosine error above which 64 channels are kept instead of 32
 MAX_ROWS = 20_000  # for a fit; more change the directions by less than the rounding does
 
@@ -122,8 +123,10 @@ def fit_quantiser(feat: FeatureArray, channels: int | None = None) -> Quantiser:
     Source: the directions that keep most of all dot products are the leading eigenvectors of the
         second-moment matrix (Eckart and Young, 1936), here of the centred rows at unit length.
     """
-    if channels is not None and (channels < 4 or channels % 4):
-        raise ValueError(f"channels must be a multiple of 4, got {channels}")
+    if channels is not None and (not 4 <= channels <= MAX_CHANNELS or channels % 4):
+        raise ValueError(
+            f"channels must be a multiple of 4, at most {MAX_CHANNELS:,}, got {channels}"
+        )
     unit = unit_rows(feat)
     unit = unit[(unit != 0).any(1)]
     unit = unit[torch.from_numpy(choose(max(len(unit), 1), MAX_ROWS))] if len(unit) else unit

@@ -9,8 +9,10 @@ It is a widget of its own (anywidget, plain WebGL2 in `js/explorer.js`). Once th
 browser, colours and views are computed there, and Python is informed of every change.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -250,6 +252,19 @@ class Explorer(anywidget.AnyWidget):
     @traitlets.validate("feature_set")
     def _check_set(self, proposal) -> str:
         return _one_of("feature_set", proposal["value"], self.content.sets or [""])
+
+    @traitlets.validate("view")
+    def _check_view(self, proposal) -> dict[str, Any]:
+        view = proposal["value"]
+        numbers = [view.get(name) for name in ("distance", "azimuth", "elevation", "fov")]
+        numbers += view["target"] if isinstance(view.get("target"), list | tuple) else [None]
+        known = all(isinstance(number, Real) and math.isfinite(number) for number in numbers)
+        if not known or len(numbers) != 7 or view["distance"] <= 0 or not 0 < view["fov"] < 180:
+            raise traitlets.TraitError(
+                "view needs target (x, y, z), distance above 0, azimuth, elevation, and fov "
+                f"between 0 and 180, all finite numbers; got {view!r:.200}"
+            )
+        return view
 
     @traitlets.validate("keyframe", "picked_in")
     def _check_keyframe(self, proposal) -> int:

@@ -5,6 +5,7 @@ Every function returns a `plotly.graph_objects.Figure`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +17,7 @@ from kit.show.figures.axes import PLOT_HEIGHT, axis_around, names_above
 from kit.show.figures.discrete import by_value, few_values
 from kit.show.figures.render import figure_of
 from kit.show.picture import NARROW, Margins, Picture, Scale, text_width
+from kit.show.scene import check_limit
 
 PLACE = "x {x:.1f}  y {y:.1f} m"  # of a point, for hovering
 
@@ -52,6 +54,7 @@ def points_from_above(
     index = arrays.choose(len(xyz), max_points)
     index = index[np.argsort(xyz[index, 2], kind="stable")]
     heights = values.ndim == 1 and np.array_equal(values, xyz[:, 2])
+    check_limit(limit)
     half = float(min(np.abs(xyz[:, :2]).max() * 1.05 + 0.1, limit))
     scale = scale or ("height" if heights else "value")
     fitted = Scale.of([values], scale, limits, legend)
@@ -129,7 +132,7 @@ def iou_bars(results: Mapping[str, Mapping], title: str = "") -> go.Figure:
 
     Args:
         results: by name, `{"miou": x, "iou": {class: x or None}}` with x in [0, 1]; None where a
-            class does not occur.
+            class does not occur, or none does.
 
     Raises:
         ValueError: no result, one without `miou` and `iou`, or a number outside [0, 1].
@@ -147,7 +150,7 @@ def iou_bars(results: Mapping[str, Mapping], title: str = "") -> go.Figure:
     bars = tuple(
         Bars(
             tuple(_percent(result["iou"].get(key)) for key in present),
-            f"{name}, mIoU {_percent(result['miou']):.1f} %",
+            f"{name}, mIoU {_written(result['miou'])}",
             theme.SERIES[i % len(theme.SERIES)],
             hover=name,
             unit="%",
@@ -241,14 +244,20 @@ def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
 def _check_result(name: str, result: Mapping) -> None:
     if not {"miou", "iou"} <= set(result):
         raise ValueError(f"{name} needs miou and iou, it has {', '.join(result) or 'nothing'}")
+    if not isinstance(result["iou"], Mapping):
+        raise ValueError(f"{name}: iou must be numbers by class, got {result['iou']!r:.60}")
     for key, value in {"mIoU": result["miou"], **result["iou"]}.items():
-        if value is not None and not 0 <= value <= 1:
+        if value is not None and not (isinstance(value, Real) and 0 <= value <= 1):
             raise ValueError(f"{name}: the IoU of {key} must be in [0, 1] or None, got {value}")
 
 
 def _best(results: Mapping[str, Mapping], name: str) -> float | None:
     known = [r["iou"][name] for r in results.values() if r["iou"].get(name) is not None]
     return max(known, default=None)
+
+
+def _written(ratio: float | None) -> str:
+    return "unknown" if ratio is None else f"{_percent(ratio):.1f} %"
 
 
 def _percent(ratio: float | None) -> float | None:

@@ -82,7 +82,7 @@ def _draw_bars(axes: Axes, bars: Bars, series: int, num_series: int) -> None:
     x = np.arange(len(bars.heights)) + (series - (num_series - 1) / 2) * width
     heights = [np.nan if height is None else height for height in bars.heights]
     axes.bar(x, heights, width, color=bars.colour, zorder=2)
-    axes.set_xlim(-0.5, len(bars.heights) - 0.5)
+    axes.set_xlim(-0.5, max(len(bars.heights), 1) - 0.5)
 
 
 def _draw_photo(axes: Axes, photo: Photo) -> None:
