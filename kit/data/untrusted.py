@@ -163,6 +163,13 @@ def text_or_empty(value: Any) -> str:
     return value if isinstance(value, str) and not value else text(value)
 
 
+def name_part(value: Any) -> str:
+    """Text that can be part of a file's name."""
+    if "/" in text(value) or "\\" in value or value in (".", "..") or len(value) > 100:
+        raise ValueError("expected a name of at most 100 characters without / and \\")
+    return value
+
+
 def one_of(*choices: str) -> Callable[[Any], str]:
     """Make the parser of a text that is one of `choices`."""
 
@@ -209,8 +216,8 @@ def numbers(count: int, largest: float, unit: str) -> Callable[[Any], tuple[floa
 
 
 def _is_number(value: Any) -> bool:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return whole or (isinstance(value, float) and math.isfinite(value))
+    """Whether it is a number; NaN is refused later, as it fails every comparison."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def quaternion(value: Any) -> tuple[float, float, float, float]:

@@ -11,6 +11,7 @@ from kit.data.untrusted import (
     column,
     flag,
     integer,
+    name_part,
     numbers,
     one_of,
     quaternion,
@@ -88,7 +89,7 @@ class SensorRow:
     """A sensor of the cars. `channel` is its name, e.g. "CAM_FRONT"."""
 
     token: str = column(text)
-    channel: str = column(text)
+    channel: str = column(name_part)
     modality: str = column(one_of("camera", "lidar", "radar"))
 
 
