@@ -130,7 +130,7 @@ def spoil(name):
         ("inputs={'fov': [1, 2]}", "fov: expected 3 values, got 2"),
         ("inputs=[]", "student.inputs: expected names and values, got list"),
         ("drop_path=None", "student.drop_path: expected float, got None"),
-        ("type=3", "no preset is a student of the kind 3"),
+        ("type=3", "no preset is a student of the kind '3'"),
     ],
 )
 def test_a_damaged_file_is_refused_by_name(student, path, name, words):
