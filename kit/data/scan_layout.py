@@ -9,9 +9,9 @@ becomes a value of another column, and nothing fails. Two properties show the la
   from those of other columns. With a wrong number every column holds a mixture of all.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
+
+from kit.store.formats import SURE, format_of
 
 TYPES = ("<f4", "<f8", ">f4", ">f8", "<f2")
 _NAMES = {"<f4": "float32", "<f8": "float64", ">f4": "big-endian float32", "<f2": "float16"}
@@ -20,26 +20,6 @@ _COLUMNS = (3, 4, 5, 6, 7, 8)
 _KNOWN = {3: " (x, y, z)", 4: " (x, y, z, intensity, as in KITTI)"}
 _LEAST_ROWS = 200  # fewer rows show no number of columns
 _SAMPLE = 25_200  # values that are looked at: a multiple of every number of columns
-
-# The first bytes of other formats.
-MAGIC: Mapping[bytes, str] = {
-    b"\x93NUMPY": "a NumPy file (.npy)",
-    b"PK\x03\x04": "a zip archive, or a NumPy archive (.npz)",
-    b"# .PCD": "a PCD file of the Point Cloud Library",
-    b"VERSION .7": "a PCD file of the Point Cloud Library",
-    b"VERSION 0.7": "a PCD file of the Point Cloud Library",
-    b"ply\n": "a PLY file",
-    b"ply\r\n": "a PLY file",
-    b"LASF": "a LAS file",
-    b"\x1f\x8b": "a gzip file",
-    b"\x89HDF": "an HDF5 file",
-    b"version https://git-lfs": "a pointer of Git LFS; fetch the file with `git lfs pull`",
-    b"<!DOCTYPE": "an HTML page",
-    b"<!doctype": "an HTML page",
-    b"<html": "an HTML page",
-    b"\x89PNG": "an image",
-    b"\xff\xd8\xff": "an image",
-}
 
 
 def other_layout(data: bytes, columns: int) -> str | None:
@@ -53,9 +33,8 @@ def other_layout(data: bytes, columns: int) -> str | None:
         what the file seems to be, in words; None if it agrees with the expectation, or is too short
         to tell.
     """
-    for magic, name in MAGIC.items():
-        if data.startswith(magic):
-            return name
+    if found := format_of(data, least=SURE):
+        return found
     if _is_text(data[:1000]):
         return "text"
     kind = next((t for t in TYPES if _is_plausible(_values(data, t))), None)

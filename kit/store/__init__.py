@@ -5,8 +5,8 @@ shows damage. Read `files.py` first (the only place that writes), then `cache.py
 and `runs.py` (run folders and checkpoints; `run_lock.py` locks them). `torch_files.py` reads the
 tensors in files of `torch.save` without executing them; `image_reader.py` reads the images of
 cameras; `images.py` encodes and decodes the kit's own; `reading.py` opens regular files only;
-`serialisation.py` and `plain.py` convert values to JSON and back; `machine.py` describes the
-computer; `workers.py` ends worker processes with their parent.
+`formats.py` names files of other formats; `serialisation.py` and `plain.py` convert values to JSON
+and back; `machine.py` describes the computer; `workers.py` ends worker processes with their parent.
 """
 
 from kit.store.cache import FeatureCache, default_cache_folder

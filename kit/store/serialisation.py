@@ -18,6 +18,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from kit.store.formats import format_of
+
 
 def to_plain(value: Any, where: str = "value") -> Any:
     """Convert a value to the types of JSON.
@@ -193,7 +195,8 @@ def unpack_tensors(data: bytes) -> tuple[dict[str, Tensor], dict]:
     try:
         tensors = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:
-        looks = recognise(data) or f"these {len(data):,} bytes are incomplete or something else"
+        found = format_of(data)
+        looks = f"it is {found}" if found else f"its {len(data):,} bytes are incomplete"
         raise ValueError(
             f"expected a complete safetensors file: {looks} ({error}). Nothing in it was executed. "
             "Download again, or convert weights you trust: "
@@ -205,28 +208,6 @@ def unpack_tensors(data: bytes) -> tuple[dict[str, Tensor], dict]:
     if not isinstance(meta, dict):
         raise ValueError(f"its header's meta: expected names and values, got {texts['meta'][:60]}")
     return tensors, meta
-
-
-def recognise(data: bytes) -> str | None:
-    """Say which other format the first bytes of a file look like; None if they are not known."""
-    known = {
-        b"PK": "it begins like a zip, which torch.save writes around a pickle",
-        b"\x80": "it begins like a pickle",
-        b"version https://git-lfs": "it is a Git LFS pointer, `git lfs pull` fetches the file",
-        b"<": "it begins like a web page, perhaps an error message. Download it again",
-        b"\x00\x05\x16\x07": "it holds macOS's metadata of the file of this name without ._",
-        b"\x1f\x8b": "it is compressed with gzip; unpack it",
-        b"\x89HDF": "it is an HDF5 file",
-        b"\x93NUMPY": "it is a NumPy array",
-        b"\x89PNG": "it is an image",
-        b"{": "it is JSON, perhaps an error message. Download it again",
-        b"%PDF": "it is a PDF document",
-    }
-    data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b" \r\n\t") or data  # text
-    for start, words in known.items():
-        if data.startswith(start):
-            return words
-    return None
 
 
 def sha256(data: bytes) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from kit.store.files import AnyPath
+from kit.store.formats import format_of
 from kit.store.reading import open_regular
-from kit.store.serialisation import recognise
 
 ENDINGS = (".pth", ".pt", ".ckpt")
 ZIP, FOLDER = b"PK", 0x10  # FOLDER: bit of the attributes of a part
@@ -98,7 +98,7 @@ def _content_errors(path: Path):
 def _other_format(beginning: bytes) -> str:
     if beginning[8:9] == b"{":
         return "it looks like safetensors, which must be named .safetensors"
-    return recognise(beginning) or "its first bytes are those of another format"
+    return f"it is {format_of(beginning) or 'a file of another format'}"
 
 
 def _beginning(file: io.BufferedIOBase) -> bytes:

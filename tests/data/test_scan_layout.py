@@ -105,11 +105,18 @@ OTHER_FILES = {
     "a PCD file": b"# .PCD v0.7 - Point Cloud Data file format\nVERSION 0.7\n",
     "a PLY file": b"ply\nformat ascii 1.0\n",
     "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-    "an HTML page": b"<!DOCTYPE html>\n<html>",
-    "a gzip file": b"\x1f\x8b\x08",
+    "a gzip file": b"\x1f\x8b\x08\x00",
     "an image": b"\x89PNG\r\n\x1a\n",
-    "text": b"1.0 2.0 3.0 4.0\n",
+    "text": b"<!DOCTYPE html>\n<html>",
 }
+
+
+@pytest.mark.parametrize("start", [b"\x80", b"<", b"{", b"\x1f\x8b", b"\x1f\x8b\x08"])
+def test_numbers_that_begin_like_a_short_signature_are_a_scan(tmp_path, start):
+    data = five(small_root.scan()).astype("<f4").tobytes()
+    file = tmp_path / "scan.pcd.bin"
+    file.write_bytes(start + data[len(start) :])
+    assert len(read_scan(file)[0]) == small_root.NUM_POINTS
 
 
 @pytest.mark.parametrize("kind", OTHER_FILES)

@@ -90,8 +90,8 @@ def test_a_file_with_code_is_refused_and_the_code_is_not_run(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"<html>not found</html>", "it begins like a web page"),
-        (b"\xef\xbb\xbf\n\n<!DOCTYPE html><html>404</html>", "it begins like a web page"),
+        (b"<html>not found</html>", "it is a web page"),
+        (b"\xef\xbb\xbf\n\n<!DOCTYPE html><html>404</html>", "it is a web page"),
         (b'{"error": "not found"}', "it is JSON, perhaps an error message"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (safetensors.torch.save({"x": torch.ones(2)}), "must be named .safetensors"),
