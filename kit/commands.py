@@ -12,11 +12,9 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 import tyro
 
 from kit import store
-from kit.demo import DemoConfig, LearnConfig, demo, learn
-from kit.store.plain import from_plain
-from kit.student.presets import config_from_plain, preset
+from kit.demo import DemoConfig, LearnConfig, config_of_plain, demo, learn
+from kit.student.presets import preset
 from kit.student.scans import InputConfig
-from kit.student.student import StudentConfig
 from kit.teacher.presets import TeacherConfig
 
 SHORTHANDS = (
@@ -324,5 +322,4 @@ def read_config(path: str | Path, kind: type[LearnConfig]) -> LearnConfig:
     """
     content = store.read_json(path)
     values = content.get("settings", content) if isinstance(content, dict) else content
-    readers = {StudentConfig: config_from_plain}
-    return from_plain(kind, values, str(path), readers)
+    return config_of_plain(values, str(path), kind)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import tyro
@@ -20,8 +20,9 @@ from kit.evaluate.baselines import position
 from kit.evaluate.probe import ProbeConfig, ProbeResult
 from kit.evaluate.protocols import probe_dataset, seen_points
 from kit.features.extract import extract, source
+from kit.store.plain import from_plain
 from kit.store.serialisation import to_plain
-from kit.student.presets import build_student, config_to_plain, preset
+from kit.student.presets import build_student, config_from_plain, config_to_plain, preset
 from kit.student.scans import InputConfig
 from kit.student.student import Student, StudentConfig
 from kit.teacher.presets import TeacherConfig, build_teacher
@@ -147,6 +148,22 @@ def _demo(
 def plain_config(config: LearnConfig) -> dict:
     """Settings as JSON holds them; `python -m kit ... --config FILE` reads them again."""
     return {**to_plain(config), "student": config_to_plain(config.student)}
+
+
+def config_of_plain(
+    values: Any, where: str = "settings", kind: type[LearnConfig] = DemoConfig
+) -> LearnConfig:
+    """Settings from what JSON holds, the inverse of `plain_config`.
+
+    Args:
+        values: by name; what is left out has its default.
+        where: names the values in messages, e.g. a file.
+        kind: the settings' dataclass.
+
+    Raises:
+        ValueError: an unknown setting, or a value of another type or out of its range.
+    """
+    return from_plain(kind, values, where, {StudentConfig: config_from_plain})
 
 
 def _last_loss(history: list[dict]) -> float:

@@ -9,10 +9,8 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kit.demo import DemoConfig, plain_config
-from kit.store.plain import from_plain
+from kit.demo import DemoConfig, config_of_plain, plain_config
 from kit.student.presets import config_from_plain, config_to_plain, preset
-from kit.student.student import StudentConfig
 
 WHOLE = ("student", "teacher")  # a value that is a text names all settings of one at once
 
@@ -90,12 +88,6 @@ def setting_named(name: str, plain: Mapping) -> str:
     raise ValueError(f"there is no setting {name!r}; {advice}")
 
 
-def config_from(values: Mapping, where: str) -> DemoConfig:
-    """Read a configuration from JSON values, as run.json holds them."""
-    readers = {StudentConfig: lambda value, name: config_from_plain(value, name)}
-    return from_plain(DemoConfig, values, where, readers)
-
-
 def _names(plain: Mapping, before: str = "") -> list[str]:
     names = []
     for name, value in plain.items():
@@ -128,7 +120,7 @@ def _configured(plain: Mapping, changes: Mapping[str, Any]) -> DemoConfig:
         place[last] = value
     text = ", ".join(f"{name}={value!r}" for name, value in changes.items())
     try:
-        return config_from(values, "settings")
+        return config_of_plain(values)
     except ValueError as error:
         raise ValueError(f"{text}: {error}") from error
 

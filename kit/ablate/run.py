@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from kit.ablate.table import AblationTable
 from kit.data import open_dataset
 from kit.data.keyframe import Dataset
 from kit.data.split import Split, split
-from kit.demo import DemoConfig, learn, plain_config, why_no_probe
+from kit.demo import DemoConfig, config_of_plain, learn, plain_config, why_no_probe
 from kit.distill.batches import TrainingBatches
+from kit.distill.loss_inputs import teacher_feat_of
 from kit.distill.losses.pointwise import distillation_loss
 from kit.evaluate.protocols import probe_dataset, seen_points
 from kit.features.extract import source
@@ -62,7 +64,7 @@ def ablate(
         OSError: `out` cannot be written.
     """
     if data is not None:
-        base = DemoConfig(**{**vars(base), "data": data})
+        base = replace(base, data=data)
     runs, out = grid(base, axes, repeats), Path(out)
     for name in {run.config.data for run in runs}:
         dataset = open_dataset(name)
@@ -138,12 +140,9 @@ def held_out_loss(
     device, total, count = next(student.parameters()).device, 0.0, 0
     for batch in (batches[i] for i in range(HELD_OUT_BATCHES)):
         maps = camera_maps(teacher, [view.camera for view in batch.views], cache)
-        target = [
-            each.sample(torch.zeros(len(v.uv), dtype=torch.int64), v.uv, v.camera.image_size)
-            for each, v in zip(maps, batch.views, strict=True)
-        ]
+        target = teacher_feat_of(batch.views, maps).to(device)
         feat = student(batch.points.to(device))
-        total += float(distillation_loss(feat, torch.cat(target).to(device))) * len(feat)
+        total += float(distillation_loss(feat, target)) * len(feat)
         count += len(feat)
     return total / count
 
@@ -162,12 +161,10 @@ def from_file(path: str | Path, **options: Any) -> AblationTable:
     Raises:
         ValueError: an unknown entry or setting; names the file.
     """
-    from kit.ablate.grid import config_from
-
     content = store.read_json(path)
     known = {"base", "axes", "repeats", "data"}
     if not isinstance(content, dict) or "axes" not in content or set(content) - known:
         raise ValueError(f"{path}: expected an object with axes, and perhaps base, repeats, data")
-    base = config_from(content.get("base", {}), f"{path}: base")
+    base = config_of_plain(content.get("base", {}), f"{path}: base")
     given = {name: content[name] for name in ("repeats", "data") if name in content}
     return ablate(base, content["axes"], **{**given, **options})

@@ -35,7 +35,7 @@ def loss_inputs(
     if "ranges" in needed:
         made["ranges"] = batch.points.feat[:, 4]
     made = {name: None if value is None else value.to(device) for name, value in made.items()}
-    teacher_feat = _sampled(batch.views, maps).to(device)
+    teacher_feat = teacher_feat_of(batch.views, maps).to(device)
     image = batch.points.batch_of_point.to(device)
     return LossInputs(student_feat, teacher_feat, image, **made)
 
@@ -52,7 +52,8 @@ def patches_of_pairs(views: Sequence[View], maps: Sequence[FeatureMaps]) -> Int[
     return torch.cat(found)
 
 
-def _sampled(views: Sequence[View], maps: Sequence[FeatureMaps]) -> Float[Tensor, "M D"]:
+def teacher_feat_of(views: Sequence[View], maps: Sequence[FeatureMaps]) -> Float[Tensor, "M D"]:
+    """The teacher's features at the pixels of all views' pairs, one view after the other."""
     feat = []
     for view, of_teacher in zip(views, maps, strict=True):
         image = torch.zeros(len(view.uv), dtype=torch.int64)

@@ -24,7 +24,8 @@ class DistillConfig:
         warmup: ratio of the steps in which the learning rate rises, 0 to 1.
         schedule: how the learning rate falls: "cosine" (ScaLR), or "rsqrt" (ScaLR+), which is the
             inverse square root of the step and at the end a line to 0.
-        loss: how student and teacher features are compared: "l2" (ScaLR), "cosine" or "squared_l2".
+        loss: how student and teacher features are compared: a name of
+            `kit.distill.losses.LOSSES`, e.g. "l2" (ScaLR).
         augment: rotate, flip and scale the points.
         seed: seed of everything that the distillation draws at random.
         precision: number format of the computation, as Lightning Fabric names it: "32-true",

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.store.files import LOCK, AnyPath, remove_leftovers
+from kit.store.files import LOCK, AnyPath, remove_leftovers, sidecar_of
 
 UNITS = {"": 1, "B": 1} | {
     f"{letter}{binary}B": (1024 if binary else 1000) ** power
@@ -54,7 +54,7 @@ class Entry:
 
     def remove(self) -> None:
         """Delete it; other processes may do so at the same time."""
-        for path in (self.path, _checksum(self.path)):
+        for path in (self.path, sidecar_of(self.path)):
             with suppress(OSError):
                 path.unlink()
 
@@ -67,7 +67,7 @@ def entries(folder: AnyPath) -> Iterator[Entry]:
                 stat = path.stat()
                 size = stat.st_size
                 with suppress(OSError):
-                    size += _checksum(path).stat().st_size
+                    size += sidecar_of(path).stat().st_size
                 yield Entry(path, size, stat.st_mtime)
 
 
@@ -124,10 +124,6 @@ def _is_old(path: Path) -> bool:
     with suppress(OSError):
         return time.time() - path.stat().st_mtime > 3600
     return False
-
-
-def _checksum(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")
 
 
 def report(folder: AnyPath) -> str:

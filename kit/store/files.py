@@ -75,7 +75,7 @@ def write_json(path: AnyPath, value: Any, checksum: bool = False) -> None:
             up to date.
     """
     data, target = (to_json(value, indent=2) + "\n").encode(), _target(path)
-    if checksum or _sidecar(target).exists():
+    if checksum or sidecar_of(target).exists():
         with _locked(target.parent):
             _replace_pair(target, data)
     else:
@@ -315,7 +315,7 @@ def _digest_so_far(file) -> str:
 
 def _replace_pair(target: Path, data: bytes) -> None:
     """Replace data and checksum so that they agree at every moment; the folder must be locked."""
-    new, sidecar = sha256(data), _sidecar(target)
+    new, sidecar = sha256(data), sidecar_of(target)
     with _new_file(target, data):
         both = [*_digests_on_disk(target, sidecar), new]
         write_bytes(sidecar, checksum_lines(both, target.name))
@@ -327,7 +327,7 @@ def _read_checked(target: Path, require_checksum: bool) -> bytes:
 
     No lock is taken: a reader may have no right to create one.
     """
-    sidecar = _sidecar(target)
+    sidecar = sidecar_of(target)
     while True:
         lines = _read_if_there(sidecar)
         data = _read(target)
@@ -356,7 +356,8 @@ def _digests_on_disk(target: Path, sidecar: Path) -> list[str]:
         return [sha256_of(target)] if target.exists() else []
 
 
-def _sidecar(target: Path) -> Path:
+def sidecar_of(target: Path) -> Path:
+    """The file that holds the sha256 of `target`."""
     return target.with_name(target.name + ".sha256")
 
 

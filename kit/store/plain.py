@@ -64,7 +64,7 @@ def _convert(hint: Any, value: Any, where: str, readers: Readers) -> Any:
         return _convert_tuple(inner, value, where, readers)
     if origin is typing.Literal:
         if value not in inner:
-            raise ValueError(f"{where}: expected one of {list(inner)}, got {_short(value)}")
+            raise ValueError(f"{where}: expected one of {list(inner)}, got {short(value)}")
         return value
     if hint in readers:
         return readers[hint](value, where)
@@ -86,7 +86,7 @@ def _first_that_fits(kinds: tuple, value: Any, where: str, readers: Readers) -> 
 
 def _convert_tuple(kinds: tuple, value: Any, where: str, readers: Readers) -> tuple:
     if not isinstance(value, list | tuple):
-        raise ValueError(f"{where}: expected a list, got {_short(value)}")
+        raise ValueError(f"{where}: expected a list, got {short(value)}")
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
@@ -110,13 +110,14 @@ def _convert_scalar(kind: Any, value: Any, where: str) -> Any:
         fits = isinstance(value, kind)
     if not fits:
         wanted = "null" if kind in (None, type(None)) else kind.__name__
-        raise ValueError(f"{where}: expected {wanted}, got {_short(value)}")
+        raise ValueError(f"{where}: expected {wanted}, got {short(value)}")
     try:
         return value if value is None else kind(value)
     except OverflowError as error:
-        raise ValueError(f"{where}: {_short(value)} is too large for a number") from error
+        raise ValueError(f"{where}: {short(value)} is too large for a number") from error
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value for a message, in at most 63 characters."""
     text = repr(value) if not isinstance(value, int) or abs(value) < 1e30 else "a huge number"
     return text if len(text) <= 60 else f"{text[:60]}..."

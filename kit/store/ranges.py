@@ -4,6 +4,8 @@ import math
 import numbers
 from typing import Any
 
+from kit.store.plain import short
+
 
 def check_whole(settings: Any, low: int, high: int, *names: str) -> None:
     """Check fields of settings that are whole numbers.
@@ -22,7 +24,7 @@ def check_whole(settings: Any, low: int, high: int, *names: str) -> None:
             whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
             if not whole or not low <= value <= high:
                 raise ValueError(
-                    f"{name} must be a whole number from {low:,} to {high:,}, got {_got(value)}"
+                    f"{name} must be a whole number from {low:,} to {high:,}, got {short(value)}"
                 )
 
 
@@ -54,14 +56,9 @@ def check_number(
             if not inside or (above and value == low) or (below and value == high):
                 begin = f"above {low:,g}" if above else f"at least {low:,g}"
                 end = f"below {high:,g}" if below else f"at most {high:,g}"
-                raise ValueError(f"{name} must be a number, {begin} and {end}, got {_got(value)}")
+                raise ValueError(f"{name} must be a number, {begin} and {end}, got {short(value)}")
 
 
 def _values(settings: Any, name: str) -> tuple:
     value = getattr(settings, name)
     return tuple(value) if isinstance(value, tuple | list) else (value,)
-
-
-def _got(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
