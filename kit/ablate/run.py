@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from kit.distill.loss_inputs import teacher_feat_of
 from kit.distill.losses.pointwise import distillation_loss
 from kit.evaluate.protocols import probe_dataset, seen_points
 from kit.features.extract import source
-from kit.store.machine import commit
+from kit.store.machine import commit, describe_machine
+from kit.store.serialisation import to_plain
 from kit.student.student import Student
 from kit.teacher.camera_maps import camera_maps
 from kit.teacher.presets import build_teacher
@@ -40,6 +42,7 @@ def ablate(
     engine: str = "loky",
     workers: int = 1,
     scheduler: str | None = None,
+    command: str = "kit.ablate(...)",
 ) -> AblationTable:
     """Distil and probe every combination of some settings, with several seeds.
 
@@ -55,6 +58,7 @@ def ablate(
         engine: "loky": processes on this machine; "dask": a Dask cluster.
         workers: number of processes of "loky"; each gets its part of the cores.
         scheduler: address of the Dask scheduler, for "dask".
+        command: kept in the table, so that a reader knows how to repeat it.
 
     Returns:
         The table, with a row for every run.
@@ -76,9 +80,20 @@ def ablate(
     for done, _ in enumerate(run_all(jobs, engine, workers, scheduler), len(runs) - len(waiting)):
         print(f"run {done + 1} of {len(runs)}", flush=True)
     rows = [store.read_json(_row_file(out, run)) for run in runs]
-    table = AblationTable(rows, tuple(runs[0].changes))
+    table = AblationTable(rows, tuple(runs[0].changes), _how_made(base, command))
     table.save(out / "table.jsonl")
     return table
+
+
+def _how_made(base: DemoConfig, command: str) -> dict[str, Any]:
+    head, dirty = commit()
+    return {
+        "command": command,
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": f"{head}-dirty" if dirty else head,
+        "machine": describe_machine(),
+        "base": to_plain(plain_config(base)),
+    }
 
 
 def one_run(run: Run, out: str) -> dict:
@@ -167,4 +182,5 @@ def from_file(path: str | Path, **options: Any) -> AblationTable:
         raise ValueError(f"{path}: expected an object with axes, and perhaps base, repeats, data")
     base = config_of_plain(content.get("base", {}), f"{path}: base")
     given = {name: content[name] for name in ("repeats", "data") if name in content}
-    return ablate(base, content["axes"], **{**given, **options})
+    command = f"python -m kit ablate {Path(path).name}"
+    return ablate(base, content["axes"], **{"command": command, **given, **options})

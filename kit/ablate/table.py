@@ -3,13 +3,15 @@
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import scipy.stats
 
 from kit import store
+
+TABLES = Path(__file__).parent / "tables"
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,10 @@ class Comparison:
         mean, deviation: of the metric over the seeds; the deviation of one seed is None.
         difference, error: mean of the paired differences to the base, and its standard error; None
             for the base itself, the error also for a single seed.
+        limit: a difference counts from here on: half of its 95 % confidence interval.
         verdict: "base", "better", "worse", "no difference", or "one seed" if nothing can be said.
+        values: the metric of every run, in the order of the seeds.
+        differences: those of them to the base run with the same seed.
     """
 
     changes: dict[str, Any]
@@ -31,7 +36,17 @@ class Comparison:
     deviation: float | None
     difference: float | None
     error: float | None
+    limit: float | None
     verdict: str
+    values: tuple[float, ...] = ()
+    differences: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The values of the axes as text; without the axis if there is only one."""
+        if len(self.changes) == 1:
+            return str(next(iter(self.changes.values())))
+        return _words(self.changes)
 
 
 @dataclass(frozen=True)
@@ -42,17 +57,23 @@ class AblationTable:
         rows: one dictionary per run: the axes, seed, miou, iou by class, held_out_loss, seconds,
             peak_memory_mb, commit, config.
         axes: names of the settings that differ.
+        made: how the table was made: command, date, commit, machine, base; empty if unknown.
     """
 
     rows: list[dict]
     axes: tuple[str, ...]
+    made: dict[str, Any] = field(default_factory=dict)
 
     def compare(self, metric: str = "miou", larger_is_better: bool = True) -> list[Comparison]:
         """Compare every combination with the base run, the best first.
 
         A difference counts only if its 95 % confidence interval, from a t-test on the differences
         of runs with the same seed, leaves out zero. With few seeds this interval is wide.
+
+        Raises:
+            ValueError: no row has this metric; lists the columns.
         """
+        self._check(metric)
         by_changes: dict[str, list[dict]] = {}
         for row in self.rows:
             by_changes.setdefault(json.dumps(self._changes(row)), []).append(row)
@@ -61,6 +82,49 @@ class AblationTable:
             self._compared(rows, base, metric, larger_is_better) for rows in by_changes.values()
         ]
         return sorted(found, key=lambda each: each.mean, reverse=larger_is_better)
+
+    def detectable(self, seeds: int, metric: str = "miou") -> float | None:
+        """The smallest mean difference that a verdict can confirm with so many seeds.
+
+        This is the half width of the 95 % confidence interval, with the deviation of the paired
+        differences pooled over all combinations.
+
+        Returns:
+            In units of the metric; None if there are not two seeds of any combination.
+
+        Raises:
+            ValueError: fewer than two seeds.
+        """
+        if seeds < 2:
+            raise ValueError(f"a verdict needs at least 2 seeds, got {seeds}")
+        pairs = [each.differences for each in self.compare(metric)]
+        variances = [statistics.variance(each) for each in pairs if len(each) > 1]
+        if not variances:
+            return None
+        error = (statistics.fmean(variances) / seeds) ** 0.5
+        return float(scipy.stats.t.ppf(0.975, seeds - 1)) * error
+
+    def records(self, metric: str = "miou", larger_is_better: bool = True) -> list[dict]:
+        """The comparison as dictionaries, the best combination first; pandas is not needed."""
+        found = [asdict(each) for each in self.compare(metric, larger_is_better)]
+        return [{**each.pop("changes"), **each} for each in found]
+
+    def sort_by(self, name: str, largest_first: bool = True) -> "AblationTable":
+        """The same table with its rows in the order of a column; rows without a value come last.
+
+        Raises:
+            ValueError: no row has this column; lists the columns.
+        """
+        self._check(name)
+        known = [row for row in self.rows if row.get(name) is not None]
+        rest = [row for row in self.rows if row.get(name) is None]
+        known.sort(key=lambda row: row[name], reverse=largest_first)
+        return replace(self, rows=known + rest)
+
+    def without(self, *columns: str) -> "AblationTable":
+        """The same table without some columns, e.g. "config", which makes files much smaller."""
+        rows = [{k: v for k, v in row.items() if k not in columns} for row in self.rows]
+        return replace(self, rows=rows)
 
     def summary(self, metric: str = "miou", larger_is_better: bool = True) -> str:
         """The comparison as text: a line per combination."""
@@ -88,8 +152,9 @@ class AblationTable:
         return pandas.DataFrame(self.rows)
 
     def save(self, path: str | Path) -> None:
-        """Write JSON lines: first the axes, then a line per run."""
-        lines = [json.dumps({"axes": self.axes}), *(json.dumps(row) for row in self.rows)]
+        """Write JSON lines: first the axes and how the table was made, then a line per run."""
+        head = {"axes": self.axes, **({"made": self.made} if self.made else {})}
+        lines = [json.dumps(head), *(json.dumps(row) for row in self.rows)]
         store.write_text(path, "\n".join(lines) + "\n")
 
     @classmethod
@@ -105,9 +170,28 @@ class AblationTable:
                 rows.append(json.loads(line))
             except json.JSONDecodeError as error:
                 raise ValueError(f"{path}, line {number}: not JSON ({error.msg})") from error
-        if not rows or not isinstance(rows[0], dict) or set(rows[0]) != {"axes"}:
+        if not rows or not isinstance(rows[0], dict) or not set(rows[0]) <= {"axes", "made"}:
             raise ValueError(f"{path}: no table of an ablation, its first line has no axes")
-        return cls(rows[1:], tuple(rows[0]["axes"]))
+        if not isinstance(rows[0].get("axes"), list) or not all(isinstance(r, dict) for r in rows):
+            raise ValueError(f"{path}: no table of an ablation, its first line has no axes")
+        return cls(rows[1:], tuple(rows[0]["axes"]), rows[0].get("made", {}))
+
+    @classmethod
+    def stored(cls, name: str) -> "AblationTable":
+        """A table that comes with the kit, measured earlier; `made` tells how.
+
+        Raises:
+            ValueError: there is none of this name; lists those there are.
+        """
+        files = {file.stem: file for file in sorted(TABLES.glob("*.jsonl"))}
+        if name not in files:
+            raise ValueError(f"no table {name!r} comes with the kit; there are: {', '.join(files)}")
+        return cls.load(files[name])
+
+    def _check(self, column: str) -> None:
+        if self.rows and not any(column in row for row in self.rows):
+            known = ", ".join(dict.fromkeys(key for row in self.rows for key in row))
+            raise ValueError(f"the table has no column {column!r}; it has {known}")
 
     def _changes(self, row: Mapping) -> dict[str, Any]:
         return {name: row[name] for name in self.axes}
@@ -115,22 +199,26 @@ class AblationTable:
     def _compared(
         self, rows: Sequence[Mapping], base: Mapping[int, float], metric: str, larger: bool
     ) -> Comparison:
-        values = [row[metric] for row in rows]
+        rows = sorted(rows, key=lambda row: row["seed"])
+        values = tuple(row[metric] for row in rows)
         mean = statistics.fmean(values)
         deviation = statistics.stdev(values) if len(values) > 1 else None
-        changes = self._changes(rows[0])
+        found = Comparison(
+            self._changes(rows[0]), len(rows), mean, deviation, None, None, None, "base", values
+        )
         if rows[0]["is_base"]:
-            return Comparison(changes, len(rows), mean, deviation, None, None, "base")
-        pairs = [row[metric] - base[row["seed"]] for row in rows if row["seed"] in base]
+            return found
+        pairs = tuple(row[metric] - base[row["seed"]] for row in rows if row["seed"] in base)
         difference = statistics.fmean(pairs) if pairs else None
+        found = replace(found, difference=difference, verdict="one seed", differences=pairs)
         if len(pairs) < 2:
-            return Comparison(changes, len(rows), mean, deviation, difference, None, "one seed")
+            return found
         error = statistics.stdev(pairs) / len(pairs) ** 0.5
-        limit = scipy.stats.t.ppf(0.975, len(pairs) - 1) * error
+        limit = float(scipy.stats.t.ppf(0.975, len(pairs) - 1)) * error
         verdict = "no difference"
         if abs(difference) > limit:
             verdict = "better" if (difference > 0) == larger else "worse"
-        return Comparison(changes, len(rows), mean, deviation, difference, error, verdict)
+        return replace(found, error=error, limit=limit, verdict=verdict)
 
 
 def _words(changes: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ browser. `text.py` prepares names for both. `explorer/` is the widget, drawn wit
 """
 
 from kit.show.explorer.widget import Explorer
+from kit.show.figures.ablation import ablation
 from kit.show.figures.charts import curves, iou_bars, loss_curve, points_from_above
 from kit.show.figures.classes import errors, labels
 from kit.show.figures.clouds import feature_pca, points, side_by_side, similarity
@@ -19,6 +20,7 @@ from kit.show.png.render import save_png
 __all__ = [
     "Explorer",
     "PcaBasis",
+    "ablation",
     "curves",
     "errors",
     "feature_image",

@@ -111,8 +111,38 @@ def test_a_difference_counts_only_beyond_its_error():
     assert "better (3 seeds)" in table.summary()
 
 
+def test_the_seeds_that_a_difference_needs():
+    table = AblationTable(
+        rows({"l2": [0.5, 0.6, 0.7], "a": [0.51, 0.62, 0.73], "b": [0.5, 0.6, 0.7]}),
+        ("distill.loss",),
+    )
+    # Variances of the differences: 0.01^2 and 0. With two seeds t is 12.706.
+    assert table.detectable(2) == pytest.approx(12.706 * (0.01**2 / 2 / 2) ** 0.5, rel=1e-4)
+    assert table.detectable(3) < table.detectable(2) / 3
+    assert AblationTable(rows({"l2": [0.5], "a": [0.6]}), ("distill.loss",)).detectable(2) is None
+    with pytest.raises(ValueError, match="at least 2 seeds"):
+        table.detectable(1)
+
+
+def test_a_table_as_records_sorted_and_without_columns():
+    table = AblationTable(rows({"l2": [0.5, 0.4], "a": [0.7, 0.1]}), ("distill.loss",))
+    best = table.records()[0]
+    assert best["distill.loss"] == "l2" and best["mean"] == pytest.approx(0.45)
+    assert [row["miou"] for row in table.sort_by("miou").rows] == [0.7, 0.5, 0.4, 0.1]
+    table.rows[0]["miou"] = None
+    assert table.sort_by("miou", largest_first=False).rows[-1]["miou"] is None
+    assert "is_base" not in table.without("is_base", "config").rows[0]
+    with pytest.raises(ValueError, match="no column 'loss'; it has distill.loss, seed"):
+        table.sort_by("loss")
+
+
+def test_stored_tables_are_found_by_name():
+    with pytest.raises(ValueError, match="no table 'losses_moon' comes with the kit"):
+        AblationTable.stored("losses_moon")
+
+
 def test_a_table_is_kept_and_a_damaged_one_is_named(tmp_path):
-    table = AblationTable(rows({"l2": [0.5]}), ("distill.loss",))
+    table = AblationTable(rows({"l2": [0.5]}), ("distill.loss",), {"commit": "1234"})
     table.save(tmp_path / "t.jsonl")
     assert AblationTable.load(tmp_path / "t.jsonl") == table
     (tmp_path / "t.jsonl").write_text('{"axes": ["a"]}\n{"a": 1')

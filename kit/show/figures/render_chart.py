@@ -35,7 +35,7 @@ def add_chart(figure: go.Figure, chart: Chart, number: int, markers: Markers) ->
             figure.add_trace(_photo(mark, axes))
     left, low, right, high = chart.place
     x = _axis(chart.x) | dict(domain=[left, right], anchor=f"y{suffix}")
-    y = _axis(chart.y) | dict(domain=[low, high], anchor=f"x{suffix}")
+    y = _axis(chart.y, upright=True) | dict(domain=[low, high], anchor=f"x{suffix}")
     if chart.equal:
         x |= dict(constrain="domain")
         y |= dict(constrain="domain", scaleanchor=f"x{suffix}", constraintoward="top")
@@ -47,11 +47,14 @@ def add_chart(figure: go.Figure, chart: Chart, number: int, markers: Markers) ->
         figure.update_layout(yaxis2=_axis(chart.right) | beside)
 
 
-def _axis(axis: Axis) -> dict:
-    """The settings of an axis that differ from the template's."""
+def _axis(axis: Axis, upright: bool = False) -> dict:
+    """The settings of an axis that differ from the template's; `upright` is a y axis."""
     settings: dict = dict(title=axis.title) if axis.title else {}
-    if axis.labels:
+    if axis.labels and not upright:
         settings["type"] = "category"  # names such as "1" and "2024" are no numbers
+    elif axis.labels:
+        places = list(range(len(axis.labels)))
+        settings |= dict(tickmode="array", tickvals=places, ticktext=list(axis.labels))
     if axis.limits is not None:
         limits = np.log10(axis.limits).tolist() if axis.log else axis.limits
         settings["range"] = list(limits)

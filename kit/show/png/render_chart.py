@@ -39,6 +39,8 @@ def draw_chart(axes: Axes, chart: Chart, scale: Scale | None) -> None:
             _draw_photo(axes, mark)
     if chart.x.labels:
         _write_labels(axes, chart.x)
+    if chart.y.labels:
+        axes.set_yticks(np.arange(len(chart.y.labels)), chart.y.labels)
     _style_axis(axes, chart.x, "x")
     _style_axis(axes, chart.y, "y")
     if right is not None:
