@@ -4,8 +4,7 @@ A batch depends on the seed and the step only. So a run that was stopped continu
 batches, whatever the number of processes and workers. A keyframe that cannot be learned from, e.g.
 because its images are not on disk, is left out; another one is drawn in its place.
 
-Source: one training sample of ScaLR (arXiv:2310.17504): one camera drawn at random, only the points
-    it sees, points augmented, images not.
+`views.py` makes what one keyframe gives to a batch.
 """
 
 import time
@@ -17,19 +16,18 @@ from functools import lru_cache
 import numpy as np
 import torch
 import torch.utils.data
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Generator, Tensor
 
 from kit.data.keyframe import Camera, Dataset, Keyframe
-from kit.distill.superpixels import camera_superpixels, superpixels_of_pairs
+from kit.distill.superpixels import camera_superpixels, exact_superpixels, superpixels_of_pairs
+from kit.distill.views import LEAST_POINTS, View, ViewConfig, make_views
 from kit.projection import project_points, why_unseen
 from kit.store import FeatureCache
-from kit.student.augment import rotate_flip_scale
 from kit.student.point_batch import PointBatch, collate
-from kit.student.scans import InputConfig, NoPointsLeft, Scan, prepare_scan
+from kit.student.scans import InputConfig
 
 KEYFRAMES_IN_MEMORY = 128  # of one or two megabytes each, without images
-LEAST_POINTS = 2  # of a view; statistics over a batch need two
 MOST_DRAWS = 1000  # of keyframes for one view, before the run is given up
 MOST_CHECKED = 200  # keyframes at the start; each takes about 20 ms
 NOTHING_SEEN = f"no camera sees {LEAST_POINTS} or more lidar points"
@@ -44,29 +42,13 @@ def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class View:
-    """The points that one camera sees, prepared for a student.
-
-    Attributes:
-        scan: N points, all of them visible.
-        uv: (N, 2) column and row of their pixels in the camera's own image.
-        camera: the camera.
-        labels: (N,) class of each point; None if the keyframe has no labels.
-    """
-
-    scan: Scan
-    uv: Float[Tensor, "N 2"]
-    camera: Camera
-    labels: Int[Tensor, " N"] | None = None
-
-
-@dataclass(frozen=True)
 class TrainingBatch:
     """The views of one step. The points of all views make M pairs of a point and a pixel.
 
     Attributes:
         points: the student's input, the points of the views one after the other.
         views: one per image.
+        rows: (M,) the point of each pair, a row of `points`; None: pair i has point i.
         superpixels: (M,) the superpixel of each pair, unique over the images; None if no loss needs
             them.
         regions: the superpixels of each view's image (H, W), from 0; None likewise.
@@ -81,6 +63,12 @@ class TrainingBatch:
     regions: list[Int[Tensor, "_ _"]] | None = None
     classes: Int[Tensor, " M"] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    rows: Int[Tensor, " M"] | None = None
+
+    @property
+    def num_pairs(self) -> int:
+        """Number of pairs of a point and a pixel, M."""
+        return len(self.points.feat) if self.rows is None else len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -126,6 +114,8 @@ class TrainingBatches(torch.utils.data.Dataset):
         steps: number of batches.
         seed: of everything that is drawn.
         augment: rotate, flip and scale the points.
+        hidden, cameras, beam_drop: as in `kit.distill.views.ViewConfig`.
+        superpixels: which ones, as in `DistillConfig`.
         needs: the inputs that the loss needs, see `kit.distill.losses.needs`.
         cache: keeps superpixels, so that they are computed once per image.
         rank: this process makes the views rank, rank + world_size, ... of each step.
@@ -145,6 +135,10 @@ class TrainingBatches(torch.utils.data.Dataset):
         steps: int,
         seed: int,
         augment: bool = True,
+        hidden: str = "kept",
+        cameras: str = "one",
+        beam_drop: float = 0.0,
+        superpixels: str = "slic",
         needs: Collection[str] = (),
         cache: FeatureCache | None = None,
         rank: int = 0,
@@ -155,8 +149,9 @@ class TrainingBatches(torch.utils.data.Dataset):
         if batch_size < world_size:
             raise ValueError(f"batch_size {batch_size} is less than the {world_size} processes")
         self.dataset, self.keyframes, self.inputs = dataset, tuple(keyframes), inputs
-        self.batch_size, self.steps, self.seed, self.augment = batch_size, steps, seed, augment
-        self.needs, self.cache = frozenset(needs), cache
+        self.batch_size, self.steps, self.seed = batch_size, steps, seed
+        self.view_config = ViewConfig(augment, hidden, cameras, beam_drop)
+        self.needs, self.cache, self.superpixels = frozenset(needs), cache, superpixels
         self.rank, self.world_size = rank, world_size
         self._load = lru_cache(KEYFRAMES_IN_MEMORY)(dataset.__getitem__)
 
@@ -175,19 +170,24 @@ class TrainingBatches(torch.utils.data.Dataset):
             raise IndexError(f"step {step} of {self.steps}")
         seconds: dict[str, float] = {}
         slots = range(self.rank, self.batch_size, self.world_size)
-        views = [self._view(step * self.batch_size + slot, seconds) for slot in slots]
+        found = [self._views(step * self.batch_size + slot, seconds) for slot in slots]
+        views = [view for of_keyframe in found for view in of_keyframe]
         with timed(seconds, "inputs"):
-            points = collate([view.scan for view in views], self.inputs)
+            points = collate([of_keyframe[0].scan for of_keyframe in found], self.inputs)
         superpixels, regions = self._superpixels(views, seconds)
-        return TrainingBatch(points, views, superpixels, regions, self._classes(views), seconds)
+        classes, rows = self._classes(views), _rows(found)
+        return TrainingBatch(points, views, superpixels, regions, classes, seconds, rows)
 
     def _superpixels(
         self, views: list[View], seconds: dict[str, float]
     ) -> tuple[Int[Tensor, " M"] | None, list[Int[Tensor, "_ _"]] | None]:
-        if "superpixels" not in self.needs:
+        if "superpixels" not in self.needs or self.superpixels == "teacher":
             return None, None
         with timed(seconds, "superpixels"):
-            regions = [camera_superpixels(view.camera, self.cache) for view in views]
+            if self.superpixels == "exact":
+                regions = [exact_superpixels(view.pixels, view.camera.name) for view in views]
+            else:
+                regions = [camera_superpixels(view.camera, self.cache) for view in views]
             return superpixels_of_pairs(regions, [view.uv for view in views]), regions
 
     def _classes(self, views: list[View]) -> Int[Tensor, " M"] | None:
@@ -196,20 +196,20 @@ class TrainingBatches(torch.utils.data.Dataset):
             return None
         return torch.cat(labels)
 
-    def _view(self, draw: int, seconds: dict[str, float]) -> View:
-        """Make one view; `draw` is its number in the whole run."""
+    def _views(self, draw: int, seconds: dict[str, float]) -> list[View]:
+        """Make the views of one keyframe; `draw` is its number in the whole run."""
         epoch, position = divmod(draw, len(self.keyframes))
         order = torch.randperm(len(self.keyframes), generator=self._generator(epoch, 0))
         generator = self._generator(draw, 1)
-        view = self._view_of(self.keyframes[order[position]], generator, seconds)
-        if view is not None:
-            return view
+        views = self._views_of(self.keyframes[order[position]], generator, seconds)
+        if views:
+            return views
         # Nothing can be learned from this one. Others are tried in an order of its own.
         others = torch.randperm(len(self.keyframes), generator=self._generator(draw, 2))
         for other in others[:MOST_DRAWS].tolist():
-            view = self._view_of(self.keyframes[other], generator, seconds)
-            if view is not None:
-                return view
+            views = self._views_of(self.keyframes[other], generator, seconds)
+            if views:
+                return views
         keyframe = self._load(self.keyframes[0])
         why = why_unseen(keyframe.points, keyframe.cameras)
         raise ValueError(
@@ -218,35 +218,11 @@ class TrainingBatches(torch.utils.data.Dataset):
             f"fov of the student large enough?{why and f' The first one: {why}.'}"
         )
 
-    def _view_of(self, index: int, generator: Generator, seconds: dict[str, float]) -> View | None:
-        """Draw a camera of a keyframe; None if none of them sees enough points."""
+    def _views_of(self, index: int, generator: Generator, seconds: dict[str, float]) -> list[View]:
         with timed(seconds, "reading"):
             keyframe = self._load(index)
         with timed(seconds, "inputs"):
-            cameras = list(keyframe.cameras.values())
-            for number in torch.randperm(len(cameras), generator=generator).tolist():
-                camera = cameras[number]
-                uv, _, visible = project_points(
-                    keyframe.points, camera.T_cam_lidar, camera.K, camera.image_size
-                )
-                if not visible.any():
-                    continue  # this camera sees no point of an incomplete scan: draw another
-                try:
-                    scan = prepare_scan(
-                        keyframe.points,
-                        keyframe.intensity,
-                        keyframe.sensor,
-                        self.inputs,
-                        visible=visible,
-                        augment=rotate_flip_scale if self.augment else None,
-                        generator=generator,
-                    )
-                except NoPointsLeft:
-                    continue
-                if len(scan.kept) >= LEAST_POINTS:
-                    labels = None if keyframe.labels is None else keyframe.labels[scan.kept]
-                    return View(scan, uv[scan.kept], camera, labels)
-        return None
+            return make_views(keyframe, self.inputs, self.view_config, generator)
 
     def left_out(self) -> LeftOut:
         """Count the keyframes that are left out, on at most `MOST_CHECKED` of them.
@@ -271,6 +247,17 @@ class TrainingBatches(torch.utils.data.Dataset):
     def _generator(self, number: int, purpose: int) -> Generator:
         state = np.random.SeedSequence((self.seed, number, purpose)).generate_state(1, np.uint64)
         return Generator().manual_seed(int(state[0]) >> 1)
+
+
+def _rows(found: Sequence[list[View]]) -> Int[Tensor, " M"] | None:
+    """The point of each pair; None if all points are in one pair each, in order."""
+    rows, first = [], 0
+    for views in found:
+        if any(view.row is None for view in views):
+            return None
+        rows += [view.row + first for view in views]
+        first += len(views[0].scan.kept)
+    return torch.cat(rows)
 
 
 def _sees(camera: Camera, keyframe: Keyframe) -> bool:

@@ -155,6 +155,10 @@ def _batches(
         steps=config.steps,
         seed=config.seed,
         augment=config.augment,
+        hidden=config.hidden,
+        cameras=config.cameras,
+        beam_drop=config.beam_drop,
+        superpixels=config.superpixels,
         needs=needs(config.loss),
         cache=cache,
         rank=fabric.global_rank,
@@ -210,7 +214,7 @@ def _rows(
                 f"the loss became {loss} at step {number}: try a lower lr than {config.lr}, or the "
                 "precision 32-true"
             )
-        yield {"step": number, "loss": loss, "lr": lr, "pairs": len(batch.points.feat)}
+        yield {"step": number, "loss": loss, "lr": lr, "pairs": batch.num_pairs}
 
 
 def _run(

@@ -6,37 +6,47 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kit.distill.batches import TrainingBatch, View
+from kit.distill.batches import TrainingBatch
 from kit.distill.losses import LossInputs
-from kit.distill.superpixels import superpixel_means
+from kit.distill.superpixels import clusters_of_pairs, superpixel_means
+from kit.distill.views import View
 from kit.teacher.feature_maps import FeatureMaps
 
 
 def loss_inputs(
     batch: TrainingBatch,
     maps: Sequence[FeatureMaps],
-    student_feat: Float[Tensor, "M D"],
+    student_feat: Float[Tensor, "N D"],
     needed: Collection[str],
+    superpixels: str = "slic",
 ) -> LossInputs:
     """Put together what a loss needs, on the device of the student's features.
 
     Args:
         batch: the views of one step.
         maps: the teacher's, one per view.
-        student_feat: of the batch's points.
+        student_feat: of the batch's N points.
         needed: names of fields of `LossInputs`; others than these may be None.
+        superpixels: "teacher" makes them from the maps; other kinds are in the batch.
     """
     device = student_feat.device
     made = {"superpixels": batch.superpixels, "classes": batch.classes}
-    if "superpixel_feat" in needed and batch.regions is not None:
+    if superpixels == "teacher" and "superpixels" in needed:
+        pixels, sizes = zip(*((v.uv, v.camera.image_size) for v in batch.views), strict=True)
+        made["superpixels"], made["superpixel_feat"] = clusters_of_pairs(maps, pixels, sizes)
+    elif "superpixel_feat" in needed and batch.regions is not None:
         made["superpixel_feat"] = superpixel_means(batch.regions, maps)
     if "patches" in needed:
         made["patches"] = patches_of_pairs(batch.views, maps)
+    rows = slice(None) if batch.rows is None else batch.rows
     if "ranges" in needed:
-        made["ranges"] = batch.points.feat[:, 4]
+        made["ranges"] = batch.points.feat[rows, 4]
     made = {name: None if value is None else value.to(device) for name, value in made.items()}
     teacher_feat = teacher_feat_of(batch.views, maps).to(device)
-    image = batch.points.batch_of_point.to(device)
+    sizes = torch.tensor([len(view.uv) for view in batch.views])
+    image = torch.arange(len(sizes)).repeat_interleave(sizes).to(device)
+    if batch.rows is not None:
+        student_feat = student_feat[batch.rows.to(device)]
     return LossInputs(student_feat, teacher_feat, image, **made)
 
 
@@ -53,9 +63,13 @@ def patches_of_pairs(views: Sequence[View], maps: Sequence[FeatureMaps]) -> Int[
 
 
 def teacher_feat_of(views: Sequence[View], maps: Sequence[FeatureMaps]) -> Float[Tensor, "M D"]:
-    """The teacher's features at the pixels of all views' pairs, one view after the other."""
+    """The targets of all views' pairs, one view after the other: teacher features at pixels.
+
+    A pair that borrows its target gets the mean of others, see `View`.
+    """
     feat = []
     for view, of_teacher in zip(views, maps, strict=True):
         image = torch.zeros(len(view.uv), dtype=torch.int64)
-        feat.append(of_teacher.sample(image, view.uv, view.camera.image_size))
+        own = of_teacher.sample(image, view.uv, view.camera.image_size)
+        feat.append(own if view.borrowed is None else own[view.borrowed.to(own.device)].mean(1))
     return torch.cat(feat)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from kit.distill.losses import LOSSES
 from kit.distill.schedules import warmup_cosine, warmup_rsqrt_cooldown
+from kit.distill.superpixels import KINDS
+from kit.distill.views import CAMERAS, HIDDEN
 from kit.store.ranges import check_number, check_whole
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -27,6 +29,14 @@ class DistillConfig:
         loss: how student and teacher features are compared: a name of
             `kit.distill.losses.LOSSES`, e.g. "l2" (ScaLR).
         augment: rotate, flip and scale the points.
+        hidden: points behind something nearer in the image: "kept" (ScaLR), "left out" if the scan
+            shows that they are hidden, "from neighbours" with the target of near visible points,
+            or "exact": left out by the annotations of a simulation.
+        cameras: "one", drawn at random, and the points that it sees (ScaLR); or "all": the whole
+            scan with the pixels of all cameras (D-DITR).
+        beam_drop: probability that a view has only half or a quarter of the lidar's beams, 0 to 1.
+        superpixels: of the losses that need them: "slic" (SLidR), "teacher" for clusters of the
+            teacher's features, or "exact" for the objects and classes of a simulation.
         seed: seed of everything that the distillation draws at random.
         precision: number format of the computation, as Lightning Fabric names it: "32-true",
             "bf16-mixed" or "16-mixed".
@@ -47,6 +57,10 @@ class DistillConfig:
     schedule: str = "cosine"
     loss: str = "l2"
     augment: bool = True
+    hidden: str = "kept"
+    cameras: str = "one"
+    beam_drop: float = 0.0
+    superpixels: str = "slic"
     seed: int = 0
     precision: str = "32-true"
     num_workers: int = 0
@@ -61,7 +75,9 @@ class DistillConfig:
         check_number(self, 0, self.lr if self.schedule == "cosine" else 10, "min_lr")
         check_number(self, 0, 100, "weight_decay")
         check_number(self, 0, 1, "warmup")
+        check_number(self, 0, 1, "beam_drop")
         known = {"loss": LOSSES, "schedule": SCHEDULES, "precision": PRECISIONS}
+        known |= {"hidden": HIDDEN, "cameras": CAMERAS, "superpixels": KINDS}
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise ValueError(

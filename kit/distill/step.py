@@ -47,7 +47,8 @@ class DistillStep:
         self.optimizer = torch.optim.AdamW(
             student.parameters(), lr=config.lr, weight_decay=config.weight_decay
         )
-        self._loss, self._fabric, self._cache = config.loss, fabric, cache
+        self._loss, self._superpixels = config.loss, config.superpixels
+        self._fabric, self._cache = fabric, cache
         self._wrapped, self._wrapped_optimizer = fabric.setup(
             _FromFunction(student), self.optimizer
         )
@@ -65,9 +66,10 @@ class DistillStep:
             maps = camera_maps(self.teacher, cameras, self._cache)
         with timed(self.seconds, "student"):
             points = batch.points.to(self._fabric.device)
-            student_feat = self._wrapped(lambda: points)  # (M, D)
+            student_feat = self._wrapped(lambda: points)  # (N, D)
         with timed(self.seconds, "loss"):
-            inputs = loss_inputs(batch, maps, student_feat.float(), needs(self._loss))
+            wanted, kind = needs(self._loss), self._superpixels
+            inputs = loss_inputs(batch, maps, student_feat.float(), wanted, kind)
             loss = compute_loss(self._loss, inputs)
         with timed(self.seconds, "student"):
             self._fabric.backward(loss)

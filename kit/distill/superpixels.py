@@ -1,9 +1,12 @@
-"""Superpixels: regions of an image with similar colour, for losses that compare whole regions.
+"""Superpixels: regions of an image, for losses that compare whole regions.
+
+Three kinds: regions of similar colour (SLIC), clusters of the teacher's features, and the exact
+masks of classes and objects that a simulation knows.
 
 Source: SLIC with the settings of SLidR (arXiv:2203.16258), by scikit-image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from kit.data.annotations import PixelAnnotations
 from kit.data.keyframe import Camera
 from kit.distill.losses.groups import group_mean
 from kit.store import FeatureCache
@@ -21,6 +25,9 @@ NUM_SEGMENTS = 150  # about as many regions per image
 COMPACTNESS = 6.0  # weight of distance in the image against distance in colour
 STRIDE = 8  # between the pixels that are averaged
 SIGMA = 3.0  # of the Gaussian that smooths the image first, pixels
+KINDS = ("slic", "teacher", "exact")
+NUM_CLUSTERS = 64  # of the teacher's features, per image
+ROUNDS = 10  # of k-means
 
 
 def find_superpixels(pixels: UInt8[np.ndarray, "H W 3"]) -> Int[Tensor, "H W"]:
@@ -45,6 +52,79 @@ def camera_superpixels(camera: Camera, cache: FeatureCache | None = None) -> Int
     key = f"superpixels slic {NUM_SEGMENTS} {COMPACTNESS} {SIGMA}/{camera.fingerprint()}"
     stored = cache.get_or_compute(key, lambda: {"png": _to_png(find_superpixels(camera.pixels()))})
     return _from_png(stored["png"])
+
+
+def exact_superpixels(
+    pixels: Callable[[], PixelAnnotations] | None, camera: str
+) -> Int[Tensor, "H W"]:
+    """One region per object of a simulated image, and one per class of the scenery.
+
+    SuperFlow (arXiv:2407.06190) and OLIVINE (arXiv:2405.14271) take such masks from a segmenter.
+
+    Args:
+        pixels: returns the exact annotations of the image.
+        camera: its name, for the message.
+
+    Raises:
+        ValueError: there are no exact annotations.
+    """
+    if pixels is None:
+        raise ValueError(
+            f"superpixels='exact' needs the annotations of a simulation, and {camera} has none; "
+            "choose 'slic' or 'teacher'"
+        )
+    annotations = pixels()
+    key = (annotations.objects.astype(np.int64) + 1) * 256 + annotations.labels
+    _, region = np.unique(key, return_inverse=True)
+    return torch.from_numpy(region.reshape(key.shape)).long()
+
+
+def teacher_clusters(maps: FeatureMaps) -> tuple[Int[Tensor, "h w"], Float[Tensor, "S D"]]:
+    """Cluster the cells of one image's feature map by k-means on unit vectors.
+
+    Args:
+        maps: of one image; the cells are those of the first map.
+
+    Returns:
+        region: the cluster of each cell.
+        means: mean unit feature of each cluster.
+    """
+    rows, columns = maps.maps[0].shape[-2:]
+    height, width = maps.image_size
+    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    uv = torch.stack([(column + 0.5) * width / columns, (row + 0.5) * height / rows], -1)
+    image = torch.zeros(rows * columns, dtype=torch.int64)
+    unit = F.normalize(maps.sample(image, uv.view(-1, 2), (height, width)), dim=1)  # (h w, D)
+    count = min(NUM_CLUSTERS, len(unit))
+    first = torch.linspace(0, len(unit) - 1, count).round().long()
+    centres = unit[first]
+    for _ in range(ROUNDS):
+        nearest = (unit @ F.normalize(centres, dim=1).T).argmax(1)
+        used, number = nearest.unique(return_inverse=True)
+        centres = group_mean(unit, number, len(used))
+    return number.view(rows, columns).cpu(), centres
+
+
+def clusters_of_pairs(
+    maps: Sequence[FeatureMaps],
+    uv: Sequence[Float[Tensor, "_ 2"]],
+    sizes: Sequence[tuple[int, int]],
+) -> tuple[Int[Tensor, " M"], Float[Tensor, "S D"]]:
+    """The cluster of each pair's pixel, and the mean feature of each cluster of the batch.
+
+    Args:
+        maps: one per image, the teacher's.
+        uv: per image, the column and row of its pairs, in pixels of the camera's own image.
+        sizes: (height, width) of each camera's own image.
+    """
+    found, means, first = [], [], 0
+    for of_teacher, pixel, (height, width) in zip(maps, uv, sizes, strict=True):
+        region, mean = teacher_clusters(of_teacher)
+        column, row = pixel.long().unbind(1)
+        found.append(first + region[row * len(region) // height, column * region.shape[1] // width])
+        means.append(mean)
+        first += len(mean)
+    return torch.cat(found), torch.cat(means)
 
 
 def superpixels_of_pairs(

@@ -202,6 +202,6 @@ def test_other_errors_of_a_scan_are_not_taken_for_a_keyframe_to_leave_out(street
     def broken(*_, **__):
         raise ValueError("1 of 9 points are out of range")
 
-    monkeypatch.setattr("kit.distill.batches.prepare_scan", broken)
+    monkeypatch.setattr("kit.distill.views.prepare_scan", broken)
     with pytest.raises(ValueError, match="out of range"):
         batches(street)[0]
