@@ -1,7 +1,7 @@
 """The main job: distil a teacher into a student, probe its features, and draw pictures."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from kit.evaluate.probe import ProbeConfig, ProbeResult
 from kit.evaluate.protocols import probe_dataset, seen_points
 from kit.features.extract import extract, source
 from kit.store.plain import from_plain
+from kit.store.ranges import check_whole
 from kit.store.serialisation import to_plain
 from kit.student.presets import build_student, config_from_plain, config_to_plain, preset
 from kit.student.scans import InputConfig
@@ -50,6 +51,10 @@ class LearnConfig:
         teacher: the frozen image network.
         student: the network that learns.
         distill: the distillation itself.
+        keyframes: number of training keyframes that it learns from, evenly spread; None: all.
+
+    Raises:
+        ValueError: a value outside of its range.
     """
 
     data: str = "street"
@@ -58,6 +63,11 @@ class LearnConfig:
     distill: Annotated[DistillConfig, tyro.conf.arg(name="")] = DistillConfig(
         steps=800, batch_size=2, lr=5e-3
     )
+    keyframes: int | None = None
+
+    def __post_init__(self):
+        if self.keyframes is not None:
+            check_whole(self, 1, 10**9, "keyframes")
 
 
 @dataclass(frozen=True)
@@ -191,7 +201,7 @@ def learn(
         teacher,
         student,
         config.distill,
-        keyframes=parts.train,
+        keyframes=spread(parts.train, config.keyframes),
         out=out,
         cache=cache,
         settings=plain_config(config),
@@ -199,6 +209,20 @@ def learn(
     if run.interrupted or not run.finished:
         raise KeyboardInterrupt("interrupted; the same command goes on")
     return run
+
+
+def spread(keyframes: Sequence[int], count: int | None) -> tuple[int, ...]:
+    """So many of the keyframes, evenly spread from the first to the last; None: all.
+
+    Raises:
+        ValueError: there are fewer keyframes.
+    """
+    if count is None:
+        return tuple(keyframes)
+    if count > len(keyframes):
+        raise ValueError(f"keyframes must be at most {len(keyframes)} here, got {count}")
+    chosen = torch.linspace(0, len(keyframes) - 1, count).round().long().tolist()
+    return tuple(keyframes[i] for i in chosen)
 
 
 def untrained_student(config: LearnConfig, teacher: Teacher) -> Student:

@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,7 +36,9 @@ class Run:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def grid(base: DemoConfig, axes: Mapping[str, Sequence], repeats: int) -> list[Run]:
+def grid(
+    base: DemoConfig, axes: Mapping[str, Sequence], repeats: int, one_at_a_time: bool = False
+) -> list[Run]:
     """All combinations of the axes' values, each with `repeats` seeds; those of the base first.
 
     Args:
@@ -44,6 +46,7 @@ def grid(base: DemoConfig, axes: Mapping[str, Sequence], repeats: int) -> list[R
         axes: values by setting. A setting is named as in run.json, e.g. "student.width"; the last
             part is enough where it is unique. "student" and "teacher" take names of presets.
         repeats: number of seeds; seed r of a run is the base's `distill.seed` plus r.
+        one_at_a_time: change one axis at a time, and leave the others as in the base.
 
     Raises:
         ValueError: an unknown or ambiguous setting, an axis without values, a value of another type
@@ -58,14 +61,22 @@ def grid(base: DemoConfig, axes: Mapping[str, Sequence], repeats: int) -> list[R
     if "distill.seed" in names:
         raise ValueError("distill.seed is no axis: repeats runs every setting with several seeds")
     found = {base: {name: "base" if name in WHOLE else _get(plain, name) for name in names}}
-    for values in itertools.product(*names.values()):
-        changes = dict(zip(names, values, strict=True))
-        found[_configured(plain, changes)] = changes  # the base's own words win over "base"
+    for changes in _combinations(names, one_at_a_time):
+        # The words of the axes win over those of the base, e.g. the name of a preset.
+        found[_configured(plain, changes)] = {**found[base], **changes}
     return [
         Run(changes, _with_seed(config, r), config == base)
         for config, changes in found.items()
         for r in range(repeats)
     ]
+
+
+def _combinations(axes: Mapping[str, Sequence], one_at_a_time: bool) -> Iterator[dict[str, Any]]:
+    if one_at_a_time:
+        yield from ({name: value} for name, values in axes.items() for value in values)
+        return
+    for values in itertools.product(*axes.values()):
+        yield dict(zip(axes, values, strict=True))
 
 
 def setting_named(name: str, plain: Mapping) -> str:

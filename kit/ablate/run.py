@@ -38,6 +38,7 @@ def ablate(
     data: str | None = None,
     *,
     repeats: int = 3,
+    one_at_a_time: bool = False,
     out: str | Path = "runs/ablate",
     engine: str = "loky",
     workers: int = 1,
@@ -54,6 +55,7 @@ def ablate(
         axes: values by setting, e.g. {"loss": ["l2", "cosine"], "student.width": [64, 128]}.
         data: "street" or the root of a data set; by default `base.data`.
         repeats: number of seeds of every combination.
+        one_at_a_time: change one axis at a time, instead of all combinations of the axes.
         out: folder for the runs and for table.jsonl, one line per run.
         engine: "loky": processes on this machine; "dask": a Dask cluster.
         workers: number of processes of "loky"; each gets its part of the cores.
@@ -69,7 +71,7 @@ def ablate(
     """
     if data is not None:
         base = replace(base, data=data)
-    runs, out = grid(base, axes, repeats), Path(out)
+    runs, out = grid(base, axes, repeats, one_at_a_time), Path(out)
     for name in {run.config.data for run in runs}:
         dataset = open_dataset(name)
         if why_not := why_no_probe(dataset, split(dataset)):
@@ -177,10 +179,11 @@ def from_file(path: str | Path, **options: Any) -> AblationTable:
         ValueError: an unknown entry or setting; names the file.
     """
     content = store.read_json(path)
-    known = {"base", "axes", "repeats", "data"}
+    known = {"base", "axes", "repeats", "data", "one_at_a_time"}
     if not isinstance(content, dict) or "axes" not in content or set(content) - known:
-        raise ValueError(f"{path}: expected an object with axes, and perhaps base, repeats, data")
+        listed = ", ".join(sorted(known - {"axes"}))
+        raise ValueError(f"{path}: expected an object with axes, and perhaps {listed}")
     base = config_of_plain(content.get("base", {}), f"{path}: base")
-    given = {name: content[name] for name in ("repeats", "data") if name in content}
+    given = {name: content[name] for name in known - {"base", "axes"} if name in content}
     command = f"python -m kit ablate {Path(path).name}"
     return ablate(base, content["axes"], **{"command": command, **given, **options})

@@ -28,6 +28,7 @@ class Comparison:
         verdict: "base", "better", "worse", "no difference", or "one seed" if nothing can be said.
         values: the metric of every run, in the order of the seeds.
         differences: those of them to the base run with the same seed.
+        name: what differs from the base, as text.
     """
 
     changes: dict[str, Any]
@@ -40,13 +41,7 @@ class Comparison:
     verdict: str
     values: tuple[float, ...] = ()
     differences: tuple[float, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The values of the axes as text; without the axis if there is only one."""
-        if len(self.changes) == 1:
-            return str(next(iter(self.changes.values())))
-        return _words(self.changes)
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,11 +125,11 @@ class AblationTable:
         """The comparison as text: a line per combination."""
         percent = 100 if metric == "miou" else 1
         compared = self.compare(metric, larger_is_better)
-        width = max(len(_words(each.changes)) for each in compared)
+        width = max(len(each.name) for each in compared)
         unit = " in %" if metric == "miou" else ""
         lines = [f"{metric}{unit}: mean and deviation over seeds, difference to the base run"]
         for each in compared:
-            text = f"{_words(each.changes):{width}}  {percent * each.mean:7.2f}"
+            text = f"{each.name:{width}}  {percent * each.mean:7.2f}"
             text += "       " if each.deviation is None else f" +-{percent * each.deviation:5.2f}"
             if each.difference is not None:
                 text += f"  {percent * each.difference:+7.2f}"
@@ -203,9 +198,9 @@ class AblationTable:
         values = tuple(row[metric] for row in rows)
         mean = statistics.fmean(values)
         deviation = statistics.stdev(values) if len(values) > 1 else None
-        found = Comparison(
-            self._changes(rows[0]), len(rows), mean, deviation, None, None, None, "base", values
-        )
+        changes = self._changes(rows[0])
+        found = Comparison(changes, len(rows), mean, deviation, None, None, None, "base", values)
+        found = replace(found, name=self._name(rows[0]))
         if rows[0]["is_base"]:
             return found
         pairs = tuple(row[metric] - base[row["seed"]] for row in rows if row["seed"] in base)
@@ -220,6 +215,17 @@ class AblationTable:
             verdict = "better" if (difference > 0) == larger else "worse"
         return replace(found, error=error, limit=limit, verdict=verdict)
 
+    def _name(self, row: Mapping) -> str:
+        """The values of a row's axes; of several axes, those that differ from the base."""
+        base = next((each for each in self.rows if each["is_base"]), {})
+        changes = self._changes(row)
+        if len(changes) == 1:
+            return _written(next(iter(changes.values())))
+        if not row["is_base"]:
+            changes = {name: value for name, value in changes.items() if base.get(name) != value}
+            return ", ".join(f"{name.split('.')[-1]} {_written(v)}" for name, v in changes.items())
+        return "base"
 
-def _words(changes: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.split('.')[-1]} {value}" for name, value in changes.items())
+
+def _written(value: Any) -> str:
+    return " x ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -16,7 +16,7 @@ from kit.ablate import run as module
 from kit.ablate.engines import run_all
 from kit.ablate.grid import grid, setting_named
 from kit.ablate.table import AblationTable
-from kit.demo import DemoConfig, plain_config
+from kit.demo import DemoConfig, plain_config, spread
 from kit.distill.settings import DistillConfig
 from kit.evaluate.probe import ProbeConfig
 from kit.street.dataroot.writer import write_dataroot
@@ -54,6 +54,41 @@ def test_the_base_is_added_where_no_axis_holds_its_value():
     runs = grid(BASE, {"distill.lr": [1e-3]}, repeats=1)
     assert [run.changes for run in runs] == [{"distill.lr": 2e-3}, {"distill.lr": 1e-3}]
     assert len(grid(BASE, {"loss": ["l2", "l2"]}, repeats=1)) == 1  # the same one twice
+
+
+def test_one_axis_at_a_time_leaves_the_others_as_in_the_base():
+    axes = {"loss": ["cosine", "ppkt"], "student.width": [8, 16]}
+    runs = grid(BASE, axes, repeats=2, one_at_a_time=True)
+    assert [tuple(run.changes.values()) for run in runs[::2]] == [
+        ("l2", 8),
+        ("cosine", 8),
+        ("ppkt", 8),
+        ("l2", 16),
+    ]
+    assert [run.is_base for run in runs] == [True] * 2 + [False] * 6
+    table = AblationTable(
+        [
+            {**r.changes, "seed": 0, "is_base": r.is_base, "miou": float(i)}
+            for i, r in enumerate(runs)
+        ],
+        ("distill.loss", "student.width"),
+    )
+    assert [each.name for each in table.compare()] == [
+        "width 16",
+        "loss ppkt",
+        "loss cosine",
+        "base",
+    ]
+
+
+def test_the_number_of_keyframes_is_an_axis():
+    assert spread(range(10), None) == tuple(range(10)) and spread((3, 4, 5), 2) == (3, 5)
+    with pytest.raises(ValueError, match="keyframes must be at most 3 here, got 4"):
+        spread((3, 4, 5), 4)
+    (_, few) = grid(BASE, {"keyframes": [1]}, repeats=1)
+    assert few.config.keyframes == 1
+    with pytest.raises(ValueError, match="keyframes"):
+        grid(BASE, {"keyframes": [0]}, repeats=1)
 
 
 def test_a_preset_by_name_keeps_the_inputs():
