@@ -90,13 +90,14 @@ def test_any_bytes_are_read_or_refused_with_the_name(tmp_path_factory, data):
     file = tmp_path_factory.getbasetemp() / "scan.pcd.bin"
     file.write_bytes(data)
     try:
-        points, intensity, row_in_file, num_rows = read_scan(file)
+        scan = read_scan(file)
     except ValueError as error:
         assert str(error).startswith(f"{file}: ") and "\n" not in str(error)
     else:
         assume(len(data) % 20 == 0)
-        assert num_rows == len(data) // 20 and len(points) == len(row_in_file) == len(intensity)
-        assert (points.abs() <= 10_000).all() and (intensity.abs() <= 65_535).all()
+        count = len(scan.points)
+        assert scan.num_rows == len(data) // 20 and count == len(scan.row_in_file)
+        assert (scan.points.abs() <= 10_000).all() and (scan.intensity.abs() <= 65_535).all()
 
 
 OTHER_FILES = {
@@ -116,7 +117,7 @@ def test_numbers_that_begin_like_a_short_signature_are_a_scan(tmp_path, start):
     data = five(small_root.scan()).astype("<f4").tobytes()
     file = tmp_path / "scan.pcd.bin"
     file.write_bytes(start + data[len(start) :])
-    assert len(read_scan(file)[0]) == small_root.NUM_POINTS
+    assert len(read_scan(file).points) == small_root.NUM_POINTS
 
 
 @pytest.mark.parametrize("kind", OTHER_FILES)
@@ -153,18 +154,18 @@ def test_far_and_bright_rows_are_dropped_and_counted(tmp_path):
     bad |= {50: (0, np.nan), 51: (3, np.inf)}
     for row, (column, value) in bad.items():
         rows[row, column] = value
-    points, intensity, row_in_file, num_rows = read_scan(written(tmp_path, rows))
+    scan = read_scan(written(tmp_path, rows))
     kept = np.setdiff1d(np.arange(400), list(bad))
-    assert row_in_file.tolist() == kept.tolist() and num_rows == 400
-    assert torch.equal(points, torch.from_numpy(rows[kept, :3].astype("f4")))
-    assert torch.equal(intensity, torch.from_numpy(rows[kept, 3].astype("f4")))
+    assert scan.row_in_file.tolist() == kept.tolist() and scan.num_rows == 400
+    assert torch.equal(scan.points, torch.from_numpy(rows[kept, :3].astype("f4")))
+    assert torch.equal(scan.intensity, torch.from_numpy(rows[kept, 3].astype("f4")))
 
 
 def test_markers_of_beams_without_a_return_are_dropped_whatever_they_are(tmp_path):
     for marker in (1e30, np.nan, np.inf):
         rows = five(small_root.scan(0, 400))
         rows[::20, :3] = marker
-        assert len(read_scan(written(tmp_path, rows))[0]) == 380
+        assert len(read_scan(written(tmp_path, rows)).points) == 380
 
 
 def test_millimetres_are_named(tmp_path):

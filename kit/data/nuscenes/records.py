@@ -54,6 +54,21 @@ class Record:
     cameras: tuple[SensorFile, ...]
     labels: str | None
 
+    @property
+    def token(self) -> str:
+        """The sample_data token of the scan."""
+        return self.lidar.token
+
+    @property
+    def timestamp(self) -> int:
+        """Of the scan, microseconds."""
+        return self.lidar.timestamp
+
+    @property
+    def scan(self) -> str:
+        """Path of the scan below the root."""
+        return self.lidar.file
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
