@@ -36,6 +36,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _torchvision_pair.install()
 
 _HOME = {
+    "Accumulated": "kit.data.sweeps",
     "Camera": "kit.data.keyframe",
     "ClassMap": "kit.data.classes",
     "DiscoverConfig": "kit.discover.settings",
@@ -46,11 +47,13 @@ _HOME = {
     "IGNORE": "kit.data.classes",
     "InputConfig": "kit.student.scans",
     "Keyframe": "kit.data.keyframe",
+    "Mixture": "kit.data.mixture",
     "NUSCENES": "kit.data.classes",
     "ProbeConfig": "kit.evaluate.probe",
     "Query": "kit.ask.queries",
     "Sensor": "kit.data.keyframe",
     "Street": "kit.street.dataset",
+    "accumulate": "kit.data.sweeps",
     "build_student": "kit.student.presets",
     "build_teacher": "kit.teacher.presets",
     "camera_maps": "kit.teacher.camera_maps",

@@ -6,6 +6,7 @@ depends on no data set format. Read `keyframe.py` first, then `nuscenes/folder.p
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -22,19 +23,59 @@ FORMATS: dict[str, str] = {
 }
 
 
-def open_dataset(source: str | Path, **options) -> Dataset:
-    """Open a data set in any format of `FORMATS`.
+def open_dataset(
+    source: str | Path | Dataset | list | tuple,
+    *,
+    weights: Sequence[float] | None = None,
+    clock_offsets: Mapping[str, float] | None = None,
+    **options,
+) -> Dataset:
+    """Open a data set in any format of `FORMATS`, or several as one.
 
     Args:
         source: the root of a data set, e.g. one in the nuScenes schema; or "street" for the
-            simulated default.
+            simulated default. A list of roots and opened data sets gives a `Mixture`.
+        weights: of a list, how often training draws from each, e.g. (3, 1); None: in proportion to
+            their numbers of keyframes.
+        clock_offsets: seconds to add to the time stamps of cameras to get the lidar's clock, by
+            camera name, e.g. {"CAM_FRONT": 0.05}; see `kit.data.clocks`.
         options: arguments of the format, e.g. `version="v1.0-trainval"` for nuScenes or
             `num_scenes=2` for the street.
 
     Raises:
         FileNotFoundError: nothing exists at `source`, or no format recognises it. The message lists
             what was looked for and what was found.
+        ValueError: weights without a list, options with one, or an invalid clock offset.
     """
+    if isinstance(source, str | Path):
+        if weights is not None:
+            raise ValueError("weights: expected a list of data sets to mix, got one")
+        dataset = _open_one(source, options)
+    elif options:
+        raise ValueError(
+            f"{', '.join(options)}: which of the data sets is meant? Open each with its own "
+            "options, and give the opened ones in a list"
+        )
+    elif isinstance(source, list | tuple):
+        opened = [_open_one(each, {}) if isinstance(each, str | Path) else each for each in source]
+        dataset = opened[0] if len(opened) == 1 and weights is None else _mix(opened, weights)
+    else:
+        dataset = source
+    if clock_offsets:
+        from kit.data.clocks import ClockOffsets
+
+        dataset = ClockOffsets(dataset, clock_offsets)
+    return dataset
+
+
+def _mix(parts: Sequence[Dataset], weights: Sequence[float] | None) -> Dataset:
+    from kit.data.mixture import Mixture
+
+    return Mixture(parts, weights)
+
+
+def _open_one(source: str | Path, options: dict) -> Dataset:
+    """Open the data set at one path; raises FileNotFoundError."""
     source = os.path.expanduser(source)
     formats = {}
     for name, module in FORMATS.items():

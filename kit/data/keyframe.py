@@ -192,6 +192,7 @@ class Keyframe:
         sensor: the lidar.
         classes: the classes that the labels index.
         labels: (N,) int64 class indices, IGNORE for points that are not scored; None if unknown.
+        time: (N,) float32 seconds of each point relative to `timestamp`; None if unknown.
         timestamp: microseconds.
         T_global_lidar: float64 pose of the lidar at `timestamp`, or None.
         row_in_file: (N,) int64, the row of each point in its file (invalid rows were dropped).
@@ -219,6 +220,7 @@ class Keyframe:
     num_rows_in_file: int | None = None
     boxes: tuple[Box, ...] = ()
     annotations: ExactAnnotations | None = None
+    time: Float[Tensor, " N"] | None = None
 
     def __post_init__(self):
         of = f"of keyframe {self.token}"
@@ -229,6 +231,7 @@ class Keyframe:
         _set(self, "points", points)
         for name, dtype in (
             ("intensity", torch.float32),
+            ("time", torch.float32),
             ("labels", torch.int64),
             ("row_in_file", torch.int64),
         ):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kit.data.keyframe import Dataset
+from kit.data.mixture import Mixture
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ def split(dataset: Dataset, held_out: float = 0.25) -> Split:
     """
     if not 0 < held_out < 1:
         raise ValueError(f"held_out must be a ratio between 0 and 1, got {held_out}")
+    if isinstance(dataset, Mixture):
+        return _split_each(dataset, held_out)
     scenes = list(dataset.scenes)
     if not scenes:
         raise ValueError("the data set has no keyframes to split")
@@ -62,6 +65,19 @@ def split(dataset: Dataset, held_out: float = 0.25) -> Split:
         tuple(i for i, scene in enumerate(scenes) if scene in tested),
         f"held out: {rule}",
     )
+
+
+def _split_each(mixture: Mixture, held_out: float) -> Split:
+    """The splits of the data sets of a mixture, joined."""
+    train: list[int] = []
+    tested: list[int] = []
+    rules = []
+    for number, (name, part) in enumerate(zip(mixture.names, mixture.parts, strict=True)):
+        own, first = split(part, held_out), mixture.indices_of(number).start
+        train += [first + index for index in own.train]
+        tested += [first + index for index in own.held_out]
+        rules.append(f"{name}: {own.rule}")
+    return Split(tuple(train), tuple(tested), "; ".join(rules))
 
 
 def few_shot_scenes(

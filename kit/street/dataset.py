@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from functools import cache, lru_cache, partial
+from typing import SupportsIndex
 
 import numpy as np
 import psutil
@@ -20,7 +21,9 @@ from tqdm.auto import tqdm
 
 from kit.data.annotations import ExactAnnotations, PixelAnnotations
 from kit.data.classes import NUSCENES
+from kit.data.clocks import Poses
 from kit.data.keyframe import Camera, Keyframe
+from kit.data.sweeps import Sweep
 from kit.store import FeatureCache
 from kit.store.machine import num_cores
 from kit.store.workers import exit_with_parent
@@ -31,6 +34,7 @@ from kit.street.render.moment import (
     decode_png,
     pixel_annotations,
     render_moment,
+    render_sweep,
 )
 from kit.street.rigs import Rig, find_rig
 from kit.street.world.weather import Weather
@@ -118,7 +122,7 @@ class Street:
             sensor=self.sensor,
             classes=self.classes,
             labels=tensors["labels"].long(),
-            timestamp=int(1e6 * KEYFRAME_INTERVAL * moment.keyframe),
+            timestamp=_timestamp(moment),
             T_global_lidar=torch.from_numpy(T_global_lidar),
             boxes=boxes_of(moment, tensors),
             annotations=ExactAnnotations(
@@ -127,6 +131,29 @@ class Street:
                 pixels=partial(_pixel_annotations, moment),
             ),
         )
+
+    def sweeps(self, index: SupportsIndex, count: int) -> list[Sweep]:
+        """Up to `count` turns of the lidar before keyframe `index`, the latest first.
+
+        They end 1/hz, 2/hz, ... seconds before the keyframe, down to the start of the scene.
+        """
+        moment = self.moments[index]
+        hz, found = self.rig.lidar.hz, []
+        for number in range(1, count + 1):
+            if number / hz > KEYFRAME_INTERVAL * moment.keyframe + 1e-9:
+                break
+            tensors = _rendered_sweep(moment, number)
+            timestamp = _timestamp(moment, -number / hz)
+            T = moment.T_global_ego(-number / hz) @ self.rig.T_ego_lidar
+            found.append(Sweep(tensors["points"], tensors["intensity"], T, timestamp))
+        return found
+
+    def poses(self, index: SupportsIndex) -> Poses:
+        """Poses of the lidar from 1 s before to 1 s after keyframe `index`, every 50 ms."""
+        moment, delays = self.moments[index], np.linspace(-1, 1, 41)
+        T = np.stack([moment.T_global_ego(d) @ self.rig.T_ego_lidar for d in delays])
+        times = [_timestamp(moment, delay) for delay in delays]
+        return Poses(torch.tensor(times), torch.from_numpy(T))
 
     def content(self) -> str:
         """Hash everything that the keyframes depend on."""
@@ -153,6 +180,21 @@ class Street:
             pass
 
 
+def _timestamp(moment: Moment, delay: float = 0.0) -> int:
+    """Microseconds since the start of the scene."""
+    return round(1e6 * (KEYFRAME_INTERVAL * moment.keyframe + delay))
+
+
+def _rendered_sweep(moment: Moment, number: int) -> dict[str, Tensor]:
+    """Read a rendered sweep from the cache, or render and store it."""
+    cache, key = FeatureCache(), f"{_key(moment)} sweep {number}"
+    stored = cache.get(key)
+    if stored is None:
+        stored = render_sweep(moment, number)
+        _store(key, stored, cache)
+    return stored
+
+
 def _camera(moment: Moment, name: str) -> Camera:
     """A camera whose image is rendered or read from the cache when it is requested."""
     mount = moment.rig.cameras[name]
@@ -175,19 +217,19 @@ def _rendered(moment: Moment) -> dict[str, Tensor]:
         text = f"rendering the street, scene {moment.scene}, keyframe {moment.keyframe}"
         with tqdm(total=1 + len(moment.rig.cameras), desc=text, unit="view") as bar:
             stored = render_moment(moment, bar.update)
-        _store(moment, stored, cache)
+        _store(_key(moment), stored, cache)
     return stored
 
 
 def _render_to_cache(moment: Moment, cache: FeatureCache) -> None:
     """Render in a worker process; the result is not returned."""
-    _store(moment, render_moment(moment), cache)
+    _store(_key(moment), render_moment(moment), cache)
 
 
-def _store(moment: Moment, tensors: dict[str, Tensor], cache: FeatureCache) -> None:
+def _store(key: str, tensors: dict[str, Tensor], cache: FeatureCache) -> None:
     """Write a rendered keyframe to the cache, if the cache is writable."""
     try:
-        cache.put(_key(moment), tensors)
+        cache.put(key, tensors)
     except OSError as error:
         warnings.warn(
             f"the cache failed, so the street is rendered at every access: {error}",

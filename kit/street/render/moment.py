@@ -126,6 +126,26 @@ def render_moment(moment: Moment, done: Callable[[], object] = lambda: None) -> 
     return {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
 
 
+def render_sweep(moment: Moment, number: int) -> dict[str, Tensor]:
+    """Render a turn of the lidar before a keyframe; moving objects are where they were then.
+
+    Args:
+        moment: the keyframe.
+        number: 1 for the turn before the keyframe's own, 2 for the one before that.
+
+    Returns:
+        "points", in the lidar frame at the end of the turn, and "intensity".
+    """
+    delay = -number / moment.rig.lidar.hz
+    mesh = build(moment.draw_scene(), KEYFRAME_INTERVAL * moment.keyframe + delay, moment.density)
+    rng = np.random.default_rng((moment.seed, moment.scene, 5, moment.keyframe, number))
+    scan = lidar.scan(
+        mesh, moment.rig.lidar, lambda delays: moment.T_world_lidar(delays + delay), rng
+    )
+    arrays = {"points": scan.points, "intensity": scan.intensity}
+    return {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+
+
 def _render_camera(
     moment: Moment, mesh: Mesh, scan: lidar.Scan, name: str
 ) -> dict[str, np.ndarray]:
