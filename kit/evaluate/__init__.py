@@ -3,11 +3,14 @@
 In: features of keyframes that have labels. Out: mIoU of a linear probe, average precision of a
 score, recall of objects. Read `protocols.py` first (probing a data set), then `probe.py` and
 `metrics.py`; `annotated.py` takes foreground and objects from annotations, `stored.py` reads
-figures that benches measured.
+figures that benches measured. `fine_tuning.py` trains whole students with labels, and `few_shot.py`
+chooses how many.
 """
 
 from kit.evaluate.annotated import annotated_foreground, annotated_objects
 from kit.evaluate.baselines import position, random_student
+from kit.evaluate.few_shot import FewShotList, few_shot
+from kit.evaluate.fine_tuning import PUBLISHED, FineTuneConfig, fine_tune, label_ratios
 from kit.evaluate.metrics import (
     average_precision,
     class_iou,
@@ -17,10 +20,19 @@ from kit.evaluate.metrics import (
     r_precision,
 )
 from kit.evaluate.probe import PAPER, ProbeConfig, ProbeResult, knn_predict, linear_probe
-from kit.evaluate.protocols import probe_dataset, probe_student, seen_points
+from kit.evaluate.protocols import (
+    knn_dataset,
+    over_seeds,
+    probe_dataset,
+    probe_student,
+    seen_points,
+)
 
 __all__ = [
     "PAPER",
+    "PUBLISHED",
+    "FewShotList",
+    "FineTuneConfig",
     "ProbeConfig",
     "ProbeResult",
     "annotated_foreground",
@@ -28,9 +40,14 @@ __all__ = [
     "average_precision",
     "class_iou",
     "confusion_matrix",
+    "few_shot",
+    "fine_tune",
+    "knn_dataset",
     "knn_predict",
+    "label_ratios",
     "linear_probe",
     "object_recall",
+    "over_seeds",
     "overlap",
     "position",
     "probe_dataset",

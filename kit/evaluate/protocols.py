@@ -1,6 +1,8 @@
 """Probing protocols: probe the features of a whole data set, keyframe by keyframe."""
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import torch
@@ -8,21 +10,21 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from kit.data.keyframe import Dataset, Keyframe
+from kit.evaluate.metrics import confusion_matrix
 from kit.evaluate.probe import (
     PAPER,
     ProbeConfig,
     ProbeResult,
     fit_head,
+    knn_predict,
     labelled,
     linear_probe,
     new_head,
     score_head,
 )
+from kit.evaluate.training_scans import training_scans
 from kit.features.extract import Source, source
 from kit.projection import find_pairs
-from kit.student.augment import rotate_flip_scale
-from kit.student.point_batch import collate
-from kit.student.scans import prepare_scan
 from kit.student.student import Student, device_of
 
 
@@ -55,9 +57,9 @@ def probe_dataset(
     Raises:
         ValueError: a keyframe is in both parts or has no labels, or there is none to train on.
     """
-    _check_split(train, held_out)
+    check_split(train, held_out)
     train_on = labelled_features(source, dataset, train, config, points_of)
-    scored = (_features_of(source, dataset[i], points_of) for i in held_out)
+    scored = scored_keyframes(source, dataset, held_out, points_of)
     return linear_probe(train_on, scored, dataset.classes, config)
 
 
@@ -89,7 +91,18 @@ def labelled_features(
     return feat, labels
 
 
-def _check_split(train: Sequence[int], held_out: Sequence[int]) -> None:
+def scored_keyframes(
+    source: Source,
+    dataset: Dataset,
+    held_out: Sequence[int],
+    points_of: Callable[[Keyframe], Tensor] | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features and labels of the labelled points of each keyframe; one keyframe is in memory."""
+    return (_features_of(source, dataset[i], points_of) for i in held_out)
+
+
+def check_split(train: Sequence[int], held_out: Sequence[int]) -> None:
+    """Refuse a split without training keyframes, or with a keyframe in both parts."""
     if len(train) == 0:
         raise ValueError("a probe needs at least one keyframe to train on, got none")
     if shared := set(train) & set(held_out):
@@ -119,6 +132,7 @@ def probe_student(
     train: Sequence[int],
     held_out: Sequence[int],
     config: ProbeConfig = PAPER,
+    protocol: str = "clean",
 ) -> ProbeResult:
     """The paper's linear probing: augmented scans in every epoch, scored on ALL points.
 
@@ -130,48 +144,109 @@ def probe_student(
         train: indices of the keyframes to train on.
         held_out: indices of the keyframes to score on; none of `train`.
         config: `epochs`, `batch_size`, learning rate and seed are used.
+        protocol: "clean", or "scalr": augmentation as in the published code, see
+            `kit.evaluate.training_scans`.
 
     Raises:
-        ValueError: a keyframe is in both parts, or there is none to train on.
+        ValueError: a keyframe is in both parts, or there is none to train on; unknown protocol.
 
     Source: ScaLR (arXiv:2310.17504), linear probing: 20 epochs, batches of 8 scans of at most
-        20,000 points, the last epoch is scored. Differs: points are augmented as in distillation,
-        where the published code rotates coordinates and features by two independent angles.
+        20,000 points, the last epoch is scored. Differs, unless `protocol` is "scalr": points are
+        augmented as in distillation.
     """
-    _check_split(train, held_out)
+    check_split(train, held_out)
     steps = config.epochs * -(-len(train) // config.batch_size)
     student.eval()
-    batches = _augmented_batches(student, dataset, train, config)
+    batches = _augmented_batches(student, dataset, train, config, protocol)
     first = next(batches)
     head = new_head(first[0].shape[1], len(dataset.classes))
     fit_head(chain([first], batches), head, steps, config)
     last = source(student, layer=student.layers[-1])
-    scored = (_features_of(last, dataset[i], None) for i in held_out)
-    return score_head(head, scored, dataset.classes)
+    return score_head(head, scored_keyframes(last, dataset, held_out), dataset.classes)
 
 
 @torch.no_grad()
 def _augmented_batches(
-    student: Student, dataset: Dataset, train: Sequence[int], config: ProbeConfig
+    student: Student, dataset: Dataset, train: Sequence[int], config: ProbeConfig, protocol: str
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    generator = Generator().manual_seed(config.seed)
-    inputs = student.config.inputs
-    for _ in range(config.epochs):
-        order = torch.randperm(len(train), generator=generator)
-        for batch in order.split(config.batch_size):
-            keyframes = [dataset[train[i]] for i in batch.tolist()]
-            scans = [
-                prepare_scan(
-                    k.points,
-                    k.intensity,
-                    k.sensor,
-                    inputs,
-                    augment=rotate_flip_scale,
-                    generator=generator,
-                )
-                for k in keyframes
-            ]
-            pairs = zip(keyframes, scans, strict=True)
-            labels = torch.cat([keyframe.labels[scan.kept] for keyframe, scan in pairs])
-            batch = collate(scans, inputs).to(device_of(student))
-            yield student.features(batch).cpu(), labels
+    for batch, labels in training_scans(
+        dataset,
+        train,
+        student.config.inputs,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        protocol=protocol,
+    ):
+        yield student.features(batch.to(device_of(student))).cpu(), labels
+
+
+KNN = ProbeConfig(points_per_keyframe=2_000)  # more take minutes on a CPU
+
+
+def knn_dataset(
+    source: Source,
+    dataset: Dataset,
+    train: Sequence[int],
+    held_out: Sequence[int],
+    config: ProbeConfig = KNN,
+    points_of: Callable[[Keyframe], Tensor] | None = None,
+    num_neighbours: int = 20,
+) -> ProbeResult:
+    """Predict held-out classes by a vote of the nearest labelled features; nothing is trained.
+
+    Args:
+        source, dataset, train, held_out, points_of: as in `probe_dataset`.
+        config: `points_per_keyframe` labelled points of each training keyframe vote; `seed` draws
+            them.
+        num_neighbours: votes per prediction.
+
+    Raises:
+        ValueError: as `probe_dataset`.
+
+    Source: weighted kNN of DINO (arXiv:2104.14294), see `knn_predict`.
+    """
+    check_split(train, held_out)
+    votes = labelled_features(source, dataset, train, config, points_of)
+    num_classes = len(dataset.classes)
+    confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    for feat, labels in scored_keyframes(source, dataset, held_out, points_of):
+        predicted = knn_predict(votes, feat, num_classes, num_neighbours)
+        confusion += confusion_matrix(predicted, labels, num_classes)
+    return ProbeResult(confusion, dataset.classes)
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """A metric over several seeds.
+
+    Attributes:
+        values: by seed.
+    """
+
+    values: dict[int, float]
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return statistics.fmean(self.values.values())
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over the seeds; None for one seed."""
+        return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
+
+    def __repr__(self) -> str:
+        spread = "" if self.deviation is None else f" +- {self.deviation:.3g}"
+        return f"{self.mean:.4g}{spread} ({len(self.values)} seeds)"
+
+
+def over_seeds(metric: Callable[[int], float], seeds: Sequence[int]) -> OverSeeds:
+    """Compute a metric with several seeds, e.g. `lambda seed: probe_student(...).miou`.
+
+    Raises:
+        ValueError: no seed, or one twice.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"give one or more different seeds, got {list(seeds)}")
+    return OverSeeds({seed: metric(seed) for seed in seeds})
