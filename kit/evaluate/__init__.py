@@ -4,11 +4,12 @@ In: features of keyframes that have labels. Out: mIoU of a linear probe, average
 score, recall of objects. Read `protocols.py` first (probing a data set), then `probe.py` and
 `metrics.py`; `annotated.py` takes foreground and objects from annotations, `stored.py` reads
 figures that benches measured. `fine_tuning.py` trains whole students with labels, and `few_shot.py`
-chooses how many.
+chooses how many. `robustness.py` scores features of scans that `corruptions.py` has spoiled.
 """
 
 from kit.evaluate.annotated import annotated_foreground, annotated_objects
 from kit.evaluate.baselines import position, random_student
+from kit.evaluate.corruptions import CORRUPTIONS, corrupt
 from kit.evaluate.few_shot import FewShotList, few_shot
 from kit.evaluate.fine_tuning import PUBLISHED, FineTuneConfig, fine_tune, label_ratios
 from kit.evaluate.metrics import (
@@ -27,19 +28,23 @@ from kit.evaluate.protocols import (
     probe_student,
     seen_points,
 )
+from kit.evaluate.robustness import Robustness, robustness
 
 __all__ = [
+    "CORRUPTIONS",
     "PAPER",
     "PUBLISHED",
     "FewShotList",
     "FineTuneConfig",
     "ProbeConfig",
     "ProbeResult",
+    "Robustness",
     "annotated_foreground",
     "annotated_objects",
     "average_precision",
     "class_iou",
     "confusion_matrix",
+    "corrupt",
     "few_shot",
     "fine_tune",
     "knn_dataset",
@@ -54,5 +59,6 @@ __all__ = [
     "probe_student",
     "r_precision",
     "random_student",
+    "robustness",
     "seen_points",
 ]
