@@ -108,7 +108,9 @@ def sweep_of(keyframe: Keyframe) -> Sweep:
     )
 
 
-def accumulate(dataset: Dataset, index: SupportsIndex, count: int) -> Keyframe:
+def accumulate(
+    dataset: Dataset, index: SupportsIndex, count: int, max_age: float | None = None
+) -> Keyframe:
     """Bring the turns before a keyframe into its frame: a denser scan of what stands still.
 
     Objects that move smear: their points of earlier turns are where they were at that time, at a
@@ -117,8 +119,9 @@ def accumulate(dataset: Dataset, index: SupportsIndex, count: int) -> Keyframe:
     Args:
         dataset: see `find_sweeps`.
         index: of the keyframe.
-        count: number of turns to add. It is normal that a data set has fewer; the token of the
-            result and the name of its scene tell how many were found.
+        count: number of turns to add. It is normal that a data set has fewer, or none; the token of
+            the result tells how many were added, e.g. "TOKEN + 3 sweeps".
+        max_age: seconds; earlier turns are left out. None: no limit.
 
     Returns:
         the keyframe with all points, its own first. `time` holds the seconds of each point relative
@@ -132,7 +135,11 @@ def accumulate(dataset: Dataset, index: SupportsIndex, count: int) -> Keyframe:
     if operator.index(count) < 0:
         raise ValueError(f"count: expected a number of sweeps, 0 or more, got {count}")
     keyframe = dataset[index]
-    return join_sweeps(keyframe, find_sweeps(dataset, index, count) if count else [])
+    found = find_sweeps(dataset, index, count) if count else []
+    if max_age is not None:
+        oldest = keyframe.timestamp - 1e6 * max_age
+        found = [sweep for sweep in found if sweep.timestamp >= oldest]
+    return join_sweeps(keyframe, found)
 
 
 def join_sweeps(keyframe: Keyframe, sweeps: Sequence[Sweep]) -> Keyframe:

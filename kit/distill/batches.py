@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import numpy as np
 import torch
 import torch.utils.data
 from jaxtyping import Int
 from torch import Generator, Tensor
 
 from kit.data.keyframe import Camera, Dataset, Keyframe
+from kit.distill.order import DrawOrder
 from kit.distill.superpixels import camera_superpixels, exact_superpixels, superpixels_of_pairs
 from kit.distill.views import LEAST_POINTS, View, ViewConfig, make_views
 from kit.projection import project_points, why_unseen
@@ -153,6 +153,7 @@ class TrainingBatches(torch.utils.data.Dataset):
         self.view_config = ViewConfig(augment, hidden, cameras, beam_drop)
         self.needs, self.cache, self.superpixels = frozenset(needs), cache, superpixels
         self.rank, self.world_size = rank, world_size
+        self._order = DrawOrder(dataset, self.keyframes, seed, steps * batch_size)
         self._load = lru_cache(KEYFRAMES_IN_MEMORY)(dataset.__getitem__)
 
     def __getstate__(self) -> dict:  # worker processes start without keyframes in memory
@@ -198,16 +199,13 @@ class TrainingBatches(torch.utils.data.Dataset):
 
     def _views(self, draw: int, seconds: dict[str, float]) -> list[View]:
         """Make the views of one keyframe; `draw` is its number in the whole run."""
-        epoch, position = divmod(draw, len(self.keyframes))
-        order = torch.randperm(len(self.keyframes), generator=self._generator(epoch, 0))
-        generator = self._generator(draw, 1)
-        views = self._views_of(self.keyframes[order[position]], generator, seconds)
+        generator = self._order.generator(draw, 1)
+        views = self._views_of(self._order(draw), generator, seconds)
         if views:
             return views
-        # Nothing can be learned from this one. Others are tried in an order of its own.
-        others = torch.randperm(len(self.keyframes), generator=self._generator(draw, 2))
-        for other in others[:MOST_DRAWS].tolist():
-            views = self._views_of(self.keyframes[other], generator, seconds)
+        others = self._order.others(draw)  # nothing can be learned from this one
+        for other in others[:MOST_DRAWS]:
+            views = self._views_of(other, generator, seconds)
             if views:
                 return views
         keyframe = self._load(self.keyframes[0])
@@ -243,10 +241,6 @@ class TrainingBatches(torch.utils.data.Dataset):
             elif not any(_sees(camera, keyframe) for camera in keyframe.cameras.values()):
                 unseen += 1
         return LeftOut(len(self.keyframes), count, no_image, unseen)
-
-    def _generator(self, number: int, purpose: int) -> Generator:
-        state = np.random.SeedSequence((self.seed, number, purpose)).generate_state(1, np.uint64)
-        return Generator().manual_seed(int(state[0]) >> 1)
 
 
 def _rows(found: Sequence[list[View]]) -> Int[Tensor, " M"] | None:

@@ -144,7 +144,7 @@ class Street:
                 break
             tensors = _rendered_sweep(moment, number)
             timestamp = _timestamp(moment, -number / hz)
-            T = moment.T_global_ego(-number / hz) @ self.rig.T_ego_lidar
+            T = torch.from_numpy(moment.T_global_ego(-number / hz) @ self.rig.T_ego_lidar)
             found.append(Sweep(tensors["points"], tensors["intensity"], T, timestamp))
         return found
 

@@ -4,9 +4,13 @@ Partial downloads are supported. Files that the tables list and the disk lacks a
 counted; a broken file raises an error with its name.
 """
 
+import operator
 import os
+from collections.abc import Mapping
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 import torch
@@ -15,13 +19,16 @@ from torch import Tensor
 from kit import geometry
 from kit.data import classes
 from kit.data.annotations import Box
+from kit.data.clocks import Poses
 from kit.data.keyframe import Camera, Sensor
 from kit.data.nuscenes import boxes as nuscenes_boxes
 from kit.data.nuscenes.intensity import lidar_of
-from kit.data.nuscenes.records import Record, SensorFile
+from kit.data.nuscenes.records import Calibration, Record, SensorFile
 from kit.data.nuscenes.scans import read_scan
+from kit.data.nuscenes.turns import poses_around, turns_by_scene
 from kit.data.recording import FilesOnDisk, Recording, spaced
 from kit.data.scans import Scan
+from kit.data.sweeps import Sweep
 from kit.store.image_reader import read_image_size
 from kit.store.reading import read_regular
 
@@ -143,8 +150,38 @@ class NuScenesFolder(Recording):
             return {}
         return nuscenes_boxes.read_boxes(folder, [record.sample for record in self.frames])
 
+    def sweeps(self, index: SupportsIndex, count: int) -> list[Sweep]:
+        """Up to `count` turns of the lidar before keyframe `index`, the latest first.
+
+        Earlier keyframes are among them. Turns whose files are not on disk are skipped: without
+        the archive of sweeps, only keyframes are left.
+        """
+        record = self.frames[index]
+        (turns, calibrations), present = self._turns, FilesOnDisk(self.root)
+        earlier = [t for t in turns[record.scene] if t.timestamp < record.lidar.timestamp]
+        chosen = islice((turn for turn in reversed(earlier) if turn.file in present), count)
+        return [self._sweep(turn, calibrations) for turn in chosen]
+
+    def _sweep(self, turn: SensorFile, calibrations: Mapping[str, Calibration]) -> Sweep:
+        scan = read_scan(self.root / turn.file)
+        T_global_ego = geometry.rigid_transform(turn.rotation, turn.translation)
+        T = T_global_ego @ calibrations[turn.calibration].T_ego_sensor
+        return Sweep(scan.points, scan.intensity, T, turn.timestamp)
+
+    @cached_property
+    def _turns(self) -> tuple[dict[str, list[SensorFile]], dict[str, Calibration]]:
+        """All turns of the lidar by scene; read on first use, again in every worker process."""
+        return turns_by_scene(self.root, self.version, self.lidar, self.frames)
+
+    def poses(self, index: SupportsIndex) -> Poses:
+        """Poses of the lidar at the time stamps of the scans and images around a keyframe."""
+        position = operator.index(index) % len(self)
+        calibration = self._calibrations[self.frames[position].lidar.calibration]
+        return poses_around(self.frames, position, calibration.T_ego_sensor)
+
     def __getstate__(self) -> dict:
-        return {name: value for name, value in vars(self).items() if name != "_annotations"}
+        large = ("_annotations", "_turns")
+        return {name: value for name, value in vars(self).items() if name not in large}
 
     @cached_property
     def sensor(self) -> Sensor:
