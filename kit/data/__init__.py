@@ -20,6 +20,10 @@ from kit.data.keyframe import Dataset
 FORMATS: dict[str, str] = {
     "street": "kit.street",
     "nuscenes": "kit.data.nuscenes",
+    "kitti": "kit.data.kitti",
+    "pandaset": "kit.data.pandaset",
+    "rellis3d": "kit.data.rellis3d",
+    "semantickitti": "kit.data.semantickitti",
 }
 
 

@@ -8,7 +8,7 @@ labels, pose and boxes. All of them are read when a keyframe is requested.
 import hashlib
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -96,6 +96,16 @@ class Recording(ABC):
         self.scenes = [frame.scene for frame in self.frames]
         self.num_labelled, self.has_labels = num_labelled, num_labelled > 0
         self.missing = dict(missing or {})
+        self._tables: dict[Any, Any] = {}
+
+    def table(self, key: Any, read: Callable[[], Any]) -> Any:
+        """Return what `read` returns, and keep it by key; a copy in another process reads again."""
+        if key not in self._tables:
+            self._tables[key] = read()
+        return self._tables[key]
+
+    def __getstate__(self) -> dict:
+        return vars(self) | {"_tables": {}}
 
     @abstractmethod
     def scan_of(self, frame: Any) -> Scan:
@@ -171,7 +181,7 @@ class Recording(ABC):
             row_in_file=scan.row_in_file,
             num_rows_in_file=scan.num_rows,
             boxes=self.boxes_of(frame),
-            **({} if scan.time is None else {"time": scan.time}),
+            time=scan.time,
         )
 
     def __repr__(self) -> str:

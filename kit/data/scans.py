@@ -39,6 +39,7 @@ def valid_scan(
     intensity: Float[Tensor, " R"],
     source: str | Path,
     measured: Bool[Tensor, " R"] | None = None,
+    time: Float[Tensor, " R"] | None = None,
 ) -> Scan:
     """Keep the rows that are finite and inside the ranges of `kit.data.limits`.
 
@@ -47,6 +48,7 @@ def valid_scan(
         intensity: in the sensor's own unit.
         source: name of the file, for messages.
         measured: rows that hold a measurement at all; None: every row does.
+        time: seconds relative to the time stamp of the scan; None if unknown.
 
     Raises:
         ValueError: the unit is not metres, or no row is valid; names the file.
@@ -59,7 +61,8 @@ def valid_scan(
     if len(row_in_file) == 0:
         reason = invalid_counts(points, intensity) or "every row is an empty slot"
         raise ValueError(f"{source}: none of its {len(points)} rows is valid: {reason}")
-    return Scan(points[row_in_file], intensity[row_in_file], row_in_file, len(points))
+    times = None if time is None else time[row_in_file]
+    return Scan(points[row_in_file], intensity[row_in_file], row_in_file, len(points), times)
 
 
 def read_rows(file: Path, columns: int) -> Float[np.ndarray, "R C"]:
