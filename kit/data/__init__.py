@@ -21,6 +21,7 @@ FORMATS: dict[str, str] = {
     "street": "kit.street",
     "nuscenes": "kit.data.nuscenes",
     "kitti": "kit.data.kitti",
+    "argoverse2": "kit.data.argoverse2",
     "pandaset": "kit.data.pandaset",
     "rellis3d": "kit.data.rellis3d",
     "semantickitti": "kit.data.semantickitti",
