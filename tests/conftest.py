@@ -31,7 +31,7 @@ import kit  # noqa: E402, F401  (makes torchvision importable before any test as
 # The same few examples in every run of `make test`; `make fuzz` draws new ones, and many more.
 settings.register_profile("ci", max_examples=30, deadline=None, derandomize=True, database=None)
 settings.register_profile(
-    "fuzz", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "fuzz", max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

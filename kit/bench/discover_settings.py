@@ -52,6 +52,8 @@ VARIANTS: dict[str, Method] = {
     "five rounds": _refined(lambda f, g: shape_score(g), 5),
 }
 VALUES: dict[str, tuple[float, ...]] = {
+    "ground_node": (3.0, 5.0, 10.0),
+    "ground_stiffness": (0.1, 1.0, 10.0, 1e6),  # the last one leaves the plane as it is
     "ground_tolerance": (0.1, 0.2, 0.3),
     "min_height": (0.2, 0.3, 0.5, 0.6),
     "max_height": (1.8, 2.0, 2.5, 3.0, 4.0),
@@ -61,6 +63,7 @@ VALUES: dict[str, tuple[float, ...]] = {
     "component_floor": (0.1, 0.15, 0.2, 0.3, 0.4),
     "component_gap": (0.3, 0.4, 0.5, 0.6),
     "component_gap_per_metre": (0.02, 0.025, 0.03),
+    "max_component_length": (12.0, 15.0, 18.0, 25.0, 1e4),
     "component_neighbours": (6, 10, 16),
     "surface_neighbours": (12, 16, 24, 32, 48),
     "surface_voxel": (0.05, 0.1, 0.15),

@@ -68,6 +68,28 @@ def mean_of_components(
     return result
 
 
+def length_of_components(
+    points: Float[Tensor, "N 3"], component: Int[Tensor, " N"]
+) -> Float[Tensor, " N"]:
+    """Diagonal of the horizontal bounding box of each point's component, metres; 0 for none.
+
+    Args:
+        points: lidar frame, metres, z up.
+        component: of each point, -1 for none.
+    """
+    length = torch.zeros(len(points))
+    inside = component >= 0
+    if not inside.any():
+        return length
+    number, xy = component[inside], points[inside, :2]
+    corner = xy.new_zeros(int(number.max()) + 1, 2)
+    index = number[:, None].expand(-1, 2)
+    high = corner.scatter_reduce(0, index, xy, "amax", include_self=False)
+    low = corner.scatter_reduce(0, index, xy, "amin", include_self=False)
+    length[inside] = (high - low).norm(dim=1)[number]
+    return length
+
+
 def surface_variation(
     points: Float[Tensor, "N 3"],
     config: DiscoverConfig = DiscoverConfig(),  # noqa: B008

@@ -16,7 +16,9 @@ class DiscoverConfig:
         ground_radius: the plane of the ground is fitted to points within this distance of the
             lidar.
         ground_cell: size of the cells whose lowest points may be ground.
-        ground_tolerance: points that are closer to the plane than this are ground.
+        ground_node: distance between the nodes of the smooth surface that bends the plane.
+        ground_stiffness: how much that surface resists bending; a large value leaves the plane.
+        ground_tolerance: points that are closer to the ground than this are ground.
         column_cell: size of the cells in which the highest point above a place is searched.
         min_height: lowest height at which a point of a movable object is recognised.
         max_height: highest such height. Other heights are undecided, unless ground or tall.
@@ -28,6 +30,7 @@ class DiscoverConfig:
         component_gap: closer points belong to one component.
         component_gap_per_metre: times a point's range, this gap replaces `component_gap` where it
             is larger. The rings of a 32-beam lidar are 0.023 m apart at a range of one metre.
+        max_component_length: longer components are walls, fences and hedges, not foreground.
         component_neighbours: nearest points, itself included, to which a point may be connected.
         surface_neighbours: nearest points, itself included, from which surface variation is
             computed.
@@ -49,6 +52,8 @@ class DiscoverConfig:
 
     ground_radius: float = 40.0
     ground_cell: float = 2.0
+    ground_node: float = 5.0
+    ground_stiffness: float = 1.0
     ground_tolerance: float = 0.2
     column_cell: float = 0.5
     min_height: float = 0.5
@@ -59,6 +64,7 @@ class DiscoverConfig:
     component_floor: float = 0.15
     component_gap: float = 0.5
     component_gap_per_metre: float = 0.025
+    max_component_length: float = 18.0
     component_neighbours: int = 10
     surface_neighbours: int = 32
     surface_voxel: float = 0.1
@@ -87,6 +93,8 @@ class DiscoverConfig:
 _LENGTHS = {
     "ground_radius": (0.1, 1e4),
     "ground_cell": (0.01, 1e3),
+    "ground_node": (0.5, 100),
+    "ground_stiffness": (1e-3, 1e9),
     "ground_tolerance": (1e-3, 100),
     "column_cell": (0.01, 1e3),
     "min_height": (0, 1e3),
@@ -97,6 +105,7 @@ _LENGTHS = {
     "component_floor": (0, 1e3),
     "component_gap": (1e-3, 1e3),
     "component_gap_per_metre": (0, 10),
+    "max_component_length": (0.1, 1e4),
     "surface_voxel": (0.01, 1e3),
     "object_floor": (0, 1e3),
     "own_radius": (0, 1e4),

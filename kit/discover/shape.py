@@ -6,7 +6,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kit.discover.components import connected_components, mean_of_components, surface_variation
+from kit.discover.components import (
+    connected_components,
+    length_of_components,
+    mean_of_components,
+    surface_variation,
+)
 from kit.discover.ground import height_above_ground, top_of_column
 from kit.discover.settings import DiscoverConfig
 
@@ -21,6 +26,7 @@ class Geometry:
         component: (N,) number of its connected component, -1 near the ground.
         surface_variation: (N,) mean surface variation of this component, or of the point itself if
             it has none; 0 for a plane, at most 1/3.
+        length: (N,) horizontal length of its connected component, metres.
         config: settings, which define ground, tall and standing points.
     """
 
@@ -28,6 +34,7 @@ class Geometry:
     top: Float[Tensor, " N"]
     component: Int[Tensor, " N"]
     surface_variation: Float[Tensor, " N"]
+    length: Float[Tensor, " N"]
     config: DiscoverConfig = DiscoverConfig()
 
     @classmethod
@@ -41,7 +48,8 @@ class Geometry:
         component = connected_components(points, height, config)
         variation = mean_of_components(surface_variation(points, config), component)
         top = top_of_column(points, height, config)
-        return cls(height, top, component, variation, config)
+        length = length_of_components(points, component)
+        return cls(height, top, component, variation, length, config)
 
     def restrict(self, points: Int[Tensor, " S"]) -> "Geometry":
         """The geometry of the given points, in their order."""
@@ -50,6 +58,7 @@ class Geometry:
             self.top[points],
             self.component[points],
             self.surface_variation[points],
+            self.length[points],
             self.config,
         )
 
@@ -84,12 +93,14 @@ def shape_score(geometry: Geometry) -> Float[Tensor, " N"]:
 
     Returns:
         1.3 to 2 on standing points of smooth components; -1 on the ground, on tall things, and on
-        standing points of rough components, which are plants; -0.1 elsewhere: undecided.
+        standing points of rough components, which are plants, and of long ones, which are walls;
+        -0.1 elsewhere: undecided.
     """
     score = torch.full_like(geometry.height, -0.1)
     score[geometry.ground | geometry.tall] = -1.0
     standing = geometry.standing
     score[standing] = 2.0 - (geometry.height[standing] - 1.0).abs() / 1.5
     rough = geometry.surface_variation > geometry.config.max_surface_variation
-    score[standing & rough] = -1.0
+    long = geometry.length > geometry.config.max_component_length
+    score[standing & (rough | long)] = -1.0
     return score

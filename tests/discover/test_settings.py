@@ -69,6 +69,8 @@ def scene():
 CHANGES = {
     "ground_radius": 8.0,
     "ground_cell": 6.0,
+    "ground_node": 20.0,
+    "ground_stiffness": 1e6,
     "ground_tolerance": 0.4,
     "column_cell": 2.0,
     "min_height": 0.9,
@@ -79,6 +81,7 @@ CHANGES = {
     "component_floor": 0.6,
     "component_gap": 1.2,
     "component_gap_per_metre": 0.1,
+    "max_component_length": 3.0,
     "component_neighbours": 2,
     "surface_neighbours": 6,
     "surface_voxel": 0.6,
@@ -87,8 +90,7 @@ CHANGES = {
     "seed": 1,
 }
 OBJECT_CHANGES = {
-    "ground_radius": 8.0,
-    "ground_cell": 6.0,
+    "ground_stiffness": 1e6,
     "object_floor": 0.8,
     "own_radius": 0.1,
     "object_gap": 2.0,
