@@ -63,7 +63,7 @@ def grid(
     found = {base: {name: "base" if name in WHOLE else _get(plain, name) for name in names}}
     for changes in _combinations(names, one_at_a_time):
         # The words of the axes win over those of the base, e.g. the name of a preset.
-        found[_configured(plain, changes)] = {**found[base], **changes}
+        found[_configured(plain, changes, type(base))] = {**found[base], **changes}
     return [
         Run(changes, _with_seed(config, r), config == base)
         for config, changes in found.items()
@@ -115,7 +115,7 @@ def _get(plain: Mapping, name: str) -> Any:
     return plain
 
 
-def _configured(plain: Mapping, changes: Mapping[str, Any]) -> DemoConfig:
+def _configured(plain: Mapping, changes: Mapping[str, Any], kind: type[DemoConfig]) -> DemoConfig:
     values = deepcopy(dict(plain))
     for name in sorted(changes, key=lambda name: name.count(".")):  # "student" before its parts
         value = changes[name]
@@ -131,7 +131,7 @@ def _configured(plain: Mapping, changes: Mapping[str, Any]) -> DemoConfig:
         place[last] = value
     text = ", ".join(f"{name}={value!r}" for name, value in changes.items())
     try:
-        return config_of_plain(values)
+        return config_of_plain(values, kind=kind)
     except ValueError as error:
         raise ValueError(f"{text}: {error}") from error
 

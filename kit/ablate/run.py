@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from kit import store
 from kit.ablate.engines import run_all
 from kit.ablate.grid import Run, grid
+from kit.ablate.settings import AblationConfig
 from kit.ablate.table import AblationTable
 from kit.data import open_dataset
 from kit.data.keyframe import Dataset
@@ -20,7 +22,9 @@ from kit.demo import DemoConfig, config_of_plain, learn, plain_config, why_no_pr
 from kit.distill.batches import TrainingBatches
 from kit.distill.loss_inputs import teacher_feat_of
 from kit.distill.losses.pointwise import distillation_loss
+from kit.evaluate.fine_tuning import fine_tune
 from kit.evaluate.protocols import probe_dataset, seen_points
+from kit.evaluate.robustness import robustness
 from kit.features.extract import source
 from kit.store.machine import commit, describe_machine
 from kit.store.serialisation import to_plain
@@ -107,14 +111,8 @@ def one_run(run: Run, out: str) -> dict:
     cache = store.FeatureCache()
     done = learn(config, Path(out) / run.key, dataset, parts, teacher, cache)
     student = done.student
-    probe = probe_dataset(
-        source(student, layer=student.layers[-1], cache=cache),
-        dataset,
-        parts.train,
-        parts.held_out,
-        config.probe,
-        seen_points,
-    )
+    last = source(student, layer=student.layers[-1])
+    probe = probe_dataset(last, dataset, parts.train, parts.held_out, config.probe, seen_points)
     row = {
         **run.changes,
         "seed": config.distill.seed,
@@ -122,6 +120,7 @@ def one_run(run: Run, out: str) -> dict:
         "miou": probe.miou,
         "iou": probe.iou,
         "held_out_loss": held_out_loss(student, teacher, dataset, parts, config, cache),
+        **(_more(student, probe.head, dataset, parts, config)),
         "seconds": round(time.perf_counter() - began, 1),
         "peak_memory_mb": round(store.peak_memory()),
         "commit": commit()[0],
@@ -129,6 +128,24 @@ def one_run(run: Run, out: str) -> dict:
     }
     store.write_json(_row_file(Path(out), run), row)
     return row
+
+
+def _more(
+    student: Student, head: nn.Module, dataset: Dataset, parts: Split, config: DemoConfig
+) -> dict[str, Any]:
+    """The columns that an `AblationConfig` asks for."""
+    if not isinstance(config, AblationConfig):
+        return {}
+    more: dict[str, Any] = {}
+    if config.fine_tune is not None:
+        settings = replace(config.fine_tune, seed=config.distill.seed)
+        tuned = fine_tune(student, dataset, parts.train, parts.held_out, settings)
+        more |= {"fine_tuned": tuned.result.miou, "fine_tuned_iou": tuned.result.iou}
+    if config.corruptions:
+        last = source(student, layer=student.layers[-1])
+        found = robustness(last, head, dataset, parts.held_out, config.corruptions)
+        more |= {"mrr": found.mrr, "clean": found.clean, "corrupted": found.corrupted}
+    return more
 
 
 @torch.no_grad()
@@ -183,7 +200,7 @@ def from_file(path: str | Path, **options: Any) -> AblationTable:
     if not isinstance(content, dict) or "axes" not in content or set(content) - known:
         listed = ", ".join(sorted(known - {"axes"}))
         raise ValueError(f"{path}: expected an object with axes, and perhaps {listed}")
-    base = config_of_plain(content.get("base", {}), f"{path}: base")
+    base = config_of_plain(content.get("base", {}), f"{path}: base", AblationConfig)
     given = {name: content[name] for name in known - {"base", "axes"} if name in content}
     command = f"python -m kit ablate {Path(path).name}"
     return ablate(base, content["axes"], **{"command": command, **given, **options})

@@ -12,6 +12,7 @@ import scipy.stats
 from kit import store
 
 TABLES = Path(__file__).parent / "tables"
+RATIOS = ("miou", "fine_tuned", "mrr", "clean")  # metrics that are written in percent
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,10 @@ class AblationTable:
 
     def summary(self, metric: str = "miou", larger_is_better: bool = True) -> str:
         """The comparison as text: a line per combination."""
-        percent = 100 if metric == "miou" else 1
+        percent = 100 if metric in RATIOS else 1
         compared = self.compare(metric, larger_is_better)
         width = max(len(each.name) for each in compared)
-        unit = " in %" if metric == "miou" else ""
+        unit = " in %" if metric in RATIOS else ""
         lines = [f"{metric}{unit}: mean and deviation over seeds, difference to the base run"]
         for each in compared:
             text = f"{each.name:{width}}  {percent * each.mean:7.2f}"

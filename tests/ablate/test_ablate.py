@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,11 @@ import kit
 from kit.ablate import run as module
 from kit.ablate.engines import run_all
 from kit.ablate.grid import grid, setting_named
+from kit.ablate.settings import AblationConfig
 from kit.ablate.table import AblationTable
 from kit.demo import DemoConfig, plain_config, spread
 from kit.distill.settings import DistillConfig
+from kit.evaluate.fine_tuning import FineTuneConfig
 from kit.evaluate.probe import ProbeConfig
 from kit.street.dataroot.writer import write_dataroot
 from kit.street.dataset import Street
@@ -229,6 +231,23 @@ def test_the_command_reads_a_grid(root, tmp_path):
     (tmp_path / "grid.json").write_text('{"axis": {}}')
     with pytest.raises(ValueError, match="grid.json: expected an object with axes"):
         module.from_file(tmp_path / "grid.json", out=tmp_path / "out")
+
+
+def test_fine_tuning_and_corruptions_are_columns(root, tmp_path):
+    tuned = FineTuneConfig(epochs=1, batch_size=1)
+    base = AblationConfig(
+        **{f.name: getattr(BASE, f.name) for f in fields(BASE)},
+        fine_tune=tuned,
+        corruptions=("motion blur",),
+    )
+    table = kit.ablate(base, {"fine_tune.epochs": [8]}, root, repeats=1, out=tmp_path)
+    one, other = table.rows
+    assert (one["fine_tune.epochs"], other["fine_tune.epochs"]) == (1, 8)
+    assert one["miou"] == other["miou"] and one["fine_tuned"] != other["fine_tuned"]
+    assert len(one["corrupted"]["motion blur"]) == 3 and one["mrr"] == other["mrr"] > 0
+    assert table.compare("fine_tuned")[0].mean <= 1
+    with pytest.raises(ValueError, match="no corruption 'rain'"):
+        replace(base, corruptions=("rain",))
 
 
 def test_wrong_engines_are_refused():

@@ -17,6 +17,13 @@ from kit.show.picture import Margins, Picture, text_width
 ROW = 30  # height of a combination, pixels
 GAP = 0.05  # between the two panels, fraction of the plot area
 BESIDE = 0.06  # between the outer marks and the ends of an axis, of their range
+# Ratios, which are drawn in percent.
+PERCENT = {
+    "miou": "mIoU",
+    "fine_tuned": "mIoU after fine-tuning",
+    "mrr": "mRR",
+    "clean": "mIoU of clean scans",
+}
 COLOURS = {
     "base": theme.INK,
     "better": theme.SERIES[0],
@@ -77,8 +84,8 @@ def ablation(
     if not compared:
         raise ValueError("the table of the ablation has no rows")
     factor, unit, points = 1, metric.replace("_", " "), metric.replace("_", " ")
-    if metric == "miou":
-        factor, unit, points = 100, "mIoU (%)", "points of mIoU"
+    if metric in PERCENT:
+        factor, unit, points = 100, f"{PERCENT[metric]} (%)", f"points of {PERCENT[metric]}"
     names = tuple(each.name for each in compared)
     rows = Axis(labels=names, limits=(len(names) - 0.5, -0.5))
     middle = 0.5 + GAP / 2
