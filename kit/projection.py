@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 
 from kit import geometry
 from kit.data.keyframe import Camera
+from kit.lens import PINHOLE, Lens
 
 
 def project_points(
@@ -22,8 +23,9 @@ def project_points(
     K: Float[Tensor, "3 3"],
     image_size: tuple[int, int],
     min_depth: float = 1.0,
+    lens: Lens = PINHOLE,
 ) -> tuple[Float[Tensor, "N 2"], Float[Tensor, " N"], Bool[Tensor, " N"]]:
-    """Project lidar points into an image (pinhole camera, no distortion).
+    """Project lidar points into an image.
 
     Args:
         points: positions in the lidar frame, metres.
@@ -32,13 +34,15 @@ def project_points(
         K: intrinsics in pixels, for this image_size. If the image is resized, K must be scaled.
         image_size: (height, width) in pixels.
         min_depth: nearer points count as not visible, metres.
+        lens: distortion, `camera.lens`; none by default.
 
     Returns:
         uv: float32 column u and row v in pixels; `uv.floor()` indexes the image where visible. NaN
-            where the depth is not above min_depth.
-        depth: float32 z in the camera frame, metres; negative behind the camera.
-        visible: depth > min_depth, 0 < u < width - 1 and 0 < v < height - 1. Occlusion is not
-            tested here; see `hidden_points`.
+            where the depth is not above min_depth, and where the lens cannot see.
+        depth: float32 z in the camera frame, metres; negative behind the camera. Of a lens that
+            sees beyond 90 degrees (`Fisheye`, `Mei`), the distance from the camera.
+        visible: depth > min_depth, 0 < u < width - 1 and 0 < v < height - 1, within the field of
+            view of the lens. Occlusion is not tested here; see `hidden_points`.
 
     Raises:
         ValueError: T_cam_lidar is not a rigid transform or K is not a camera matrix (often because
@@ -54,13 +58,23 @@ def project_points(
         raise ValueError(f"min_depth must be 0 m or more, got {min_depth}")
     height, width = image_size
     cam_points = geometry.transform_points(T_cam_lidar, points)  # (N, 3) camera frame
-    depth = cam_points[:, 2]
-    in_front = depth > min_depth
-    uv = (cam_points @ K.double().T)[:, :2] / depth[:, None]  # (N, 2) px
+    depth = lens.depth(cam_points)
+    rays, valid = lens.distort(cam_points)
+    uv = (rays @ K.double().T)[:, :2] / rays[:, 2:]  # (N, 2) px
+    in_front = valid & (depth > min_depth)
     uv[~in_front] = torch.nan
     u, v = uv.unbind(1)
     visible = in_front & (u > 0) & (u < width - 1) & (v > 0) & (v < height - 1)
     return uv.float(), depth.float(), visible
+
+
+def project_into(
+    camera: Camera, points: Float[Tensor, "N 3"], min_depth: float = 1.0
+) -> tuple[Float[Tensor, "N 2"], Float[Tensor, " N"], Bool[Tensor, " N"]]:
+    """Project lidar points into the image of a camera, with its lens; see `project_points`."""
+    return project_points(
+        points, camera.T_cam_lidar, camera.K, camera.image_size, min_depth, camera.lens
+    )
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -71,7 +85,7 @@ class Pairs:
         point: (M,) index of the point in the scan.
         camera: (M,) index into `camera_names`; pairs are sorted by camera, then by point.
         uv: (M, 2) float32 column and row in pixels of that camera's image.
-        depth: (M,) float32 z in that camera's frame, metres.
+        depth: (M,) float32 z in that camera's frame, metres; see `project_points`.
         camera_names: all cameras, including those in which no point is visible.
         image_sizes: (height, width) of each camera's image in pixels; `uv` refers to it.
     """
@@ -133,9 +147,7 @@ def find_pairs(
     """
     found = []
     for index, camera in enumerate(cameras.values()):
-        uv, depth, visible = project_points(
-            points, camera.T_cam_lidar, camera.K, camera.image_size, min_depth
-        )
+        uv, depth, visible = project_into(camera, points, min_depth)
         point = visible.nonzero()[:, 0]  # (m,)
         if occlusion:
             point = point[~hidden_points(uv[point], depth[point], camera.image_size)]
@@ -186,11 +198,11 @@ def _num_seen(
     mend: Callable[[Float[Tensor, "4 4"]], Float[Tensor, "4 4"]],
 ) -> int:
     """Number of pairs if the extrinsics of all cameras are changed by `mend`."""
-    found = [
-        project_points(points, mend(camera.T_cam_lidar), camera.K, camera.image_size)[2].sum()
-        for camera in cameras.values()
-    ]
-    return int(sum(found))
+    found = 0
+    for camera in cameras.values():
+        T, K, size = mend(camera.T_cam_lidar), camera.K, camera.image_size
+        found += int(project_points(points, T, K, size, lens=camera.lens)[2].sum())
+    return found
 
 
 def _invert_rotation(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:

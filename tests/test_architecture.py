@@ -11,12 +11,13 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "kit").rglob("*.py"))
 
 # What each room may import: nothing that comes later in the method.
-READING = {"store", "geometry", "data"}
+READING = {"store", "geometry", "lens", "data"}
 NETWORKS = READING | {"projection", "teacher", "student"}
 ALLOWED = {
     "store": set(),
     "geometry": set(),
-    "data": {"store", "geometry"},
+    "lens": set(),
+    "data": {"store", "geometry", "lens"},
     "street": READING,
     "projection": READING,
     "teacher": READING,

@@ -48,9 +48,7 @@ def camera_views(keyframe: Keyframe, config: InputConfig) -> list[Scan]:
     """The points that each camera sees, sub-sampled at random as in training."""
     views = []
     for seed, camera in enumerate(keyframe.cameras.values()):
-        _, _, visible = kit.project_points(
-            keyframe.points, camera.T_cam_lidar, camera.K, camera.image_size
-        )
+        _, _, visible = kit.project_into(camera, keyframe.points)
         views.append(
             prepare_scan(
                 keyframe.points,
@@ -182,7 +180,7 @@ def step_rows(keyframe: Keyframe, views: list[Scan], device: str) -> Iterator[Ro
 
 def _pixels(keyframe: Keyframe, camera: Camera, scan: Scan) -> Float[Tensor, "N 2"]:
     points = keyframe.points[scan.kept]
-    return kit.project_points(points, camera.T_cam_lidar, camera.K, camera.image_size)[0]
+    return kit.project_into(camera, points)[0]
 
 
 def _optimizer_step(network: nn.Module) -> Callable[[Tensor, Tensor], None]:

@@ -24,6 +24,7 @@ from kit import geometry
 from kit.data.annotations import Box, ExactAnnotations
 from kit.data.classes import IGNORE, ClassMap
 from kit.data.limits import MAX_INTENSITY, MAX_TIMESTAMP, invalid_counts, to_tensor
+from kit.lens import PINHOLE, Lens
 from kit.store.image_reader import read_image
 from kit.store.reading import open_regular
 
@@ -59,10 +60,11 @@ class Camera:
         image_size: (height, width) in pixels.
         source: an image file, or a function that returns (H, W, 3) uint8 pixels, the same ones at
             every call.
+        lens: distortion, see `kit.lens`; none by default. It does not depend on the image size.
 
     Raises:
-        ValueError: a matrix has another shape or is no calibration of a pinhole camera, `K` does
-            not fit the image size, or the source is neither a path nor a function.
+        ValueError: a matrix has another shape or is no calibration of a camera, `K` does not fit
+            the image size, or the source is neither a path nor a function.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Camera:
     K: Float[Tensor, "3 3"]
     image_size: tuple[int, int]
     source: Path | Callable[[], np.ndarray] = field(repr=False)
+    lens: Lens = PINHOLE
 
     def __post_init__(self):
         T, K = f"T_cam_lidar of {self.name}", f"K of {self.name}"

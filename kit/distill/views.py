@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from kit.data.annotations import PixelAnnotations
 from kit.data.keyframe import Camera, Keyframe
 from kit.geometry import k_nearest
-from kit.projection import hidden_points, project_points
+from kit.projection import hidden_points, project_into
 from kit.student.augment import rotate_flip_scale
 from kit.student.beams import drop_beams
 from kit.student.scans import InputConfig, NoPointsLeft, Scan, prepare_scan
@@ -145,9 +145,7 @@ class _Seen:
 
 
 def _see(keyframe: Keyframe, camera: Camera, hidden: str) -> _Seen:
-    uv, depth, visible = project_points(
-        keyframe.points, camera.T_cam_lidar, camera.K, camera.image_size
-    )
+    uv, depth, visible = project_into(camera, keyframe.points)
     if hidden == "kept":
         return _Seen(uv, visible)
     if hidden == "exact":
