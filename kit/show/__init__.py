@@ -14,6 +14,7 @@ from kit.show.figures.charts import curves, iou_bars, loss_curve, points_from_ab
 from kit.show.figures.classes import errors, labels
 from kit.show.figures.clouds import feature_pca, points, side_by_side, similarity
 from kit.show.figures.images import feature_image, image_grid, overlay
+from kit.show.figures.superpixels import superpixels
 from kit.show.pca import PcaBasis, fit_basis
 from kit.show.png.render import save_png
 
@@ -36,4 +37,5 @@ __all__ = [
     "save_png",
     "side_by_side",
     "similarity",
+    "superpixels",
 ]
