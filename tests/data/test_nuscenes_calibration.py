@@ -2,6 +2,7 @@
 
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 import small_root
@@ -11,6 +12,7 @@ from small_root import R_EGO_CAM, SIZE, K, tables, true_pixels, write_root, wxyz
 
 import kit
 from kit.distill.batches import TrainingBatches
+from kit.lens import BrownConrady, Fisheye
 from kit.student.scans import InputConfig
 
 
@@ -93,17 +95,49 @@ def test_intrinsics_for_the_size_in_the_header_are_checked_too(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("camera_distortion", [-0.35, 0.12, 0.0, 0.0, -0.02]),
+        ("camera_distortion", [-0.35, 0.12, 0.0, 0.0]),
+        ("camera_distortion", [-0.35, 0.12, 0.0, 0.0, -0.02, 0.1]),
         ("distortion_coefficients", {"k1": -0.3}),
         ("D", [0.1, 0, 0, 0]),
         ("k1", -0.35),
     ],
 )
-def test_distortion_is_refused_and_zeros_are_not(tmp_path, name, value):
+def test_distortion_of_an_unclear_model_is_refused_and_zeros_are_not(tmp_path, name, value):
     with pytest.raises(ValueError, match=f"record 1 .*field '{name}'.*Undistort the images"):
         open_and_find(changed(tmp_path / "a", **{name: value}))
     zeros = {"list": [0.0, 0, 0], "dict": {"k1": 0}}.get(type(value).__name__, 0.0)
     open_and_find(changed(tmp_path / "b", **{name: zeros, "distortion_model": "plumb_bob"}))
+
+
+FIVE, EIGHT = [-0.35, 0.12, 0.001, 0.0, -0.02], [7.1, 3.2, 0, 0, 0.1, 7.4, 5.6, 0.8]
+
+
+@pytest.mark.parametrize(
+    ("fields", "lens"),
+    [
+        ({"camera_distortion": FIVE}, BrownConrady(*FIVE)),
+        ({"camera_distortion": EIGHT}, BrownConrady(*map(float, EIGHT))),
+        ({"camera_distortion": FIVE[:4], "distortion_model": "radtan"}, BrownConrady(*FIVE[:4])),
+        ({"D": [0.1, 0, 0, 0], "distortion_model": "equidistant"}, Fisheye(0.1)),
+    ],
+)
+def test_points_land_on_the_pixels_of_a_lens_whose_model_is_clear(tmp_path, fields, lens):
+    root = changed(tmp_path / "a", **fields)
+    keyframe = kit.open_dataset(root)[0]
+    camera = keyframe.cameras["CAM_FRONT"]
+    assert camera.lens == lens
+    pairs = kit.find_pairs(keyframe.points, {"CAM_FRONT": camera})
+    T, K = camera.T_cam_lidar.numpy(), camera.K.numpy()
+    cam = keyframe.points[pairs.point].double().numpy() @ T[:3, :3].T + T[:3, 3]
+    if isinstance(lens, Fisheye):
+        expected, _ = cv2.fisheye.projectPoints(cam[:, None], NO, NO, K, np.array([0.1, 0, 0, 0]))
+    else:
+        expected, _ = cv2.projectPoints(cam, NO, NO, K, np.array(lens.coefficients))
+    assert len(pairs) > 20
+    assert np.abs(pairs.uv.numpy() - expected[:, 0]).max() < 1e-3
+
+
+NO = np.zeros(3)  # no rotation, no translation
 
 
 def test_millimetres_matrices_and_scaled_quaternions_are_named(tmp_path):

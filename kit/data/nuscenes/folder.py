@@ -211,6 +211,7 @@ class NuScenesFolder(Recording):
                     K=calibration.K,
                     image_size=image.image_size or read_image_size(file),
                     source=file,
+                    lens=calibration.lens,
                 )
             except ValueError as error:
                 if str(file) in str(error):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from kit.lens import PINHOLE, Lens
+
 
 @dataclass(frozen=True, slots=True)
 class SensorFile:
@@ -30,11 +32,12 @@ class SensorFile:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Pose of a sensor on the car and, for cameras only, the intrinsics `K`."""
+    """Pose of a sensor on the car and, for cameras only, the intrinsics `K` and the lens."""
 
     channel: str
     T_ego_sensor: Float[Tensor, "4 4"]
     K: Float[Tensor, "3 3"] | None
+    lens: Lens = PINHOLE
 
 
 @dataclass(frozen=True, slots=True)

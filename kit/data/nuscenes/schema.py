@@ -20,6 +20,7 @@ from kit.data.untrusted import (
     text_or_empty,
 )
 from kit.geometry import MAX_TRANSLATION
+from kit.lens import PINHOLE, Lens, as_lens, make_lens
 
 MAX_MOUNT = 100.0  # metres between a sensor and the origin of its car
 
@@ -57,16 +58,33 @@ def _size(value: Any) -> tuple[float, ...]:
     return size
 
 
-def _no_distortion(row: dict) -> None:
-    """Refuse a camera with distortion coefficients that are not 0; the schema has none."""
+def _lens(row: dict) -> Lens:
+    """The lens of a camera. nuScenes has no distortion; T4 has a list `camera_distortion`.
+
+    Other fields that seem to hold coefficients are refused if one of them is not 0, and so is a
+    list whose model is neither named nor clear from the number of coefficients.
+    """
     if not row.get("camera_intrinsic"):
-        return
-    for name, value in row.items():
-        if (name in _DISTORTION or "distort" in name.lower()) and _has_number(value):
+        return PINHOLE
+    given = {name: value for name, value in row.items() if _is_distortion(name, value)}
+    for name, value in given.items():
+        try:
+            if len(given) > 1 or not isinstance(value, list):
+                raise ValueError("expected one list of distortion coefficients")
+            model = row.get("distortion_model")
+            return as_lens(value) if model is None else make_lens(model, value)
+        except ValueError as error:
             raise ValueError(
-                f"field {name!r}: expected images without distortion, got {shown(value)}. "
-                "Undistort the images, e.g. with cv2.undistort, and store the K of the new images"
-            )
+                f"field {name!r}: {error}, got {shown(value)}. Or add a field distortion_model. "
+                "Undistort the images otherwise, e.g. with cv2.undistort, and store the K of the "
+                "new images"
+            ) from error
+    return PINHOLE
+
+
+def _is_distortion(name: str, value: Any) -> bool:
+    """Whether a field holds distortion coefficients that are not all 0."""
+    return (name in _DISTORTION or "distort" in name.lower()) and _has_number(value)
 
 
 def _has_number(value: Any) -> bool:
@@ -97,8 +115,7 @@ class SensorRow:
 class CalibratedSensor:
     """A sensor on one car: translation (metres) and rotation (w, x, y, z) of T_ego_sensor.
 
-    `camera_intrinsic` is K as three rows, () for sensors that are no cameras. Distortion is not
-    supported: coefficients other than 0 are refused, whatever their name.
+    `camera_intrinsic` is K as three rows, () for sensors that are no cameras.
     """
 
     token: str = column(text)
@@ -106,7 +123,7 @@ class CalibratedSensor:
     translation: tuple[float, ...] = column(_mount)
     rotation: tuple[float, ...] = column(quaternion)
     camera_intrinsic: tuple[tuple[float, ...], ...] = column(_intrinsics, default=())
-    distortion: None = column(_no_distortion, whole=True)
+    lens: Lens = column(_lens, whole=True)
 
 
 @dataclass(frozen=True, slots=True)

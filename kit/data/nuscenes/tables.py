@@ -288,4 +288,4 @@ def _calibration(tables: Tables, token: str) -> Calibration:
                 f"{tables.calibrated_sensor.file}: record {shown(token)} of {sensor.channel}: "
                 f"{error}"
             ) from error
-    return Calibration(sensor.channel, T_ego_sensor, K)
+    return Calibration(sensor.channel, T_ego_sensor, K, row.lens)
