@@ -119,7 +119,7 @@ def test_clicks_arrive_in_the_kernel_and_its_changes_in_the_page(page):
     np.testing.assert_array_equal(kept, scores >= np.float32(0.4))
 
     draw_box(page)
-    rows = sorted(run(page, "return Array.from(x.selection)"))
+    rows = sorted(run(page, "return Array.from(x.selection.numbers)"))
     assert len(rows) > 20
     _browser.run_cell(page, 3)
     assert text_of(page, "selected").startswith(f"selected {len(rows)} {rows[:3]}")

@@ -279,7 +279,11 @@ def test_a_box_in_an_image_selects_what_falls_into_it(shown):
     shown.page.mouse.move(*end, steps=3)
     shown.page.mouse.up()
     shown.wait()
-    chosen = set(shown.run("return Array.from(x.selection)"))
+    front = set(shown.run("return Array.from(x.selection.numbers)"))
+    shown.page.get_by_role("button", name="through").click()
+    shown.wait()
+    chosen = set(shown.run("return Array.from(x.selection.numbers)"))
+    assert front < chosen  # at first only points that nothing hides, of about one depth
     slack = 2.5  # the pointer stops at whole pixels of a smaller picture
     sure = set(rows[((uv > low + slack) & (uv < high - slack)).all(1)])
     possible = set(rows[((uv > low - slack) & (uv < high + slack)).all(1)])
@@ -331,7 +335,7 @@ def test_an_image_with_a_feature_map_is_coloured_cell_by_cell(open_page):
     cells_feat = teacher[torch.randint(900, (6 * 12,), generator=generator)].T.reshape(48, 6, 12)
     explorer = scene.explorer(features={"teacher": teacher}, feature_maps={"CAM_FRONT": cells_feat})
     page = open_page(explorer)
-    page.change(mode="similarity", picked=[300])
+    page.change(mode="similarity", picked=[300], similarity_range="fixed")
     explorer.picked = [300]
     code = (
         "const {canvas} = x.mapColours(x.data.cameras[0]);"

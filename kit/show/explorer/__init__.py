@@ -2,5 +2,6 @@
 
 In: keyframes, features, predictions, scores. Out: a widget for notebooks, a self-contained HTML
 page, pictures and clouds. Read `widget.py` first, then `state.py` (what is shown), `payload.py`
-(what the browser gets) and `js/explorer.js` (how it is drawn).
+(what the browser gets), `modules.py` (how the modules of `js/` become one script) and
+`js/explorer.js` (what happens in the browser).
 """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kit.show.explorer.modules import FOLDER, compact, script_of
 from kit.show.explorer.paint import colours_of, scene_of
 from kit.show.explorer.payload import keyframe_payload
 from kit.show.png.render_scene import draw_scene
@@ -23,7 +24,6 @@ from kit.store.images import png_bytes
 if TYPE_CHECKING:
     from kit.show.explorer.widget import Explorer
 
-FOLDER = Path(__file__).parent / "js"
 MAX_SIDE = 16_384  # pixels of a picture
 PAGE_STYLE = "html, body { margin: 0; height: 100%; } .kx-page { height: 100vh !important; }"
 
@@ -78,10 +78,10 @@ def page_html(title: str, traits: dict[str, Any], payloads: list[tuple[dict, byt
         traits: the state of the explorer by name, with its `setup` and its height.
         payloads: header and bytes of each keyframe, see `keyframe_payload`.
     """
-    script = (FOLDER / "explorer.js").read_text(encoding="utf8") + "\nopenPage();\n"
-    style = (FOLDER / "explorer.css").read_text(encoding="utf8") + PAGE_STYLE
+    script = compact(script_of("page.js"))
+    style = compact((FOLDER / "explorer.css").read_text(encoding="utf8")) + PAGE_STYLE
     if "</script" in script.lower() or "</style" in style.lower():
-        raise ValueError("explorer.js and explorer.css must not hold their own end tags")
+        raise ValueError("page.js and explorer.css must not hold their own end tags")
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "img-src blob: data:; base-uri 'none'; form-action 'none'"
@@ -124,14 +124,14 @@ def fallback_page(explorer: "Explorer", max_points: int = 10_000) -> str:
 
 
 def save_picture(
-    explorer: "Explorer", path: str | PathLike, image_size: tuple[int, int], dark: bool
+    explorer: "Explorer", path: str | PathLike, image_size: tuple[int, int], dark: bool | None
 ) -> Path:
     """Draw the cloud as the browser would, in the explorer's mode and view, with numpy.
 
     Args:
         path: of the .png file.
         image_size: (height, width) in pixels.
-        dark: on a dark page.
+        dark: on a dark background; None: as the explorer.
 
     Raises:
         ValueError: a size that is no whole number of pixels, or out of its range.
@@ -172,7 +172,13 @@ def save_ply(explorer: "Explorer", path: str | PathLike, feature_set: str | None
 
 
 def save_gltf(explorer: "Explorer", path: str | PathLike, feature_set: str | None = None) -> Path:
-    """Write the same points as glTF 2.0: .gltf (text) or .glb (binary), y up and metres."""
+    """Write the same points as glTF 2.0: .gltf (text) or .glb (binary), y up and metres.
+
+    Raises:
+        ValueError: another ending.
+    """
+    if Path(path).suffix not in (".gltf", ".glb"):
+        raise ValueError(f"{path}: glTF files end in .gltf (text) or .glb (binary)")
     import trimesh
     from trimesh.exchange.gltf import export_glb, export_gltf
 

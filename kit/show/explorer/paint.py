@@ -15,8 +15,9 @@ from kit.data.classes import IGNORE
 from kit.projection import find_pairs
 from kit.show import theme
 from kit.show.explorer.modes import Mode, mode_of
-from kit.show.explorer.payload import POINT_SIZE, numbers
+from kit.show.explorer.payload import POINT_SIZE, agreement, class_colours, numbers
 from kit.show.explorer.quantisation import unit_rows
+from kit.show.explorer.scales import SCALES
 from kit.show.explorer.state import Content, features_at
 from kit.show.pca import to_bytes
 from kit.show.scene import Cloud, Scene, SizeInSpace, Viewpoint
@@ -47,6 +48,7 @@ class _Task:
     explorer: "Explorer"
     mode: Mode
     set_name: str
+    dark: bool
 
     @property
     def content(self) -> Content:
@@ -109,13 +111,16 @@ def _directions(
 
 
 def scene_of(
-    explorer: "Explorer", set_name: str | None = None, dark: bool = False, aspect: float = 1.0
+    explorer: "Explorer",
+    set_name: str | None = None,
+    dark: bool | None = None,
+    aspect: float = 1.0,
 ) -> Scene:
     """Describe one panel of the explorer: its points in the current mode and view.
 
     Args:
         set_name: of the feature set; None: the explorer's.
-        dark: on a dark page.
+        dark: on a dark background; None: as the explorer.
         aspect: width by height of the panel.
     """
     colours = paint(explorer, set_name, dark)
@@ -133,24 +138,24 @@ def scene_of(
         )
         clouds.append(Cloud(points[part], colours.rgb[part], size, np.flatnonzero(part)))
     view = {name: value for name, value in explorer.view.items() if name != "camera"}
-    page = theme.DARK if dark else theme.LIGHT
+    page = theme.DARK if _is_dark(explorer, dark) else theme.LIGHT
     return Scene(tuple(clouds), Viewpoint.orbit(**view, aspect=aspect), background=page.background)
 
 
 def colours_of(
-    explorer: "Explorer", set_name: str | None = None, dark: bool = False
+    explorer: "Explorer", set_name: str | None = None, dark: bool | None = None
 ) -> tuple[UInt8[np.ndarray, "P 3"], Int[np.ndarray, " P"]]:
     """Colours of the points that are shown, and their index; arguments as in `paint`."""
     colours = paint(explorer, set_name, dark)
     return colours.rgb[colours.shown], np.flatnonzero(colours.shown)
 
 
-def paint(explorer: "Explorer", set_name: str | None = None, dark: bool = False) -> Colours:
+def paint(explorer: "Explorer", set_name: str | None = None, dark: bool | None = None) -> Colours:
     """Colour the explorer's keyframe in its mode.
 
     Args:
         set_name: of the feature set; None: the explorer's.
-        dark: the grey of points without a value is that of a dark page.
+        dark: colours for a dark background; None: for that of the explorer.
 
     Raises:
         ValueError: no such feature set.
@@ -159,12 +164,13 @@ def paint(explorer: "Explorer", set_name: str | None = None, dark: bool = False)
     name = set_name or explorer.feature_set
     if name and name not in content.sets:
         raise ValueError(f"no feature set {name!r}, there are {content.sets}")
-    task = _Task(explorer, mode_of(explorer.mode), name)
+    dark = _is_dark(explorer, dark)
+    task = _Task(explorer, mode_of(explorer.mode), name, dark)
     page = theme.DARK if dark else theme.LIGHT
     count = len(content.keyframes[index].points)
     rgb = np.tile(np.array(page.no_value, dtype=np.uint8), (count, 1))
     has_value, shown = np.zeros(count, dtype=bool), np.ones(count, dtype=bool)
-    found = _KINDS[task.mode.kind](task)
+    found = KINDS[task.mode.kind](task)
     if found is not None:
         has_value, values = found
         rgb[has_value] = values
@@ -180,7 +186,31 @@ def _by_number(task: _Task) -> Valued:
     if task.mode.kind == "score" and task.explorer.threshold is not None:
         kept = values >= task.explorer.threshold
     limits = next(m for m in task.explorer.setup["modes"] if m["name"] == task.mode.name)
-    return kept, _on_scale(values[kept], "value", limits["low"], limits["high"])
+    return kept, _on_scale(values[kept], task.explorer.colour_map, limits["low"], limits["high"])
+
+
+def _by_pair(task: _Task) -> Valued:
+    explorer, sets = task.explorer, task.content.sets
+    own = sets.index(task.set_name)
+    others = [name for name in (explorer.compare_with, *sets) if name in sets]
+    pairs = [tuple(sorted((own, sets.index(name)))) for name in others]
+    pair = next((pair for pair in pairs if pair in task.content.pairs), None)
+    if pair is None:
+        return None
+    cosine, has = agreement(task.content, task.keyframe, pair)
+    limits = next(m for m in explorer.setup["modes"] if m["name"] == task.mode.name)
+    return has, _on_scale(cosine[has], explorer.colour_map, limits["low"], limits["high"])
+
+
+def _by_segment(task: _Task) -> Valued:
+    """The query whose score is highest above the middle of its range."""
+    content = task.content
+    limits = {mode["name"]: mode for mode in task.explorer.setup["modes"]}
+    middle = np.array([(limits[n]["low"] + limits[n]["high"]) / 2 for n in content.queries])
+    scores = np.stack([content.scores[name][task.keyframe] for name in content.queries], axis=1)
+    best, has = (scores - middle).argmax(1), (scores >= middle).any(1)
+    series = np.array([theme.rgb_of(colour) for colour in theme.SERIES], dtype=np.uint8)
+    return has, series[best[has] % len(series)]
 
 
 def _by_camera(task: _Task) -> Valued:
@@ -202,10 +232,10 @@ def _by_camera(task: _Task) -> Valued:
 
 
 def _classes(task: _Task) -> np.ndarray | None:
-    """The class of each point by which the legend hides points; None in other modes."""
+    """The class of each point by which the legend hides points; None where none is known."""
     if task.mode.kind == "predictions":
         return task.predicted()
-    return task.content.labels[task.keyframe] if task.mode.kind in ("labels", "errors") else None
+    return None if task.mode.kind == "segments" else task.content.labels[task.keyframe]
 
 
 def _by_class(task: _Task) -> Valued:
@@ -213,7 +243,8 @@ def _by_class(task: _Task) -> Valued:
     if classes is None:
         return None
     has = classes != IGNORE
-    return has, np.array(task.content.classes.colours, dtype=np.uint8)[classes[has]]
+    colours = class_colours(task.content, task.explorer.palette)
+    return has, np.array(colours, dtype=np.uint8)[classes[has]]
 
 
 def _by_error(task: _Task) -> Valued:
@@ -244,11 +275,21 @@ def _by_similarity(task: _Task) -> Valued:
         return None
     score, has = similarity_of(explorer, task.set_name)
     kept = has if explorer.threshold is None else has & (score >= explorer.threshold)
-    low = explorer.setup["similarity_low"][explorer.cosine]
-    return kept, _on_scale(score[kept], "similarity", low, 1.0)
+    low, high = explorer.setup["similarity_low"][explorer.cosine], 1.0
+    if explorer.similarity_range == "auto":
+        low, high = similarity_limits(score[has])
+    return kept, _on_scale(score[kept], f"similarity {_page(task.dark)}", low, high)
 
 
-_KINDS: dict[str, Callable[[_Task], Valued]] = {
+def similarity_limits(scores: Float[np.ndarray, " N"]) -> tuple[float, float]:
+    """The range of a similarity: from the median, which is dim, to all but two in a thousand."""
+    if not len(scores):
+        return 0.0, 1.0
+    low, high = np.percentile(scores, [50, 99.8])
+    return float(low), float(max(high, low + 0.02))
+
+
+KINDS: dict[str, Callable[[_Task], Valued]] = {
     "number": _by_number,
     "score": _by_number,
     "colour": _by_camera,
@@ -257,10 +298,20 @@ _KINDS: dict[str, Callable[[_Task], Valued]] = {
     "errors": _by_error,
     "features": _by_component,
     "similarity": _by_similarity,
+    "pair": _by_pair,
+    "segments": _by_segment,
 }
 
 
 def _on_scale(values: np.ndarray, scale: str, low: float, high: float) -> UInt8[np.ndarray, "N 3"]:
     """Colours of a scale in 256 steps, as in the browser's table."""
     steps = np.floor(((values - low) / (high - low)).clip(0, 1) * 255 + 0.5)
-    return theme.on_scale(steps, theme.scale_colours(scale), 0, 255)
+    return theme.on_scale(steps, SCALES[scale], 0, 255)
+
+
+def _is_dark(explorer: "Explorer", dark: bool | None) -> bool:
+    return explorer.background == "dark" if dark is None else dark
+
+
+def _page(dark: bool) -> str:
+    return "dark" if dark else "light"

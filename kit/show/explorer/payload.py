@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 
+from kit.data.annotations import Box
 from kit.data.classes import IGNORE
 from kit.data.keyframe import Camera, Keyframe
 from kit.projection import find_pairs
 from kit.show import arrays, theme
 from kit.show.explorer.modes import mode_of
-from kit.show.explorer.quantisation import Quantised, Quantiser
-from kit.show.explorer.state import Content, features_at
+from kit.show.explorer.quantisation import Quantised, Quantiser, unit_rows
+from kit.show.explorer.scales import COLOUR_MAPS, SCALES, STAGES
+from kit.show.explorer.state import Content, features_at, some_rows
+from kit.show.palette import distinct_colours
 from kit.store.images import jpeg_bytes, shrink
 
 IMAGE_WIDTH = 960  # pixels; wider images are stored smaller
@@ -24,6 +28,15 @@ JPEG_QUALITY = 84
 # For a point_size of 1: the diameter in space, its limits in pixels, and the ratio by which points
 # without a value are smaller.
 POINT_SIZE = {"metres": 0.1, "least": 2, "most": 14, "without_value": 0.75}
+
+
+PALETTES = ("distinct", "dataset")
+
+
+def class_colours(content: Content, palette: str) -> list[tuple[int, int, int]]:
+    """Colours of the classes: those of the data set, or changed so that all can be told apart."""
+    colours = content.classes.colours
+    return list(distinct_colours(tuple(colours)) if palette == "distinct" else colours)
 
 
 class Payload:
@@ -60,13 +73,16 @@ def describe(content: Content) -> dict[str, Any]:
         "sets": [_feature_set(name, content) for name in content.sets],
         "classes": {
             "names": [name.replace("_", " ") for name in content.classes.names],
-            "colours": [list(colour) for colour in content.classes.colours],
+            "colours": {name: class_colours(content, name) for name in PALETTES},
             "ignore": IGNORE,
         },
-        "scales": {"value": list(theme.VIRIDIS), "similarity": list(theme.BLUE_RED)},
+        "pairs": [list(pair) for pair in content.pairs],
+        "scales": {name: list(stops) for name, stops in SCALES.items()},
+        "colour_maps": list(COLOUR_MAPS),
+        "series": list(theme.SERIES),
         "correct": theme.CORRECT,
         "wrong": theme.WRONG,
-        "pages": {"light": asdict(theme.LIGHT), "dark": asdict(theme.DARK)},
+        "pages": STAGES,
         "point_size": POINT_SIZE,
         "keyframes": [
             {"token": k.token, "scene": k.scene, "count": len(k.points)} for k in content.keyframes
@@ -79,9 +95,14 @@ def describe(content: Content) -> dict[str, Any]:
 def notes(content: Content) -> list[str]:
     """Sentences about what is not shown, or shown differently."""
     found = []
-    for keyframe, index in zip(content.keyframes, content.drawn, strict=True):
-        if len(index) < len(keyframe.points):
-            found.append(arrays.count_text(len(index), len(keyframe.points)) + " are drawn")
+    thinned = [
+        (len(index), len(keyframe.points))
+        for keyframe, index in zip(content.keyframes, content.drawn, strict=True)
+        if len(index) < len(keyframe.points)
+    ]
+    if thinned:
+        of_keyframes = f" in {len(thinned)} keyframes" if len(thinned) > 1 else ""
+        found.append(arrays.count_text(*max(thinned)) + f" are drawn{of_keyframes}")
     for name, sets in content.features.items():
         empty = sum(int((each.feat == 0).all(1).sum()) for each in sets)
         if empty:
@@ -95,7 +116,9 @@ def notes(content: Content) -> list[str]:
 
 def _mode(name: str, content: Content) -> dict[str, Any]:
     """A mode of the table, with the limits of its scale where it shows numbers."""
-    mode = mode_of(name)
+    mode = mode_of(name, name in content.queries)
+    if mode.kind == "pair":
+        return asdict(mode) | {"low": -0.2, "high": 1.0}
     if mode.kind not in ("number", "score"):
         return asdict(mode)
     count = range(len(content.keyframes))
@@ -104,11 +127,33 @@ def _mode(name: str, content: Content) -> dict[str, Any]:
 
 
 def numbers(content: Content, index: int, name: str) -> np.ndarray:
-    """The number (N,) of each point in the modes height, intensity, or a score's."""
-    keyframe = content.keyframes[index]
-    if name == "height":
-        return keyframe.points[:, 2].numpy()
-    return keyframe.intensity.numpy() if name == "intensity" else content.scores[name][index]
+    """The number (N,) of each point in a mode that shows numbers, see `Mode.array`."""
+    keyframe, mode = content.keyframes[index], mode_of(name)
+    if mode.kind == "score":
+        return content.scores[name][index]
+    array = {"position": keyframe.points, "intensity": keyframe.intensity[:, None]}[mode.array]
+    return array[:, mode.column].numpy()
+
+
+def agreement(
+    content: Content, index: int, pair: tuple[int, int]
+) -> tuple[Float[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
+    """Cosine of each point's features in two sets, each minus the mean of its set.
+
+    Returns:
+        cosine: (N,); 0 where a point lacks one of the features.
+        has: (N,) whether it has both.
+    """
+    rows = []
+    points = np.arange(len(content.keyframes[index].points))
+    for number in pair:
+        name = content.sets[number]
+        unit = unit_rows(features_at(content.features[name][index], points))
+        there = (unit != 0).any(1, keepdim=True)
+        rows.append(unit_rows((unit - content.quantisers[name].mean) * there))
+    cosine = (rows[0] * rows[1]).sum(1).numpy()
+    has = ((rows[0] != 0).any(1) & (rows[1] != 0).any(1)).numpy()
+    return cosine, has
 
 
 def _feature_set(name: str, content: Content) -> dict[str, Any]:
@@ -138,8 +183,7 @@ def _similarity_low(content: Content) -> dict[str, float]:
     if not content.features:
         return {"centred": -1.0, "plain": -1.0}
     name, sets = next(iter(content.features.items()))
-    feat = torch.cat([each.feat for each in sets])
-    feat = feat[torch.from_numpy(arrays.choose(max(len(feat), 1), 1000))] if len(feat) else feat
+    feat = some_rows(sets, 1000)
     quantiser = content.quantisers[name]
     quantised = quantiser.quantise(feat)
     rows = np.flatnonzero(quantised.length > 0)
@@ -167,6 +211,10 @@ def keyframe_payload(content: Content, number: int) -> tuple[dict[str, Any], byt
         if name in content.predictions:
             predicted = content.predictions[name][number][drawn]
             payload.add(f"predicted/{i}", predicted.astype(np.uint8))
+    for pair in content.pairs:
+        cosine, has = agreement(content, number, pair)
+        steps = np.where(has, (cosine * 32767).round(), -32768).astype(np.int16)
+        payload.add(f"agreement/{pair[0]}/{pair[1]}", steps[drawn])
     for name, values in content.scores.items():
         payload.add(f"score/{name}", values[number][drawn])
     cameras, missing = _add_cameras(payload, content, number)
@@ -174,6 +222,7 @@ def keyframe_payload(content: Content, number: int) -> tuple[dict[str, Any], byt
         "keyframe": number,
         "count": len(drawn),
         "cameras": cameras,
+        "boxes": [_box(box) for box in keyframe.boxes],
         "missing": missing,
         "arrays": payload.arrays,
     }
@@ -236,6 +285,22 @@ def _pose(camera: Camera) -> dict[str, Any]:
         "azimuth": float(np.degrees(np.arctan2(ahead[0], ahead[1]))),
         "elevation": float(-np.degrees(np.arcsin(np.clip(ahead[2], -1, 1)))),
         "fov": float(2 * np.degrees(np.arctan(height / 2 / camera.K[1, 1].item()))),
+        "K": camera.K.flatten().tolist(),
+        "matrix": matrix.flatten().tolist(),
+    }
+
+
+def _box(box: Box) -> dict[str, Any]:
+    """Name, class, corners (8, 3) and upper middle of a box, lidar frame, metres."""
+    signs = np.array([[i & 1, i >> 1 & 1, i >> 2] for i in range(8)]) - 0.5
+    turn, shift = box.T_lidar_box[:3, :3].numpy(), box.T_lidar_box[:3, 3].numpy()
+    corners = (signs * box.size) @ turn.T + shift
+    top = shift + turn @ [0, 0, box.size[2] / 2 + 0.3]
+    return {
+        "name": box.name,
+        "label": box.label,
+        "corners": corners.round(3).tolist(),
+        "top": top.round(3).tolist(),
     }
 
 

@@ -5,8 +5,9 @@ keyframe.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,13 @@ from kit.data.keyframe import Keyframe
 from kit.features.spaces import Features
 from kit.show import arrays
 from kit.show.explorer.modes import MODES
+from kit.show.explorer.quantisation import MAX_ROWS as QUANTISER_ROWS
 from kit.show.explorer.quantisation import Quantiser, fit_quantiser, unit_rows
 from kit.show.features import check_features, check_map
 from kit.show.pca import PcaBasis, fit_basis
 
 NUM_COMPONENTS = 12  # of the colours' basis, to choose red, green and blue from
+MAX_ROWS = 30_000  # for the fit of the colours' basis
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,7 @@ class Content:
         feature_maps: by camera, (D, h, w) features of the first set; empty without maps.
         drawn: ascending index of the points that are drawn.
         channels: kept per feature; None: chosen by the error of cosines.
+        queries: names of the scores that answer words.
     """
 
     keyframes: list[Keyframe]
@@ -47,6 +51,20 @@ class Content:
     feature_maps: list[dict[str, Tensor]]
     drawn: list[np.ndarray]
     channels: int | None = None
+    queries: list[str] = field(default_factory=list)
+
+    def without_data(self) -> "Content":
+        """The same with nothing in it: what is left of a closed explorer."""
+        none: list = [{}]
+        return replace(
+            self,
+            features={},
+            predictions={},
+            scores={},
+            feature_maps=none,
+            drawn=[np.zeros(1, dtype=np.int64)],
+            keyframes=[],
+        )
 
     @cached_property
     def sets(self) -> list[str]:
@@ -61,7 +79,7 @@ class Content:
     def quantisers(self) -> dict[str, Quantiser]:
         """One quantiser per feature set, for all its keyframes."""
         return {
-            name: fit_quantiser(torch.cat([each.feat for each in sets]), self.channels)
+            name: fit_quantiser(some_rows(sets, QUANTISER_ROWS), self.channels)
             for name, sets in self.features.items()
         }
 
@@ -69,12 +87,23 @@ class Content:
     def bases(self) -> dict[str, PcaBasis]:
         """The colours' basis of each set: the first set's, where the width is the same."""
         found: dict[int, PcaBasis] = {}
-        return {
-            name: found.setdefault(sets[0].space.dim, _colour_basis(sets))
-            for name, sets in self.features.items()
-        }
+        for sets in self.features.values():
+            if sets[0].space.dim not in found:
+                found[sets[0].space.dim] = _colour_basis(sets)
+        return {name: found[sets[0].space.dim] for name, sets in self.features.items()}
 
     @cached_property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Numbers of the feature sets that can be compared: those of one width."""
+        widths = {
+            number: self.features[name][0].space.dim
+            for number, name in enumerate(self.sets)
+            if name in self.features
+        }
+        pairs = combinations(widths, 2)
+        return [(a, b) for a, b in pairs if widths[a] == widths[b]]
+
+    @property
     def modes(self) -> list[str]:
         """Names of the modes that have something to show."""
         there = {"height", "intensity"}
@@ -88,6 +117,10 @@ class Content:
             there.add("predictions")
         if {"labels", "predictions"} <= there:
             there.add("errors")
+        if self.pairs:
+            there.add("agreement")
+        if self.queries:
+            there.add("segments")
         return [mode for mode in MODES if mode in there] + list(self.scores)
 
 
@@ -221,9 +254,23 @@ def _check_maps(
     return checked
 
 
+def some_rows(sets: list[Features], most: int) -> Float[Tensor, "R D"]:
+    """Features of all keyframes, or `most` of them drawn at random; the others are not copied."""
+    counts = [len(each.feat) for each in sets]
+    if not sum(counts):
+        return sets[0].feat
+    chosen = arrays.choose(sum(counts), most)
+    starts = np.cumsum([0, *counts])
+    parts = []
+    for number, each in enumerate(sets):
+        inside = chosen[(chosen >= starts[number]) & (chosen < starts[number + 1])]
+        parts.append(each.feat[torch.from_numpy(inside - starts[number])].float())
+    return torch.cat(parts)
+
+
 def _colour_basis(sets: list[Features]) -> PcaBasis:
     """Fit a basis on all features that have a direction."""
-    feat = unit_rows(torch.cat([each.feat for each in sets]))
+    feat = unit_rows(some_rows(sets, MAX_ROWS))
     feat = feat[(feat != 0).any(1)]
     if not len(feat):
         feat = torch.zeros(1, sets[0].space.dim)

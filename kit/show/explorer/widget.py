@@ -24,11 +24,13 @@ import traitlets
 
 from kit.data.classes import ClassMap
 from kit.data.keyframe import Keyframe
-from kit.show.explorer.payload import describe, first_view, keyframe_payload
+from kit.show.explorer.modules import FOLDER, script_of
+from kit.show.explorer.payload import PALETTES, describe, first_view, keyframe_payload
+from kit.show.explorer.reruns import close_earlier
+from kit.show.explorer.scales import COLOUR_MAPS
 from kit.show.explorer.state import Content, check_content
 
 MAX_POINTS = 300_000  # the colours follow a click in about half a second without a graphics card
-FOLDER = Path(__file__).parent / "js"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Explorer(anywidget.AnyWidget):
         max_points: of a keyframe; more are thinned, the same way every time, with a note.
         channels: kept per feature, see `kit.show.explorer.quantisation`.
         height: of the whole explorer, pixels.
+        ask: answers words in the explorer's text box: a function of the text that returns a query
+            with a method `score(features)`, as `kit.Query`, or (N,) numbers for a single keyframe.
 
     The attributes are traits; set them from Python too, e.g. `explorer.mode = "height"`.
 
@@ -101,19 +105,29 @@ class Explorer(anywidget.AnyWidget):
         view: target (m, lidar frame), distance (m), azimuth (degrees; 0 looks along y, 90 along
             x), elevation (degrees above the target), fov (degrees, over the shorter side);
             optional camera: the name of one whose place the view takes, in every keyframe.
-        selected: index of the points in the box that was drawn in an image (numpy).
+        background: "dark" or "light", behind the points.
+        colour_map: of numbers: viridis, cividis, inferno, mako or grey.
+        palette: colours of classes: "distinct" ones, close to those of the data set but to be told
+            apart with the common colour vision deficiencies, or those of the "dataset".
+        similarity_range: the colours of a similarity span from its median to its largest values
+            ("auto"), or up to a cosine of 1 ("fixed").
+        compare_with: the second feature set of the mode agreement; "": the first other one.
+        swipe_with, swipe: the feature set right of the line `swipe` (0 to 1 of the width).
+        point_size, density: of the points; density is the ratio that is drawn.
+        shading, frusta, boxes: depth shading, cameras with their images in space, annotated boxes.
+        selected: index of the points in the box that was drawn in an image, or in a lasso (numpy).
         clicks: list of every `Click`.
 
     Raises:
         ValueError: other counts than points, NaN, labels that are no class; the message says where.
     """
 
-    _esm = FOLDER / "explorer.js"
+    _esm = script_of("widget.js")
     _css = FOLDER / "explorer.css"
 
     setup = traitlets.Dict().tag(sync=True)
     payload = traitlets.Bytes().tag(sync=True)
-    height = traitlets.Int(680).tag(sync=True)
+    height = traitlets.Int(680, min=200, max=10_000).tag(sync=True)
     mode = _state(traitlets.Unicode("height"), colours=True)
     feature_set = _state(traitlets.Unicode(""), colours=True)
     side_by_side = _state(traitlets.Bool(False), colours=True)
@@ -129,6 +143,17 @@ class Explorer(anywidget.AnyWidget):
     hidden_classes = _state(traitlets.List(traitlets.Int()), colours=True)
     view = _state(traitlets.Dict())
     point_size = _state(traitlets.Float(1.0, min=0.1, max=10.0))
+    density = _state(traitlets.Float(1.0, min=0.01, max=1.0))
+    background = _state(traitlets.Enum(["dark", "light"], "dark"), colours=True)
+    shading = _state(traitlets.Bool(True))
+    frusta = _state(traitlets.Bool(True))
+    boxes = _state(traitlets.Bool(False))
+    colour_map = _state(traitlets.Enum(list(COLOUR_MAPS), "viridis"), colours=True)
+    palette = _state(traitlets.Enum(list(PALETTES), "distinct"), colours=True)
+    similarity_range = _state(traitlets.Enum(["auto", "fixed"], "auto"), colours=True)
+    compare_with = _state(traitlets.Unicode(""), colours=True)
+    swipe_with = _state(traitlets.Unicode(""), colours=True)
+    swipe = _state(traitlets.Float(0.5, min=0.0, max=1.0))
     selected = traitlets.Instance(np.ndarray, allow_none=True)
 
     def __init__(
@@ -142,6 +167,7 @@ class Explorer(anywidget.AnyWidget):
         *,
         max_points: int = MAX_POINTS,
         channels: int | None = None,
+        ask: Callable[[str], Any] | None = None,
         **traits,
     ):
         self.content: Content = check_content(
@@ -150,17 +176,27 @@ class Explorer(anywidget.AnyWidget):
         self.clicks: list[Click] = []
         self._callbacks: list[Callable[[Click], None]] = []
         self._sent: _Keyframe | None = None
+        self._ask = ask
         header, first = keyframe_payload(self.content, 0)
-        setup = describe(self.content) | {"header": header}
+        setup = describe(self.content) | {"header": header, "can_ask": ask is not None}
         setup["notes"] += header["missing"]
-        setup["state"] = self.state_names()
-        setup["colour_state"] = self.state_names(colours=True)
-        start = {"feature_set": next(iter(self.content.sets), "")}
+        setup |= {"state": self.state_names(), "colour_state": self.state_names(colours=True)}
+        start = {"feature_set": next(iter(self.content.sets), ""), "view": first_view(self.content)}
         if "features" in self.content.modes:
             start["mode"] = "features"
-        start["view"] = first_view(self.content)
         super().__init__(setup=setup, payload=first, **(start | traits))
         self.on_msg(self._receive)
+        close_earlier(self)
+
+    def close(self) -> None:
+        """Close the views in the browser and release keyframes and features."""
+        if self._sent is not None:
+            self._sent.close()
+            self._sent = None
+        super().close()
+        with self.hold_trait_notifications():
+            self.payload = b""
+        self.content, self._ask = self.content.without_data(), None
 
     @classmethod
     def state_names(cls, **tags: bool) -> list[str]:
@@ -196,7 +232,10 @@ class Explorer(anywidget.AnyWidget):
         return save_page(self, path, keyframes=keyframes, title=title)
 
     def save_png(
-        self, path: str | PathLike, image_size: tuple[int, int] = (800, 1280), dark: bool = False
+        self,
+        path: str | PathLike,
+        image_size: tuple[int, int] = (800, 1280),
+        dark: bool | None = None,
     ) -> Path:
         """Draw the cloud as it is shown, without a browser, in (height, width) pixels."""
         from kit.show.explorer.export import save_picture
@@ -229,10 +268,57 @@ class Explorer(anywidget.AnyWidget):
             self.selected = np.frombuffer(buffers[0], dtype="<i4").astype(np.int64)
         elif kind == "need":
             self._send_keyframe(int(message["keyframe"]))
+        elif kind == "ask":
+            self._answer(str(message["text"]))
         elif kind == "no webgl2":
             from kit.show.explorer.export import fallback_page
 
             self.send({"type": "fallback", "page": fallback_page(self)})
+
+    def ask(self, text: str) -> np.ndarray:
+        """Look for words; the answer becomes a mode with a threshold, named by the words.
+
+        Returns:
+            (N,) score of every point of this keyframe.
+
+        Raises:
+            ValueError: the explorer was made without `ask`, or the words are not known.
+        """
+        from kit.show.explorer.asking import add_answer
+
+        add_answer(self.content, self._ask, text)
+        modes = describe(self.content)["modes"]
+        self.setup = self.setup | {"modes": modes}
+        self.mode = text
+        self.send({"type": "answer", "mode": text, "modes": modes})
+        return self.content.scores[text][self.keyframe]
+
+    def _answer(self, text: str) -> None:
+        """Answer the text box; what cannot be answered is said in the browser."""
+        try:
+            self.ask(text)
+        except Exception as error:  # whatever the user's function raises belongs on the screen
+            self.send({"type": "answer", "error": f"{text}: {error}"})
+
+    @property
+    def link(self) -> str:
+        """The state as text: the end of a saved page's address, or for `restore`."""
+        from kit.show.explorer.links import link_of
+
+        return link_of({name: getattr(self, name) for name in self.state_names()})
+
+    def restore(self, link: str) -> None:
+        """Set the state that a link describes.
+
+        Raises:
+            ValueError: not a link of an explorer.
+            traitlets.TraitError: the state does not fit this explorer.
+        """
+        from kit.show.explorer.links import state_of
+
+        for name, value in state_of(link).items():
+            if name in self.state_names():
+                self.set_trait(name, value)
 
     def _send_keyframe(self, number: int) -> None:
         """Send a keyframe to the browser, as a widget of its own.
@@ -252,6 +338,10 @@ class Explorer(anywidget.AnyWidget):
     @traitlets.validate("feature_set")
     def _check_set(self, proposal) -> str:
         return _one_of("feature_set", proposal["value"], self.content.sets or [""])
+
+    @traitlets.validate("compare_with", "swipe_with")
+    def _check_other(self, proposal) -> str:
+        return _one_of(proposal["trait"].name, proposal["value"], ["", *self.content.sets])
 
     @traitlets.validate("view")
     def _check_view(self, proposal) -> dict[str, Any]:

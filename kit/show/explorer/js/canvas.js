@@ -1,0 +1,217 @@
+// The canvas of an explorer: its WebGL context, when and how it is drawn, marks over the points.
+
+import { recolour } from "./colouring.js";
+import { Content } from "./content.js";
+import { gone, looked } from "./contexts.js";
+import { newCanvas } from "./layout.js";
+import { nameTag, ring } from "./marks.js";
+import { pixelOf } from "./maths.js";
+import { nextRatio } from "./numbers.js";
+import { Painter } from "./painter.js";
+import { shapesOf } from "./shapes.js";
+import { drawnView } from "./view.js";
+
+const REST = 220; // milliseconds without a move, after which all points are drawn
+const SHADING = 5; // strength of the depth shading
+
+export class Canvas extends Content {
+  /** The browser took the context away: say so, and get one when the explorer is looked at. */
+  lost() {
+    this.cloud = null;
+    gone(this);
+    this.tell("context", "The browser has released the graphics of this view");
+    if (this.visible) setTimeout(() => this.revive(), 300);
+  }
+
+  /** Give the context back, and keep a still picture. */
+  rest() {
+    if (!this.cloud || !this.data) return;
+    this.draw();
+    [this.still.width, this.still.height] = [this.canvas.width, this.canvas.height];
+    if (this.still.width) this.still.getContext("2d").drawImage(this.canvas, 0, 0);
+    this.still.hidden = false;
+    this.cloud.close();
+    this.cloud = null;
+    gone(this);
+  }
+
+  look(visible) {
+    this.visible = visible;
+    if (!visible || this.closed) return;
+    if (!this.cloud) this.revive();
+    looked(this);
+  }
+
+  revive() {
+    if (this.cloud || this.closed || !this.data) return;
+    const canvas = newCanvas();
+    try {
+      this.cloud = new Painter(canvas, this.setup);
+    } catch {
+      return this.tell("context", "No graphics context can be had; close other views");
+    }
+    this.canvas.replaceWith(canvas);
+    this.canvas = canvas;
+    this.listenToCanvas();
+    this.tell("context", "");
+    looked(this);
+    this.loadCloud();
+    this.redraw(true);
+    this.still.hidden = true;
+  }
+
+  loadCloud() {
+    const { data } = this;
+    this.cloud.load(data);
+    this.cloud.mark(this.selection.numbers.size ? [...this.selection.numbers] : null);
+    for (const { number } of data.cameras) {
+      this.bitmapOf(data, number).then((bitmap) => {
+        if (this.data !== data || !this.cloud) return;
+        this.cloud.photo(number, bitmap);
+        this.redraw();
+      });
+    }
+    recolour(this);
+  }
+
+  theme(force = false) {
+    const { body } = document;
+    const named = body.dataset.jpThemeLight ?? body.dataset.vscodeThemeKind ?? document.documentElement.getAttribute("theme");
+    const dark = named ? named === "false" || /dark/.test(named) : this.scheme.matches;
+    if (!force && dark === this.dark) return;
+    this.dark = dark;
+    this.root.dataset.theme = dark ? "dark" : "light";
+    this.stage.dataset.theme = this.state.background;
+    this.root.style.setProperty("--stage", `rgb(${this.style().background.join(",")})`);
+    if (this.data) this.redraw(true);
+  }
+
+  /** Colours and sizes for drawing. */
+  style() {
+    const pixelRatio = window.devicePixelRatio || 1;
+    const { background, point_size: pointSize, density, shading } = this.state;
+    const isDark = background === "dark";
+    return {
+      ...this.setup.pages[background], pixelRatio, pointSize, density, photo: this.photo,
+      shading: shading ? SHADING : 0, lift: isDark ? 0.075 : 0.035,
+      glow: isDark && this.mode().kind === "similarity" && this.lastPicks?.[this.shownSet()]?.length ? 0.34 : 0,
+    };
+  }
+
+  redraw(resized = false) {
+    this.resized ||= resized;
+    if (this.waiting) return;
+    const next = () => {
+      if (this.pending && this.moving) return (this.waiting = requestAnimationFrame(next));
+      this.waiting = 0;
+      this.draw();
+    };
+    this.waiting = requestAnimationFrame(next);
+  }
+
+  /** The view moves: fewer points may be drawn until it rests. */
+  setMoving() {
+    this.moving = performance.now();
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      this.moving = 0;
+      if (this.drawnRatio < 1) this.redraw();
+    }, REST);
+  }
+
+  draw() {
+    if (!this.data || !this.cloud || !this.stage.clientWidth) return;
+    this.resize();
+    const view = drawnView(this);
+    const moving = this.moving || this.flight;
+    const ratio = moving ? this.drawnRatio : 1;
+    const { frusta, boxes } = this.state;
+    const shapes = shapesOf(this.data, { frusta, boxes }, (label) => this.classColours()[label] || [160, 170, 180], this.style().frustum);
+    const began = performance.now();
+    this.cloud.draw(this.panels, view, { ...this.style(), shapes }, ratio);
+    if (!this.pending) this.measure(began, ratio);
+    this.drawMarks(view);
+    if (this.imagesStale || this.resized) {
+      [...this.pictures, ...(this.largePicture ? [this.largePicture] : [])].forEach((picture) => picture.draw());
+    }
+    [this.imagesStale, this.resized] = [false, false];
+    this.frames++;
+    if (this.flight) this.redraw();
+  }
+
+  /** Learn from the time of a frame how many points can be drawn while the view moves. */
+  measure(began, ratio) {
+    this.pending = true;
+    this.cloud.measure(began, (spent) => {
+      this.pending = false;
+      this.frameTime = spent;
+      if (ratio === this.drawnRatio || ratio === 1) this.drawnRatio = nextRatio(ratio, spent);
+    });
+  }
+
+  resize() {
+    const pixels = window.devicePixelRatio || 1;
+    const [width, height] = [this.stage.clientWidth, this.stage.clientHeight].map((v) => Math.round(v * pixels));
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      for (const canvas of [this.canvas, this.over]) [canvas.width, canvas.height] = [width, height];
+      this.imagesStale = true;
+    }
+    const sets = this.shownSets();
+    const line = Math.round(this.state.swipe * width);
+    this.panels = sets.map((number, i) => {
+      if (this.isSwiped()) return { number, x: 0, y: 0, width, height, clip: i ? [line, width] : [0, line] };
+      const [left, right] = [i, i + 1].map((at) => Math.round((at * width) / sets.length));
+      return { number, x: left, y: 0, width: right - left, height };
+    });
+  }
+
+  /** Points with a mark: the picked ones of this keyframe, and those under the pointer. */
+  marks() {
+    const found = this.hovered.map((point) => ({ point, kind: "hover" }));
+    if (this.state.picked_in !== this.data.keyframe) return found;
+    for (const [indices, kind] of [[this.state.picked, "positive"], [this.state.negatives, "negative"]]) {
+      for (const index of indices) found.push({ point: this.pointOf(index), kind });
+    }
+    return found.filter(({ point }) => point >= 0);
+  }
+
+  drawMarks(view) {
+    const marks = this.marks();
+    const named = this.state.boxes ? this.data.boxes : [];
+    this.over.hidden = !marks.length && this.panels.length < 2 && !named.length && !this.lasso; // a layer less to compose
+    if (this.over.hidden) return;
+    const context = this.over.getContext("2d");
+    const ratio = window.devicePixelRatio || 1;
+    context.clearRect(0, 0, this.over.width, this.over.height);
+    for (const panel of this.panels) {
+      const matrix = this.cloud.matrixOf(view, panel);
+      const [low, high] = panel.clip || [panel.x, panel.x + panel.width];
+      const draw = (at, call) => {
+        const place = pixelOf(matrix, at, panel.width, panel.height);
+        if (place && panel.x + place[0] >= low && panel.x + place[0] <= high) call(panel.x + place[0], place[1]);
+      };
+      for (const { name, top } of named) draw(top, (left, y) => nameTag(context, name, left, y, ratio));
+      for (const { point, kind } of marks) draw(this.data.arrays.position.subarray(3 * point, 3 * point + 3), (left, y) => ring(context, left, y, 9 * ratio, kind, ratio));
+      if (panel.x) {
+        context.fillStyle = `rgb(${this.style().divider.join(",")})`;
+        context.fillRect(panel.x - ratio / 2, 0, ratio, panel.height);
+      }
+    }
+    this.lasso?.draw(context, ratio);
+  }
+
+  panelAt(event) {
+    const { left, bottom } = this.canvas.getBoundingClientRect();
+    const ratio = window.devicePixelRatio || 1;
+    const [x, y] = [(event.clientX - left) * ratio, (bottom - event.clientY) * ratio];
+    const inside = ({ x: start, width, clip }) => x >= (clip ? clip[0] : start) && x < (clip ? clip[1] : start + width);
+    const panel = this.panels.find(inside) || this.panels[0];
+    return { panel, x: x - panel.x, y };
+  }
+
+  pointAt(event) {
+    if (!this.panels || !this.cloud) return -1;
+    const { panel, x, y } = this.panelAt(event);
+    return this.cloud.pointAt(panel, x, y, drawnView(this), this.style());
+  }
+}

@@ -1,0 +1,136 @@
+// What an explorer shows: keyframes that are here, modes, feature sets, points by number and by index.
+
+import { pointOfIndex } from "./data.js";
+import { same } from "./maths.js";
+
+const MOST_LOADED = 4; // keyframes that are kept decoded
+
+export class Content {
+  /** Keep a keyframe decoded, and forget those not shown for longest. */
+  remember(data) {
+    this.loaded.delete(data.keyframe);
+    this.loaded.set(data.keyframe, data);
+    for (const [number, old] of this.loaded) {
+      if (this.loaded.size <= MOST_LOADED) break;
+      if (old === this.data || old === data || number === this.state.picked_in) continue;
+      this.forget(old);
+      this.loaded.delete(number);
+    }
+  }
+
+  forget(data) {
+    for (const bitmap of data.bitmaps?.values() || []) bitmap.then((each) => each.close());
+  }
+
+  /** A camera's photograph, decoded once. @returns {Promise<ImageBitmap>} */
+  bitmapOf(data, number) {
+    const bitmaps = (data.bitmaps ||= new Map());
+    const blob = () => new Blob([data.arrays[`image/${number}`]]);
+    if (!bitmaps.has(number)) bitmaps.set(number, createImageBitmap(blob()));
+    return bitmaps.get(number);
+  }
+
+  mode() {
+    return this.setup.modes.find((mode) => mode.name === this.state.mode) || this.setup.modes[0];
+  }
+
+  /** Modes of queries that were asked in words. */
+  queries() {
+    return this.setup.modes.filter(({ query }) => query);
+  }
+
+  shownSet() {
+    return Math.max(this.setup.sets.findIndex((set) => set.name === this.state.feature_set), 0);
+  }
+
+  isSwiped() {
+    const { swipe_with: other, side_by_side: all } = this.state;
+    return Boolean(other) && !all && this.mode().per_set && this.setup.sets.findIndex(({ name }) => name === other) !== this.shownSet();
+  }
+
+  /** Sets that are drawn, by number: several only where the mode depends on the set. */
+  shownSets() {
+    const { sets } = this.setup;
+    if (this.isSwiped()) return [this.shownSet(), sets.findIndex(({ name }) => name === this.state.swipe_with)];
+    const all = this.state.side_by_side && this.mode().per_set && sets.length > 1;
+    return all ? sets.map((_, number) => number) : [this.shownSet()];
+  }
+
+  /** Show one set, all side by side, or two with a line between them. */
+  compare(value) {
+    const other = /^swipe:([^]*)$/.exec(value)?.[1] ?? "";
+    const own = this.setup.sets[this.shownSet()].name;
+    const changes = { side_by_side: value === "side", swipe_with: other };
+    if (other && other === own) changes.feature_set = this.setup.sets.find(({ name }) => name !== other).name;
+    this.change(changes);
+  }
+
+  /** The array of the cosines of two sets, or null. */
+  pairName(a, b) {
+    const [i, j] = [a, b].map((name) => this.setup.sets.findIndex((set) => set.name === name)).sort((p, q) => p - q);
+    return this.setup.pairs.some((pair) => same(pair, [i, j])) ? `agreement/${i}/${j}` : null;
+  }
+
+  /** The shown set, and the one it is compared with. */
+  pairOf() {
+    const own = this.setup.sets[this.shownSet()]?.name;
+    const { compare_with: asked } = this.state;
+    const other = this.pairName(own, asked) ? asked : this.setup.sets.find(({ name }) => name !== own && this.pairName(own, name))?.name;
+    return [own, other ?? ""];
+  }
+
+  hasFeature(number) {
+    const rest = this.cloud?.features[number]?.rest;
+    return (point) => Boolean(rest) && rest[4 * point + 1] > 0 && this.isShown(point);
+  }
+
+  indexOf(point) {
+    return this.data.arrays.index ? this.data.arrays.index[point] : point;
+  }
+
+  pointOf(index, data = this.data) {
+    return pointOfIndex(data, index);
+  }
+
+  isShown(point) {
+    const read = this.cloud?.read(this.shownSet());
+    return !read || read.colours[4 * point + 3] > 0;
+  }
+
+  /** The points that a camera sees. */
+  seenBy(number) {
+    const seen = (this.data.seen ||= new Map());
+    if (!seen.has(number)) seen.set(number, new Set(this.data.arrays[`pairs/${number}/point`]));
+    return seen.get(number);
+  }
+
+  classColours() {
+    return this.setup.classes.colours[this.state.palette];
+  }
+
+  /** The name of the colour scale of the mode. */
+  scaleName() {
+    return this.mode().kind === "similarity" ? `similarity ${this.state.background}` : this.state.colour_map;
+  }
+
+  classCounts(what) {
+    const name = what === "labels" ? "labels" : `predicted/${this.shownSet()}`;
+    const counts = {};
+    for (const label of this.data.arrays[name] || []) counts[label] = (counts[label] || 0) + 1;
+    return counts;
+  }
+
+  errorCounts() {
+    const { arrays } = this.data;
+    const predicted = arrays[`predicted/${this.shownSet()}`];
+    const { ignore } = this.setup.classes;
+    let [correct, wrong] = [0, 0];
+    if (!arrays.labels || !predicted) return { correct, wrong };
+    arrays.labels.forEach((label, i) => {
+      if (label === ignore || predicted[i] === ignore) return;
+      if (label === predicted[i]) correct++;
+      else wrong++;
+    });
+    return { correct, wrong };
+  }
+}

@@ -1,0 +1,154 @@
+// The arrays of a keyframe, quantised features, and the cosine between them.
+
+import { clamp } from "./maths.js";
+
+const ARRAYS = {
+  float32: Float32Array,
+  int32: Int32Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+};
+
+/**
+ * The arrays of a keyframe's payload, as views into its bytes.
+ * @param {{arrays: Record<string, {type: string, start: number, count: number}>}} header
+ * @param {Uint8Array} bytes
+ */
+export function decode(header, bytes) {
+  const aligned = bytes.byteOffset % 4 ? bytes.slice() : bytes;
+  const arrays = Object.create(null); // names of scores come from data: nothing is inherited
+  for (const [name, { type, start, count }] of Object.entries(header.arrays)) {
+    arrays[name] = new ARRAYS[type](aligned.buffer, aligned.byteOffset + start, count);
+  }
+  return { ...header, arrays };
+}
+
+/**
+ * Quantised features with what the cosine needs: scale, length, norm, part along the mean.
+ * @param {Record<string, any>} arrays @param {string} prefix @param {string} suffix of their names
+ * @param {{channels: number, mean: number[]}} set
+ */
+export function derived(arrays, prefix, suffix, set) {
+  const direction = arrays[`${prefix}direction${suffix}`];
+  const scale = arrays[`${prefix}scale${suffix}`];
+  const length = arrays[`${prefix}length${suffix}`];
+  const rest = new Float32Array(4 * scale.length);
+  const channels = set.channels;
+  const mean = Float64Array.from(set.mean);
+  for (let i = 0, at = 0; i < scale.length; i++) {
+    let [square, along] = [0, 0];
+    for (let k = 0; k < channels; k++, at++) {
+      const value = direction[at];
+      square += value * value;
+      along += value * mean[k];
+    }
+    rest[4 * i] = scale[i];
+    rest[4 * i + 1] = length[i];
+    rest[4 * i + 2] = scale[i] * Math.sqrt(square);
+    rest[4 * i + 3] = length[i] * scale[i] * along;
+  }
+  return { direction, rest, channels };
+}
+
+/**
+ * The coordinates of one point, copied: a pick stays when another keyframe is shown.
+ * @param {ReturnType<typeof derived>} features @param {number} point
+ */
+export function featureOf({ direction, rest, channels }, point) {
+  const [scale, length, norm, along] = rest.subarray(4 * point, 4 * point + 4);
+  const own = direction.subarray(channels * point, channels * (point + 1));
+  return { own: Float32Array.from(own, (value) => value * scale), length, norm, along };
+}
+
+/**
+ * The cosine as the shader computes it, for the cells of images.
+ * @param {ReturnType<typeof featureOf>} pick @param {ReturnType<typeof derived>} features
+ * @param {number} i @param {{mean_square: number}} set @param {boolean} plain
+ */
+export function cosineTo(pick, features, i, set, plain) {
+  const { direction, rest, channels } = features;
+  const [scale, length, norm, along] = rest.subarray(4 * i, 4 * i + 4);
+  let product = 0;
+  for (let k = 0; k < channels; k++) product += pick.own[k] * direction[channels * i + k];
+  product *= scale;
+  const within = clamp(product / Math.max(pick.norm * norm, 1e-9), 0, 1);
+  const left = Math.sqrt(Math.max(1 - pick.norm ** 2, 0)) * Math.sqrt(Math.max(1 - norm ** 2, 0));
+  const centred = product + left * within ** 4;
+  return plain ? set.mean_square + pick.along + along + pick.length * length * centred : centred;
+}
+
+/**
+ * Red, green and blue (0..255) of a feature: three components of the colours' basis.
+ * @param {ReturnType<typeof derived>} features @param {number} i
+ * @param {{component_starts: number[], component_weights: number[]}} set
+ * @param {number[]} components
+ */
+export function componentsOf({ direction, rest, channels }, i, set, components) {
+  const times = rest[4 * i] * rest[4 * i + 1];
+  return components.map((component) => {
+    if (component >= set.component_starts.length) return 128;
+    let sum = 0;
+    for (let k = 0; k < channels; k++) sum += direction[channels * i + k] * set.component_weights[component * channels + k];
+    return Math.round(clamp(set.component_starts[component] + sum * times, 0, 1) * 255);
+  });
+}
+
+/**
+ * Mean cosine of the features of points to each other: the square of the mean direction's length.
+ * @param {ReturnType<typeof derived>} features @param {Iterable<number>} points
+ */
+export function meanCosine({ direction, rest, channels }, points) {
+  const sum = new Float64Array(channels);
+  let count = 0;
+  for (const point of points) {
+    const [scale, length, norm] = rest.subarray(4 * point, 4 * point + 3);
+    if (!length) continue;
+    for (let k = 0; k < channels; k++) sum[k] += (direction[channels * point + k] * scale) / norm;
+    count++;
+  }
+  return count ? sum.reduce((all, value) => all + (value / count) ** 2, 0) : null;
+}
+
+/**
+ * The number of a point among those drawn by its index in the keyframe; -1 if it is not drawn.
+ * @param {{count: number, arrays: Record<string, any>}} data @param {number} index
+ */
+export function pointOfIndex(data, index) {
+  const { index: drawn } = data.arrays;
+  if (!drawn) return index < data.count ? index : -1;
+  let [low, high] = [0, drawn.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (drawn[middle] < index) low = middle + 1;
+    else high = middle;
+  }
+  return drawn[low] === index ? low : -1;
+}
+
+/**
+ * The points of a box in an image that lie at its surface: in each small cell those not far behind
+ * the nearest, and none beyond `farthest`. Without it, about the depth of the nearest quarter.
+ * @param {{point: number, x: number, y: number, depth: number}[]} pairs x and y in screen pixels,
+ *   depth in metres
+ * @param {number | null} farthest metres; Infinity: also points behind others
+ */
+export function surfaceOf(pairs, farthest) {
+  if (!pairs.length || farthest === Infinity) return { kept: pairs, farthest: Infinity };
+  const CELL = 6;
+  const nearest = new Map();
+  const keyOf = (x, y) => `${Math.floor(x / CELL)},${Math.floor(y / CELL)}`;
+  for (const { x, y, depth } of pairs) {
+    const key = keyOf(x, y);
+    nearest.set(key, Math.min(nearest.get(key) ?? Infinity, depth));
+  }
+  const front = pairs.filter(({ x, y, depth }) => {
+    let least = Infinity;
+    for (const dx of [-CELL, 0, CELL]) for (const dy of [-CELL, 0, CELL]) least = Math.min(least, nearest.get(keyOf(x + dx, y + dy)) ?? Infinity);
+    return depth <= least * 1.08 + 0.6;
+  });
+  const depths = front.map(({ depth }) => depth).sort((a, b) => a - b);
+  const limit = farthest ?? depths[Math.floor(depths.length / 4)] * 1.15 + 1.5;
+  return { kept: front.filter(({ depth }) => depth <= limit), farthest: limit };
+}

@@ -1,0 +1,240 @@
+// The legend in the corner of the cloud: the meaning of the colours, and settings of the mode.
+
+import { button, icon, make, press, row, segments, select, slider } from "./dom.js";
+import { clamp } from "./maths.js";
+import { bestOf, countOf, plainNumber, withCommas } from "./numbers.js";
+import { classBars } from "./selection.js";
+
+const BEST = 100; // points whose classes are counted in a similarity
+
+/** A card that can be folded, and moved by its head. */
+export class Legend {
+  constructor(x) {
+    this.x = x;
+    this.title = make("strong", "kx-legend-title");
+    this.folder = button(icon("fold"), "Fold or unfold the legend", () => this.fold(!this.folded), "kx-tool kx-fold");
+    this.head = make("div", "kx-card-head", this.title, this.folder);
+    this.body = make("div", "kx-legend-body");
+    this.node = make("div", "kx-card kx-legend", this.head, this.body);
+    this.listen();
+  }
+
+  fold(folded) {
+    this.folded = folded;
+    this.body.hidden = folded;
+    this.folder.setAttribute("aria-expanded", String(!folded));
+    this.node.dataset.folded = String(folded);
+  }
+
+  /** Make the rows again; the focus stays where it was. */
+  show() {
+    if (!this.x.data) return;
+    const mode = this.x.mode();
+    this.title.textContent = mode.title;
+    const open = this.body.querySelector("details")?.open;
+    const focused = this.controls().indexOf(/** @type {any} */ (document.activeElement));
+    this.body.replaceChildren(...LEGENDS[mode.kind](this.x, mode), ...otherClasses(this.x, mode, open));
+    if (focused >= 0) this.controls()[focused]?.focus();
+  }
+
+  controls() {
+    return [...this.body.querySelectorAll("button, input, select, summary")];
+  }
+
+  /** Whether a slider of it has the focus; it must not be replaced under the pointer. */
+  isDragged() {
+    return this.body.contains(document.activeElement) && document.activeElement?.matches("input");
+  }
+
+  /** Drag the head to move the card; a double click brings it back. */
+  listen() {
+    let start = null;
+    this.head.addEventListener("pointerdown", (event) => {
+      if (event.target.closest("button")) return;
+      const { offsetLeft, offsetTop } = this.node;
+      start = { x: event.clientX - offsetLeft, y: event.clientY - offsetTop };
+      this.head.setPointerCapture(event.pointerId);
+    });
+    this.head.addEventListener("pointermove", (event) => {
+      if (start) this.place(event.clientX - start.x, event.clientY - start.y);
+    });
+    this.head.addEventListener("pointerup", () => { start = null; });
+    this.head.addEventListener("dblclick", () => this.node.removeAttribute("style"));
+  }
+
+  place(left, top) {
+    const { clientWidth, clientHeight } = this.x.stage;
+    const { offsetWidth, offsetHeight } = this.node;
+    this.node.style.left = `${clamp(left, 4, Math.max(clientWidth - offsetWidth - 4, 4))}px`;
+    this.node.style.top = `${clamp(top, 4, Math.max(clientHeight - offsetHeight - 4, 4))}px`;
+    this.node.style.bottom = "auto";
+  }
+}
+
+// By kind of mode, see modes.py.
+const LEGENDS = {
+  number: (x, mode) => [colourBar(x, mode.low, mode.high, mode.label), mapRow(x)],
+  score: (x, mode) => [colourBar(x, mode.low, mode.high, mode.label), thresholdRow(x, mode.low, mode.high), mapRow(x)],
+  colour: () => [make("p", "", "Colour of the pixel each point falls on. Grey: no camera sees the point.")],
+  features: (x) => componentRows(x),
+  similarity: (x) => similarityRows(x),
+  labels: (x) => classRows(x, "labels"),
+  predictions: (x) => classRows(x, "predictions"),
+  errors: (x) => errorRows(x),
+  pair: (x, mode) => pairRows(x, mode),
+  segments: (x) => segmentRows(x),
+};
+
+function colourBar(x, low, high, label) {
+  const bar = make("div", "kx-colourbar");
+  bar.style.background = `linear-gradient(to right, ${x.setup.scales[x.scaleName()].join(", ")})`;
+  const ends = make("div", "kx-ends", make("span", "", plainNumber(low)), make("span", "", label), make("span", "", plainNumber(high)));
+  return make("div", "", bar, ends);
+}
+
+/** The colour map of numbers. */
+function mapRow(x) {
+  const choices = x.setup.colour_maps.map((name) => [name, name]);
+  const node = select(choices, x.state.colour_map, "Colour map", (colour_map) => x.change({ colour_map }));
+  return make("label", "kx-row", make("span", "", "colour map"), node);
+}
+
+function thresholdRow(x, low, high) {
+  const step = (high - low) / 200;
+  const text = (threshold) => (threshold === null ? "off" : plainNumber(threshold));
+  const input = slider(low - step, high, step, x.state.threshold ?? low - step, "Points below this turn grey", (value) => {
+    const threshold = value < low ? null : Number(value.toPrecision(5));
+    shown.textContent = text(threshold);
+    x.change({ threshold });
+  });
+  input.classList.add("kx-threshold");
+  const { node, shown } = row("threshold", input, text(x.state.threshold));
+  return node;
+}
+
+function componentRows(x) {
+  const set = x.setup.sets[x.shownSet()];
+  if (!set?.channels) return [make("p", "", "No features in this set.")];
+  const most = set.component_starts.length - 1;
+  const rows = ["red", "green", "blue"].map((name, i) => {
+    const dot = make("span", `kx-dot kx-${name}`);
+    const input = slider(0, Math.max(most, 0), 1, Math.min(x.state.components[i], most), `Component shown as ${name}`, (value) => {
+      const components = x.state.components.slice();
+      components[i] = value;
+      shown.textContent = `${value + 1}`;
+      x.change({ components });
+    });
+    const { node, shown } = row(dot, input, `${x.state.components[i] + 1}`);
+    return node;
+  });
+  return [make("p", "", "Principal components; all sets share one basis"), ...rows];
+}
+
+function similarityRows(x) {
+  const low = x.setup.similarity_low[x.state.cosine];
+  const choice = segments([
+    ["centred", "centred", "Cosine of features minus their mean"],
+    ["plain", "plain", "Cosine of the features as they are"],
+  ], x.state.cosine, (cosine) => x.change({ cosine }));
+  const kinds = segments([
+    ["pick", "pick", "A click picks one point"],
+    ["positive", "+", "A click adds a point (as with shift)"],
+    ["negative", "−", "A click adds a negative example (as with alt)"],
+  ], x.clickKind, (kind) => { x.clickKind = kind; x.legend.show(); });
+  const range = segments([
+    ["auto", "auto", "The range of colours follows the scores: the median is dim"],
+    ["fixed", "fixed", "The range of colours ends at a cosine of 1"],
+  ], x.state.similarity_range, (similarity_range) => x.change({ similarity_range }));
+  const set = x.setup.sets[x.shownSet()];
+  const error = set?.channels
+    ? `cosine ±${set.error_mean.toFixed(3)}, 99 % within ${set.error_99.toFixed(3)} (${set.channels} × int8 of ${set.width})`
+    : "No features in this set.";
+  return [
+    colourBar(x, x.limits[0], x.limits[1], `${x.state.cosine} cosine`),
+    thresholdRow(x, low, 1),
+    make("div", "kx-row", choice, kinds, range),
+    ...bestRows(x),
+    make("p", "kx-small", error),
+  ];
+}
+
+/** The classes of the most similar points, the picked ones left out. */
+function bestRows(x) {
+  const read = x.cloud?.read(x.shownSet());
+  const { labels } = x.data?.arrays || {};
+  if (!read || !labels || !x.state.picked.length) return [];
+  const picked = new Set(x.state.picked_in === x.data.keyframe ? x.state.picked.map((index) => x.pointOf(index)) : []);
+  const has = x.hasFeature(x.shownSet());
+  const best = bestOf(read.scores, BEST, (i) => has(i) && !picked.has(i));
+  if (!best.length) return [];
+  const counts = countOf(best.map((point) => labels[point]));
+  return [make("p", "", `The ${best.length} most similar points`), ...classBars(x, counts, best.length)];
+}
+
+function classRows(x, what) {
+  const counts = x.classCounts(what);
+  const { names } = x.setup.classes;
+  const nodes = names.map((name, label) => ({ name, label, count: counts[label] || 0 })).filter(({ count }) => count).map(({ name, label, count }) => {
+    const swatch = make("span", "kx-swatch");
+    swatch.style.background = `rgb(${x.classColours()[label].join(",")})`;
+    const node = button("", "Click: hide or show. Alt-click: only this one", (event) => x.toggleClass(label, event.altKey, counts), "kx-class");
+    node.append(swatch, make("span", "kx-name", name), make("span", "kx-value", withCommas(count)));
+    node.dataset.label = String(label);
+    return press(node, !x.state.hidden_classes.includes(label));
+  });
+  return nodes.length ? [make("div", "kx-classes", ...nodes)] : [make("p", "", `No ${what} in this keyframe.`)];
+}
+
+/** The classes in modes whose colours are not those of classes, folded at first. */
+function otherClasses(x, mode, open) {
+  if (["labels", "predictions", "segments"].includes(mode.kind) || !x.data?.arrays.labels) return [];
+  const hidden = x.state.hidden_classes.length;
+  const details = make("details", "kx-details", make("summary", "", hidden ? `classes (${hidden} hidden)` : "classes"), ...classRows(x, "labels"));
+  details.open = Boolean(open);
+  return [details];
+}
+
+function errorRows(x) {
+  const { correct, wrong } = x.errorCounts();
+  if (correct + wrong === 0) return [make("p", "", "This keyframe has no labels or no predictions of this set.")];
+  const line = (colour, text, count) => {
+    const swatch = make("span", "kx-swatch");
+    swatch.style.background = colour;
+    return make("div", "kx-class", swatch, make("span", "kx-name", text), make("span", "kx-value", withCommas(count)));
+  };
+  return [
+    line(x.setup.wrong, "wrong", wrong),
+    line(x.setup.correct, "correct", correct),
+    make("p", "kx-small", `${((100 * wrong) / (correct + wrong)).toFixed(1)} % of the scored points are wrong`),
+  ];
+}
+
+/** Two sets compared: the cosine of each point's two features. */
+function pairRows(x, mode) {
+  const [own, other] = x.pairOf();
+  const others = x.setup.sets.filter(({ name }) => name !== own && x.pairName(own, name)).map(({ name }) => [name, name]);
+  if (!others.length) return [make("p", "", "No other set has features of this width.")];
+  const node = select(others, other, "The set to compare with", (compare_with) => x.change({ compare_with }));
+  const values = x.cloud?.read(x.shownSet())?.scores;
+  const mean = values?.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0;
+  return [
+    colourBar(x, mode.low, mode.high, mode.label),
+    make("label", "kx-row", make("span", "", `${own} and`), node),
+    make("p", "kx-small", `mean cosine of their features ${mean.toFixed(2)}`),
+    mapRow(x),
+  ];
+}
+
+function segmentRows(x) {
+  const queries = x.queries();
+  const counts = countOf(x.segments || []);
+  const found = Object.fromEntries(counts);
+  return [
+    make("p", "", "The best query of each point, above its threshold"),
+    ...queries.map(({ title }, i) => {
+      const swatch = make("span", "kx-swatch");
+      swatch.style.background = x.setup.series[i % x.setup.series.length];
+      return make("div", "kx-class", swatch, make("span", "kx-name", title), make("span", "kx-value", withCommas(found[i] || 0)));
+    }),
+  ];
+}

@@ -1,0 +1,94 @@
+// The way to Python: its changes of the state, keyframes and answers, and what to say without it.
+
+import { decode } from "./data.js";
+import { same } from "./maths.js";
+
+const PATIENCE = 8000; // milliseconds until an answer of Python is missed
+
+export class Link {
+  constructor(x) {
+    Object.assign(this, { x, asked: new Map(), heard: [] });
+  }
+
+  /** Follow the model's changes; a request that is answered is no longer missed. */
+  listen() {
+    const { x } = this;
+    for (const name of x.setup.state) {
+      this.on(`change:${name}`, () => {
+        const value = x.model.get(name);
+        if (same(value, x.state[name])) return;
+        x.state[name] = value;
+        x.refresh([name]);
+      });
+    }
+    this.on("msg:custom", (message) => this.receive(message));
+  }
+
+  on(event, call) {
+    this.x.model.on(event, call);
+    this.heard.push([event, call]);
+  }
+
+  close() {
+    for (const [event, call] of this.heard) this.x.model.off?.(event, call);
+    for (const timer of this.asked.values()) clearTimeout(timer);
+  }
+
+  /** Send a message; without a kernel there is nobody to hear it. */
+  send(message, buffers = []) {
+    try {
+      this.x.model.send(message, undefined, buffers);
+    } catch {
+      this.missed("send");
+    }
+  }
+
+  /** Send a message that has to be answered. */
+  request(key, message) {
+    clearTimeout(this.asked.get(key));
+    if (!this.x.model.standalone) this.asked.set(key, setTimeout(() => this.missed(key), PATIENCE));
+    this.send(message);
+  }
+
+  missed(key) {
+    this.x.tell(key, "Python does not answer; is the kernel still running? What is here can still be explored.");
+  }
+
+  answered(key) {
+    clearTimeout(this.asked.get(key));
+    this.asked.delete(key);
+    this.x.tell(key, "");
+  }
+
+  need(keyframe) {
+    const key = `keyframe ${keyframe}`;
+    if (this.asked.has(key)) return;
+    this.x.tell(key, `Loading keyframe ${keyframe + 1} ...`);
+    this.asked.set(key, 0);
+    this.request(key, { type: "need", keyframe });
+  }
+
+  async receive(message) {
+    const { x } = this;
+    if (message.type === "keyframe") return this.receiveKeyframe(message);
+    if (message.type !== "answer") return;
+    this.answered("ask");
+    if (message.error) return x.tell("ask", message.error, 8000);
+    x.setup.modes = message.modes;
+    for (const data of x.loaded.values()) if (data.keyframe !== x.state.keyframe) x.forget(data);
+    x.loaded.clear();
+    x.state.mode = message.mode;
+    this.need(x.state.keyframe);
+  }
+
+  async receiveKeyframe(message) {
+    const { x } = this;
+    const received = await x.model.widget_manager.get_model(message.model);
+    const header = received.get("header");
+    const { buffer, byteOffset, byteLength } = received.get("payload");
+    x.remember(decode(header, new Uint8Array(buffer, byteOffset, byteLength).slice()));
+    this.answered(`keyframe ${header.keyframe}`);
+    if (header.keyframe === x.state.keyframe) x.goTo(header.keyframe);
+    else if (header.keyframe === x.state.picked_in) x.refresh(["picked_in"]);
+  }
+}

@@ -1,0 +1,29 @@
+// What cannot be shown, said on the cloud.
+
+/**
+ * Sentences about what is missing in the present state.
+ * @param {any} x the explorer @returns {string[]}
+ */
+export function noticesOf(x) {
+  const found = [...x.troubles.values()];
+  if (!x.data) return found;
+  const { kind } = x.mode();
+  const lacking = x.shownSets().map((number) => [x.setup.sets[number], x.data.arrays[`predicted/${number}`]]);
+  for (const [set, predicted] of lacking) {
+    if (["predictions", "errors"].includes(kind) && set && !predicted) found.push(`${set.name} has no predictions`);
+    if (["features", "similarity"].includes(kind) && set && !set.channels) found.push(`${set.name} has no features`);
+  }
+  if (["labels", "errors"].includes(kind) && !x.data.arrays.labels) found.push("This keyframe has no labels");
+  if (kind === "similarity" && !x.state.picked.length) found.push("Click a point to see which points have similar features");
+  else if (kind === "similarity") found.push(...unanswered(x));
+  return found;
+}
+
+/** Picks that cannot be compared: their keyframe is not here, or they have no feature. */
+function unanswered(x) {
+  const { picked_in: from, keyframe } = x.state;
+  if (!x.loaded.has(from)) return [`The picked point is in keyframe ${from + 1}, which is being loaded`];
+  const without = x.shownSets().filter((number) => x.setup.sets[number].channels && !x.lastPicks?.[number]?.length);
+  const where = from === keyframe ? "" : ` (keyframe ${from + 1})`;
+  return without.map((number) => `The picked point${where} has no feature in ${x.setup.sets[number].name}`);
+}

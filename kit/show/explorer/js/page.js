@@ -1,0 +1,45 @@
+// Entry for saved pages: a model without a kernel, made from the data in the page.
+
+import { make } from "./dom.js";
+import { Explorer } from "./explorer.js";
+import { stateOf } from "./history.js";
+
+async function inflate(text) {
+  const compressed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+async function openPage() {
+  const traits = JSON.parse(document.getElementById("kx-traits").textContent);
+  const payloads = new Map();
+  for (const node of document.querySelectorAll("script[data-keyframe]")) {
+    payloads.set(Number(node.dataset.keyframe), { header: JSON.parse(node.dataset.header), text: node.textContent });
+  }
+  const listeners = [];
+  const first = payloads.get(traits.setup.header.keyframe);
+  const state = { ...traits, payload: new DataView((await inflate(first.text)).buffer) };
+  const linked = stateOf(location.hash);
+  for (const name of traits.setup.state) if (linked && name in linked) state[name] = linked[name];
+  const model = {
+    standalone: true,
+    get: (name) => state[name],
+    set: (name, value) => { state[name] = value; },
+    save_changes: () => {},
+    on: (event, call) => { if (event === "msg:custom") listeners.push(call); },
+    off: () => {},
+    send: async (message) => {
+      const payload = message.type === "need" && payloads.get(message.keyframe);
+      if (!payload) return;
+      const received = { header: payload.header, payload: await inflate(payload.text) };
+      model.widget_manager = { get_model: async () => ({ get: (name) => received[name] }) };
+      listeners.forEach((call) => call({ type: "keyframe" }));
+    },
+  };
+  const root = make("div", "kx-page");
+  document.body.append(root);
+  root.explorer = new Explorer(model, root);
+  document.documentElement.dataset.ready = "yes";
+}
+
+openPage();

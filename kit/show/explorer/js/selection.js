@@ -1,0 +1,101 @@
+// Points selected by a box in an image or by a lasso in the cloud, and their statistics.
+
+import { meanCosine, surfaceOf } from "./data.js";
+import { button, icon, make, press, row, slider } from "./dom.js";
+import { isInside, pixelOf } from "./maths.js";
+import { cameraTitle, countOf, plainNumber, withCommas } from "./numbers.js";
+
+const MOST_CLASSES = 5; // of the statistics
+
+export class Selection {
+  /** @param {any} explorer */
+  constructor(explorer) {
+    Object.assign(this, { explorer, numbers: new Set(), source: null });
+    this.card = make("div", "kx-card kx-selection");
+    this.card.hidden = true;
+  }
+
+  /** Points in a box of an image, only those at the surface that the camera sees. */
+  ofBox(picture, box, farthest = null) {
+    const inside = picture.inside(box);
+    const { kept, farthest: limit } = surfaceOf(inside, farthest);
+    const depths = inside.map(({ depth }) => depth);
+    this.source = { picture, box, limit, most: depths.length ? Math.max(...depths) : 0, count: inside.length };
+    this.explorer.select(Int32Array.from(kept, ({ point }) => point), picture.camera.name);
+  }
+
+  /** Points under a lasso, corners in CSS pixels of a panel. */
+  ofLasso(corners, panel) {
+    const { explorer } = this;
+    const ratio = window.devicePixelRatio || 1;
+    const [width, height] = [panel.width / ratio, panel.height / ratio];
+    const matrix = explorer.cloud.matrixOf(explorer.state.view, panel);
+    const { position } = explorer.data.arrays;
+    const found = [];
+    for (let point = 0; point < explorer.data.count; point++) {
+      const place = pixelOf(matrix, position.subarray(3 * point, 3 * point + 3), width, height);
+      if (place && isInside(place, corners) && explorer.isShown(point)) found.push(point);
+    }
+    this.source = null;
+    explorer.select(Int32Array.from(found), "cloud");
+  }
+
+  /** @param {Int32Array} points numbers of the points, among those drawn */
+  set(points) {
+    this.numbers = new Set(points);
+    if (!points.length) this.source = null;
+    this.show(points);
+  }
+
+  clear() {
+    if (this.numbers.size) this.explorer.select(new Int32Array(0), "cloud");
+  }
+
+  show(points) {
+    const { card, explorer, source } = this;
+    card.hidden = !points.length;
+    if (!points.length) return card.replaceChildren();
+    const title = source ? `${withCommas(points.length)} points in ${cameraTitle(source.picture.camera.name)}` : `${withCommas(points.length)} points`;
+    const clear = button(icon("close"), "Clear the selection (Escape)", () => this.clear(), "kx-tool kx-clear");
+    const rows = [make("div", "kx-card-head", make("strong", "", title), clear)];
+    if (source) rows.push(...this.depthRows());
+    card.replaceChildren(...rows, ...statisticRows(explorer, points));
+  }
+
+  /** How deep the box reaches, and whether it takes points behind others. */
+  depthRows() {
+    const { picture, box, limit, most } = this.source;
+    const again = (farthest) => this.ofBox(picture, box, farthest);
+    const through = limit === Infinity;
+    const input = slider(0, Math.ceil(most), 0.5, through ? most : limit, "The box takes points up to this depth", (value) => again(value));
+    const { node } = row("depth to", input, through ? "all" : `${plainNumber(limit)} m`);
+    const all = press(button("through", "Take points behind others too", () => again(through ? null : Infinity)), through);
+    node.append(make("span", "kx-segments", all));
+    return [node];
+  }
+}
+
+/** Classes, heights and the mean cosine of selected points. */
+function statisticRows(explorer, points) {
+  const { arrays } = explorer.data;
+  const heights = Float32Array.from(points, (point) => arrays.position[3 * point + 2]).sort();
+  const rows = [];
+  if (arrays.labels) rows.push(...classBars(explorer, countOf(points.map((point) => arrays.labels[point])), points.length));
+  const facts = [`height ${plainNumber(heights[0])} to ${plainNumber(heights.at(-1))} m`];
+  const features = explorer.cloud?.features[explorer.shownSet()];
+  const cosine = features && meanCosine(features, points);
+  if (cosine !== null && features) facts.push(`mean cosine ${cosine.toFixed(2)} (${explorer.setup.sets[explorer.shownSet()].name})`);
+  return [...rows, make("p", "kx-small", facts.join(" · "))];
+}
+
+/** @param {[number, number][]} counts label and count, the most frequent first */
+export function classBars(explorer, counts, total) {
+  const { names } = explorer.setup.classes;
+  return counts.slice(0, MOST_CLASSES).map(([label, count]) => {
+    const bar = make("span", "kx-bar-fill");
+    bar.style.width = `${(100 * count) / total}%`;
+    const [red, green, blue] = explorer.classColours()[label] || [128, 128, 128];
+    bar.style.background = `rgb(${red}, ${green}, ${blue})`;
+    return make("div", "kx-stat", make("span", "kx-name", names[label] || "not scored"), make("span", "kx-bar-track", bar), make("span", "kx-value", withCommas(count)));
+  });
+}
