@@ -20,7 +20,9 @@ from kit.data.keyframe import Dataset
 FORMATS: dict[str, str] = {
     "street": "kit.street",
     "nuscenes": "kit.data.nuscenes",
+    "bag": "kit.data.bag",
     "kitti": "kit.data.kitti",
+    "kitti_raw": "kit.data.kitti_raw",
     "argoverse2": "kit.data.argoverse2",
     "pandaset": "kit.data.pandaset",
     "rellis3d": "kit.data.rellis3d",

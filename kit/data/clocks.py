@@ -36,15 +36,15 @@ class Poses:
     timestamps: Int[Tensor, " P"]
     T_global_lidar: Float[Tensor, "P 4 4"]
 
-    def at(self, timestamp: float) -> Float[Tensor, "4 4"]:
+    def at(self, timestamp: float | int) -> Float[Tensor, "4 4"]:
         """The pose at a time in microseconds.
 
         Between two poses, the position is interpolated linearly and the rotation on the shortest
         arc. Outside, the motion of the two nearest poses is continued.
 
         Raises:
-            ValueError: there are fewer than two times, or the two nearest poses are more than
-                `LONGEST_GAP` apart.
+            ValueError: there are fewer than two times, the two nearest poses are more than
+                `LONGEST_GAP` apart, or they are farther than that from the time.
         """
         times, first = self.timestamps.unique(return_inverse=True)
         if len(times) < 2:
@@ -54,6 +54,11 @@ class Poses:
         gap = float(times[after] - times[after - 1]) / 1e6
         if gap > LONGEST_GAP:
             raise ValueError(f"the nearest poses are {gap:.1f} s apart, at most {LONGEST_GAP:.0f}")
+        outside = max(float(times[0]) - timestamp, timestamp - float(times[-1])) / 1e6
+        if outside > LONGEST_GAP:
+            raise ValueError(
+                f"the time is {outside:.1f} s outside of the poses, at most {LONGEST_GAP:.0f}"
+            )
         share = (timestamp - float(times[after - 1])) / 1e6 / gap
         return _between(
             self.T_global_lidar[place[after - 1]], self.T_global_lidar[place[after]], share

@@ -1,0 +1,172 @@
+"""What is in a bag: its topics, the times of its messages, its frames and calibrations."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.typesys import Stores, get_typestore
+
+from kit.data.bag.messages import stamp_of
+from kit.data.bag.transforms import Frames, transform_of
+
+CLOUD, IMAGES = (
+    "sensor_msgs/msg/PointCloud2",
+    (
+        "sensor_msgs/msg/Image",
+        "sensor_msgs/msg/CompressedImage",
+    ),
+)
+INFO, TF, ODOMETRY = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage", "nav_msgs/msg/Odometry"
+# The last parts of names of image topics that say nothing about the camera.
+_PLAIN = ("image", "compressed", "raw", "color", "colour", "rect", "republished", "rgb")
+_DEPTH = ("depth", "disparity", "compressedDepth", "infra")
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAt:
+    """Where a message is in the bag.
+
+    Attributes:
+        log_time: nanoseconds, when it was recorded.
+        number: among the messages of its topic with the same `log_time`.
+        stamp: nanoseconds, of its header; `log_time` if that is unset.
+    """
+
+    log_time: int
+    number: int
+    stamp: int
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn the errors of a damaged bag into a ValueError with its name."""
+    try:
+        yield
+    except (AnyReaderError, AssertionError, KeyError, IndexError, EOFError) as error:
+        raise ValueError(
+            f"{path}: this bag cannot be read: {error or type(error).__name__}"
+        ) from error
+
+
+def open_reader(path: Path) -> AnyReader:
+    """Open a bag; message definitions that it lacks are those of ROS 2 Humble."""
+    with readable(path):
+        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+        reader.open()
+    return reader
+
+
+def topics_of(reader: AnyReader, *kinds: str) -> list[str]:
+    """Names of the topics of some message types that have messages."""
+    return sorted(
+        name
+        for name, topic in reader.topics.items()
+        if topic.msgtype in kinds and topic.msgcount > 0
+    )
+
+
+def listed(reader: AnyReader) -> str:
+    """All topics with their types and counts, for messages."""
+    topics = sorted(reader.topics.items())
+    found = ", ".join(f"{name} ({topic.msgtype}, {topic.msgcount})" for name, topic in topics)
+    return found or "none"
+
+
+def connections_of(reader: AnyReader, topics: Iterable[str]) -> list:
+    """The connections of some topics."""
+    wanted = set(topics)
+    return [each for each in reader.connections if each.topic in wanted]
+
+
+def image_topics(reader: AnyReader) -> list[str]:
+    """The image topics to use: one for each camera, no depth images.
+
+    Of several topics of one camera, raw images are preferred: they fit K and the distortion.
+    """
+    by_camera: dict[str, list[str]] = {}
+    for topic in topics_of(reader, *IMAGES):
+        if not any(word in topic for word in _DEPTH):
+            by_camera.setdefault(camera_name(topic), []).append(topic)
+    return [
+        min(topics, key=lambda topic: ("rect" in topic, topic)) for topics in by_camera.values()
+    ]
+
+
+def camera_name(topic: str) -> str:
+    """The name of a camera from its image topic: "/front/image_raw/compressed" gives "front"."""
+    parts = topic.strip("/").split("/")
+    while len(parts) > 1 and any(word in parts[-1] for word in _PLAIN):
+        parts.pop()
+    return "_".join(parts)
+
+
+def info_topic(topic: str, infos: Sequence[str]) -> str | None:
+    """The topic of the calibration that belongs to an image topic: the nearest above it."""
+    folder = topic
+    while "/" in folder:
+        folder = folder.rpartition("/")[0]
+        if f"{folder}/camera_info" in infos:
+            return f"{folder}/camera_info"
+    name = camera_name(topic)
+    return next((info for info in infos if name in info.split("/")), None)
+
+
+def times_of(reader: AnyReader, topics: Iterable[str]) -> dict[str, list[MessageAt]]:
+    """The times of all messages of some topics, in order of their stamps."""
+    found: dict[str, list[MessageAt]] = {topic: [] for topic in topics}
+    last: dict[str, tuple[int, int]] = {}
+    for connection, log_time, raw in reader.messages(connections_of(reader, found)):
+        topic = connection.topic
+        before, number = last.get(topic, (-1, 0))
+        number = number + 1 if before == log_time else 0
+        last[topic] = (log_time, number)
+        stamp = stamp_of(raw, reader.is2)
+        found[topic].append(MessageAt(log_time, number, stamp if stamp > 0 else log_time))
+    for messages in found.values():
+        messages.sort(key=lambda message: message.stamp)
+    return found
+
+
+def read_message(reader: AnyReader, topic: str, at: MessageAt) -> Any:
+    """Read and deserialise one message."""
+    connections = connections_of(reader, [topic])
+    messages = reader.messages(connections, start=at.log_time, stop=at.log_time + 1)
+    for number, (connection, _, raw) in enumerate(messages):
+        if number == at.number:
+            return reader.deserialize(raw, connection.msgtype)
+    raise ValueError(f"{reader.paths[0]}: the message of {topic} at {at.log_time} ns is gone")
+
+
+def first_message(reader: AnyReader, topic: str) -> Any:
+    """Read the first message of a topic."""
+    for connection, _, raw in reader.messages(connections_of(reader, [topic])):
+        return reader.deserialize(raw, connection.msgtype)
+    raise ValueError(f"{reader.paths[0]}: {topic} has no message")
+
+
+def read_frames(reader: AnyReader) -> Frames:
+    """Read the tree of frames from /tf_static, /tf, and odometry."""
+    frames = Frames()
+    topics = topics_of(reader, TF, ODOMETRY)
+    topics.sort(key=lambda topic: (reader.topics[topic].msgtype != TF, "static" not in topic))
+    for topic in topics:
+        for connection, log_time, raw in reader.messages(connections_of(reader, [topic])):
+            message = reader.deserialize(raw, connection.msgtype)
+            if connection.msgtype == ODOMETRY:
+                pose = transform_of(message.pose.pose)
+                _add(frames, message.header, message.child_frame_id, pose, log_time, False)
+                continue
+            for each in message.transforms:
+                pose = transform_of(each.transform)
+                is_fixed = "static" in topic
+                _add(frames, each.header, each.child_frame_id, pose, log_time, is_fixed)
+    frames.settle()
+    return frames
+
+
+def _add(frames: Frames, header: Any, child: str, pose: Any, log_time: int, is_fixed: bool) -> None:
+    stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
+    frames.add(header.frame_id, child, pose, None if is_fixed else (stamp or log_time) // 1000)
