@@ -86,19 +86,21 @@ def ablate(
     for done, _ in enumerate(run_all(jobs, engine, workers, scheduler), len(runs) - len(waiting)):
         print(f"run {done + 1} of {len(runs)}", flush=True)
     rows = [store.read_json(_row_file(out, run)) for run in runs]
-    table = AblationTable(rows, tuple(runs[0].changes), _how_made(base, command))
+    content = {"base": plain_config(base), "axes": dict(axes), "repeats": repeats}
+    content |= {"one_at_a_time": one_at_a_time, "data": base.data}
+    table = AblationTable(rows, tuple(runs[0].changes), _how_made(content, command))
     table.save(out / "table.jsonl")
     return table
 
 
-def _how_made(base: DemoConfig, command: str) -> dict[str, Any]:
+def _how_made(content: Mapping[str, Any], command: str) -> dict[str, Any]:
     head, dirty = commit()
     return {
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
         "commit": f"{head}-dirty" if dirty else head,
         "machine": describe_machine(),
-        "base": to_plain(plain_config(base)),
+        "grid": to_plain(content),
     }
 
 
@@ -195,12 +197,31 @@ def from_file(path: str | Path, **options: Any) -> AblationTable:
     Raises:
         ValueError: an unknown entry or setting; names the file.
     """
-    content = store.read_json(path)
+    command = f"python -m kit ablate {Path(path).name}"
+    return from_content(store.read_json(path), str(path), **{"command": command, **options})
+
+
+def again(table: AblationTable, **options: Any) -> AblationTable:
+    """Run the ablation of a table again, for example of one that comes with the kit.
+
+    Args:
+        table: knows how it was made.
+        options: see `ablate`, e.g. `data`, `out`, `repeats`.
+
+    Raises:
+        ValueError: the table does not know how it was made, or see `ablate`.
+    """
+    if "grid" not in table.made:
+        raise ValueError("this table does not know how it was made, so it cannot be made again")
+    return from_content(table.made["grid"], "the table's grid", **options)
+
+
+def from_content(content: Any, path: str, **options: Any) -> AblationTable:
+    """Run the ablation that a JSON object describes; arguments and errors as in `from_file`."""
     known = {"base", "axes", "repeats", "data", "one_at_a_time"}
     if not isinstance(content, dict) or "axes" not in content or set(content) - known:
         listed = ", ".join(sorted(known - {"axes"}))
         raise ValueError(f"{path}: expected an object with axes, and perhaps {listed}")
     base = config_of_plain(content.get("base", {}), f"{path}: base", AblationConfig)
     given = {name: content[name] for name in known - {"base", "axes"} if name in content}
-    command = f"python -m kit ablate {Path(path).name}"
-    return ablate(base, content["axes"], **{"command": command, **given, **options})
+    return ablate(base, content["axes"], **{**given, **options})

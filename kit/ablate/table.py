@@ -53,7 +53,8 @@ class AblationTable:
         rows: one dictionary per run: the axes, seed, miou, iou by class, held_out_loss, seconds,
             peak_memory_mb, commit, config.
         axes: names of the settings that differ.
-        made: how the table was made: command, date, commit, machine, base; empty if unknown.
+        made: how the table was made: command, date, commit, machine, and the grid: base settings,
+            axes, repeats; empty if unknown.
     """
 
     rows: list[dict]
