@@ -65,6 +65,8 @@ _HOME = {
     "find_foreground": "kit.discover.foreground",
     "find_objects": "kit.discover.objects",
     "find_pairs": "kit.projection",
+    "keyframe": "kit.data.arrays",
+    "keyframes": "kit.data.arrays",
     "linear_probe": "kit.evaluate.probe",
     "load_student": "kit.student.checkpoints",
     "open_dataset": "kit.data",

@@ -1,7 +1,7 @@
-"""Class maps of KITTI, SemanticKITTI, RELLIS-3D, PandaSet and Argoverse 2."""
+"""Class maps of KITTI, SemanticKITTI, RELLIS-3D, PandaSet, Argoverse 2, and of the user."""
 
 import colorsys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kit.data.classes import IGNORE, UNKNOWN, ClassMap
 
@@ -23,6 +23,36 @@ def class_map(
     for label_id, which in class_of_id.items():
         raw[label_id] = IGNORE if which is None else names.index(which)
     return ClassMap(name, names, tuple(colours.values()), tuple(raw))
+
+
+def numbered_classes(
+    classes: Sequence[str] | Mapping[int, str | None], name: str, title: str | None = None
+) -> ClassMap:
+    """Make the class map of a user's classes, in colours of evenly spaced hues.
+
+    Args:
+        classes: names in the order of the label ids from 0; or names by label id, None for ids that
+            are not scored. Several ids may have the same name.
+        name: used in errors.
+        title: name of the set of classes.
+
+    Raises:
+        ValueError: a name is empty, a list has a name twice, an id is not an integer within 0 to
+            65,535, or there are no or more than 255 names.
+    """
+    given = classes if isinstance(classes, Mapping) else dict(enumerate(classes))
+    names = tuple(dict.fromkeys(each for each in given.values() if each is not None))
+    if isinstance(classes, str) or not all(isinstance(n, str) and n.strip() for n in names):
+        raise ValueError(f"{name}: expected names of classes, got {classes!r}")
+    if not isinstance(classes, Mapping) and len(names) < len(given):
+        raise ValueError(f"{name}: expected different names, got {list(classes)}")
+    bad = [i for i in given if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < 65536]
+    if bad:
+        raise ValueError(f"{name}: expected label ids, integers of 0 to 65535, got {bad[0]!r}")
+    if not 1 <= len(names) <= IGNORE:
+        raise ValueError(f"{name}: expected 1 to {IGNORE} names of classes, got {len(names)}")
+    title = title or f"{len(names)} class{'es' * (len(names) != 1)}"
+    return class_map(title, _rainbow(names), given)
 
 
 def _rainbow(names: tuple[str, ...]) -> dict[str, Colour]:
