@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from kit.data import open_dataset
 from kit.data.examples import example_point
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.split import Split, split
+from kit.distill.budget import steps_within
 from kit.distill.loop import DistillRun, distill
 from kit.distill.settings import DistillConfig
 from kit.evaluate.baselines import position
@@ -21,9 +23,11 @@ from kit.evaluate.probe import ProbeConfig, ProbeResult
 from kit.evaluate.protocols import probe_dataset, seen_points
 from kit.features.extract import extract, source
 from kit.store.plain import from_plain
-from kit.store.ranges import check_whole
+from kit.store.ranges import check_number, check_whole
 from kit.store.serialisation import to_plain
+from kit.student.checkpoints import load_student
 from kit.student.presets import build_student, config_from_plain, config_to_plain, preset
+from kit.student.pretrained import pretrained, start_from
 from kit.student.scans import InputConfig
 from kit.student.student import Student, StudentConfig
 from kit.teacher.presets import TeacherConfig, build_teacher
@@ -52,6 +56,11 @@ class LearnConfig:
         student: the network that learns.
         distill: the distillation itself.
         keyframes: number of training keyframes that it learns from, evenly spread; None: all.
+        init: where the student's weights come from: "none" for random ones, the name of a student
+            that comes with the kit, such as "street", or a student's file. It must have the size
+            that `student` says.
+        minutes: at most so many for the distillation. A few steps are timed, and the number of
+            steps is reduced to what fits. None: all steps.
 
     Raises:
         ValueError: a value outside of its range.
@@ -64,10 +73,14 @@ class LearnConfig:
         steps=800, batch_size=2, lr=5e-3
     )
     keyframes: int | None = None
+    init: str = "none"
+    minutes: float | None = None
 
     def __post_init__(self):
         if self.keyframes is not None:
             check_whole(self, 1, 10**9, "keyframes")
+        if self.minutes is not None:
+            check_number(self, 0, 1e6, "minutes", above=True)
 
 
 @dataclass(frozen=True)
@@ -129,6 +142,7 @@ def _demo(
     say(f"split: {parts.rule}")
     teacher = build_teacher(config.teacher)
     untrained, cache = untrained_student(config, teacher).eval(), store.FeatureCache()
+    config = settled(config, out, dataset, parts, teacher, cache, say)
     run = learn(config, out, dataset, parts, teacher, cache)
 
     why_not = why_no_probe(dataset, parts)
@@ -193,9 +207,16 @@ def learn(
     """The distillation of the main job.
 
     Raises:
+        ValueError: see `distill` and `initial_student`; or the run in `out` had another start.
         KeyboardInterrupt: it was interrupted; what is done is kept in `out`.
     """
-    student = untrained_student(config, teacher)
+    config = settled(config, out, dataset, parts, teacher, cache)
+    student = initial_student(config, teacher)
+    if (init := _settings_there(out).get("init", config.init)) != config.init:
+        raise ValueError(
+            f"{out} holds a run whose student started from {init!r}, not from {config.init!r}; "
+            "choose another folder or the same start"
+        )
     run = distill(
         dataset,
         teacher,
@@ -209,6 +230,55 @@ def learn(
     if run.interrupted or not run.finished:
         raise KeyboardInterrupt("interrupted; the same command goes on")
     return run
+
+
+def settled(
+    config: LearnConfig,
+    out: Path,
+    dataset: Dataset,
+    parts: Split,
+    teacher: Teacher,
+    cache: store.FeatureCache,
+    say: Callable[[str], None] = print,
+) -> LearnConfig:
+    """The same settings with a number of steps instead of `minutes`.
+
+    A run that is in `out` already keeps its number.
+    """
+    if config.minutes is None:
+        return config
+    steps = _settings_there(out).get("distill", {}).get("steps")
+    if steps is None:
+        student, chosen = initial_student(config, teacher), spread(parts.train, config.keyframes)
+        steps, seconds = steps_within(
+            config.minutes, dataset, teacher, student, config.distill, chosen, cache
+        )
+        about = steps * seconds / 60
+        say(f"{steps} steps of {seconds:.2f} s: the distillation takes about {about:.1f} minutes")
+    return replace(config, minutes=None, distill=replace(config.distill, steps=steps))
+
+
+def _settings_there(out: Path) -> dict:
+    """The settings of the run in a folder; empty if there is none that can be read."""
+    with suppress(OSError, ValueError):
+        settings = store.read_json(out / store.RUN).get("settings")
+        return settings if isinstance(settings, dict) else {}
+    return {}
+
+
+def initial_student(config: LearnConfig, teacher: Teacher) -> Student:
+    """The student that learns, with the weights that `config.init` names.
+
+    Raises:
+        OSError, ValueError: there is no such student, or it has another size.
+    """
+    student = untrained_student(config, teacher)
+    if config.init != "none":
+        is_file = config.init.endswith(".safetensors")
+        known = load_student(config.init) if is_file else pretrained(config.init)
+        of_teacher = known.distilled_from and known.distilled_from.fingerprint
+        start_from(student, known, same_teacher=of_teacher == teacher.fingerprint)
+    return student
 
 
 def spread(keyframes: Sequence[int], count: int | None) -> tuple[int, ...]:

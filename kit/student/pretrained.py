@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kit.store import files as store
+from kit.store.state_dict import misfits, some
 from kit.student.checkpoints import load_student
 from kit.student.student import Student
 
@@ -21,6 +22,32 @@ def pretrained(name: str = "street") -> Student:
         ValueError: no such student; lists those that come with the kit.
     """
     return load_student(_file(name, ".safetensors"))
+
+
+def start_from(student: Student, initial: Student, *, same_teacher: bool) -> None:
+    """Give a student the weights of one that was distilled before, to go on from there.
+
+    Args:
+        student: gets the weights, in place.
+        initial: of the same kind and size; how scans are prepared may differ.
+        same_teacher: whether both have the same teacher. Only then is the head taken over.
+
+    Raises:
+        ValueError: a layer of `student` has another size or is missing; names it.
+    """
+    state, own = initial.state_dict(), student.state_dict()
+    if not same_teacher:
+        for each in (state, own):
+            for name in [name for name in each if name.startswith("classif")]:
+                del each[name]
+    wrong = [*misfits(state, own), *sorted(state.keys() ^ own.keys())]
+    if wrong:
+        raise ValueError(
+            f"the student cannot start from the other one: {len(wrong)} tensors do not fit "
+            f"({some(wrong, 2)}). Choose the same kind of student, depth and width: "
+            f"{initial.config}"
+        )
+    student.load_state_dict(state, strict=False)
 
 
 def pretrained_figures(name: str = "street") -> dict:
