@@ -9,15 +9,19 @@ from pathlib import Path
 
 from kit.data.keyframe import Dataset
 
-LOOKS_FOR = "a version folder (a sub-folder such as v1.0-mini with sample.json in it)"
+LOOKS_FOR = (
+    "a version folder (a sub-folder such as v1.0-mini, or annotation of T4, with sample.json in it)"
+)
 
 
 def recognises(source: str) -> bool:
     """Return whether `source` is a root in the nuScenes schema, or a version folder of one."""
-    from kit.data.nuscenes.folder import has_tables, version_folders
+    from kit.data.nuscenes.folder import has_tables, revisions, version_folders
 
     root = Path(source)
-    return root.is_dir() and (has_tables(root) or bool(version_folders(root)))
+    return root.is_dir() and (
+        has_tables(root) or bool(version_folders(root)) or bool(revisions(root))
+    )
 
 
 def open(source: str, **options) -> Dataset:

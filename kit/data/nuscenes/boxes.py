@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kit import geometry
 from kit.data.annotations import Box
-from kit.data.classes import CATEGORIES, IGNORE, NUSCENES
+from kit.data.classes import CATEGORIES, IGNORE, NUSCENES, ClassMap
 from kit.data.nuscenes.schema import Category, Instance, Sample, SampleAnnotation
 from kit.data.nuscenes.tables import Table, refers_to
 from kit.data.untrusted import read_records, shown
@@ -83,9 +83,12 @@ def read_boxes(folder: Path, samples: Collection[str]) -> dict[str, list[Annotat
 
 
 def boxes_of(
-    annotations: list[Annotation], T_global_lidar: Float[Tensor, "4 4"]
+    annotations: list[Annotation],
+    T_global_lidar: Float[Tensor, "4 4"],
+    classes: ClassMap = NUSCENES,
 ) -> tuple[Box, ...]:
     """Make the boxes of one keyframe in its lidar frame; nuScenes stores width before length."""
+    own = classes.names if classes.names != NUSCENES.names else ()
     T_lidar_global = geometry.invert_rigid(torch.as_tensor(T_global_lidar))
     boxes = []
     for annotation in annotations:
@@ -94,7 +97,7 @@ def boxes_of(
         box = Box(
             name=_name(category),
             category=category,
-            label=_label(category),
+            label=own.index(category) if category in own else _label(category, bool(own)),
             T_lidar_box=T_lidar_global @ geometry.rigid_transform(row.rotation, row.translation),
             size=(length, width, height),
             track=row.instance_token,
@@ -103,9 +106,9 @@ def boxes_of(
     return tuple(boxes)
 
 
-def _label(category: str) -> int:
-    """Class index of a category; IGNORE if it has none."""
-    if category not in CATEGORIES:
+def _label(category: str, is_other: bool = False) -> int:
+    """Class index of a category; IGNORE if it has none, or the classes are not nuScenes'."""
+    if is_other or category not in CATEGORIES:
         return IGNORE
     return NUSCENES.class_of_raw[CATEGORIES.index(category)]
 

@@ -19,11 +19,13 @@ from torch import Tensor
 from kit import geometry
 from kit.data import classes
 from kit.data.annotations import Box
+from kit.data.class_maps import numbered_classes
+from kit.data.classes import ClassMap
 from kit.data.clocks import Poses
 from kit.data.keyframe import Camera, Sensor
 from kit.data.nuscenes import boxes as nuscenes_boxes
 from kit.data.nuscenes.intensity import lidar_of
-from kit.data.nuscenes.records import Calibration, Record, SensorFile
+from kit.data.nuscenes.records import Calibration, Contents, Record, SensorFile
 from kit.data.nuscenes.scans import read_scan
 from kit.data.nuscenes.turns import poses_around, turns_by_scene
 from kit.data.recording import FilesOnDisk, Recording, spaced
@@ -32,12 +34,23 @@ from kit.data.sweeps import Sweep
 from kit.store.image_reader import read_image_size
 from kit.store.reading import read_regular
 
+T4 = "annotation"  # the folder of tables in data sets of TIER IV
+
 
 def version_folders(root: Path) -> list[str]:
     """List the sub-folders with tables of keyframes, v1.0-trainval and v1.0-mini first."""
     order = {"v1.0-trainval": 0, "v1.0-mini": 1}
     found = [folder.name for folder in root.iterdir() if has_tables(folder)]
     return sorted(found, key=lambda name: (order.get(name, 2), name))
+
+
+def revisions(root: Path) -> list[Path]:
+    """List the revisions of a T4 data set: sub-folders with tables in `annotation`, latest first.
+
+    Source: https://tier4.github.io/t4-devkit/latest/schema
+    """
+    found = [each for each in root.iterdir() if has_tables(each / T4)]
+    return sorted(found, key=lambda each: (len(each.name), each.name), reverse=True)
 
 
 def has_tables(folder: Path) -> bool:
@@ -60,6 +73,9 @@ class NuScenesFolder(Recording):
             the lidar.
         num_missing_images, num_missing_labels: numbers of files that the other keyframes lack.
 
+    T4, the format of TIER IV, has the same tables in the folder `annotation`. If its categories
+    are not those of nuScenes, each is a class of its own.
+
     Source: the nuScenes schema, https://www.nuscenes.org/nuscenes#data-format; 32 categories are
         merged into 16 classes by name, as in the lidarseg challenge.
     """
@@ -69,7 +85,7 @@ class NuScenesFolder(Recording):
         root: str | Path,
         version: str | None = None,
         boxes: bool | None = None,
-        lidar: str = "LIDAR_TOP",
+        lidar: str | None = None,
     ):
         """Read the tables and check which files exist.
 
@@ -80,7 +96,7 @@ class NuScenesFolder(Recording):
                 other one in alphabetical order.
             boxes: read the annotated boxes. None reads them if the table is smaller than 100 MB,
                 so not for all of nuScenes (1 GB).
-            lidar: channel of the lidar to use.
+            lidar: channel of the lidar to use; None: LIDAR_TOP, or LIDAR_CONCAT of T4.
 
         Raises:
             FileNotFoundError: the version, a table or every lidar file is missing.
@@ -91,6 +107,7 @@ class NuScenesFolder(Recording):
 
         self.root, self.version, self.other_versions = _choose_version(Path(root), version)
         contents = read_contents(self.root, self.version, lidar)
+        lidar = contents.lidar
         self._calibrations, self._vehicles = contents.calibrations, contents.vehicles
         present = FilesOnDisk(self.root)
         records = [record for record in contents.records if record.scan in present]
@@ -112,8 +129,8 @@ class NuScenesFolder(Recording):
             nuscenes_boxes.check_tables(self.root / self.version)
         super().__init__(
             self.root,
-            f"{self.root.resolve().name} {self.version}",
-            _label_classes(self.root / self.version, contents.categories),
+            _name(self.root, self.version),
+            _label_classes(self.root / self.version, contents),
             records,
             lidar=lidar,
             num_labelled=len(labels) - self.num_missing_labels,
@@ -140,7 +157,7 @@ class NuScenesFolder(Recording):
     def boxes_of(self, record: Record) -> tuple[Box, ...]:
         """The annotated boxes of a keyframe."""
         annotations = self._annotations.get(record.sample, [])
-        return nuscenes_boxes.boxes_of(annotations, self.pose_of(record))
+        return nuscenes_boxes.boxes_of(annotations, self.pose_of(record), self.classes)
 
     @cached_property
     def _annotations(self) -> dict[str, list[nuscenes_boxes.Annotation]]:
@@ -250,6 +267,8 @@ def _choose_version(root: Path, version: str | None) -> tuple[Path, str, list[st
     root = root.expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder; expected the root of a nuScenes data set")
+    if version is None and not version_folders(root):
+        root = next(iter(revisions(root)), root)
     if version is None and has_tables(root):
         # Not resolved: a version folder may be a link, and the files lie beside the link.
         root, version = Path(os.path.abspath(root)).parent, Path(os.path.abspath(root)).name
@@ -263,11 +282,27 @@ def _choose_version(root: Path, version: str | None) -> tuple[Path, str, list[st
     return root, version, [name for name in found if name != version]
 
 
-def _label_classes(folder: Path, categories: dict[str, int] | None) -> classes.ClassMap:
-    """The class map for the label ids of this root."""
+def _name(root: Path, version: str) -> str:
+    """The name of a data set; that of T4 lies in a folder named by the number of its revision."""
+    name = root.resolve().name
+    if version != T4:
+        return f"{name} {version}"
+    return f"{root.resolve().parent.name} revision {name}" if name.isdecimal() else f"{name} T4"
+
+
+def _label_classes(folder: Path, contents: Contents) -> ClassMap:
+    """The class map for the label ids of this root; T4 may have categories of its own."""
+    file, categories = folder / "category.json", contents.categories
+    if folder.name == T4 and not set(contents.names) <= set(classes.CATEGORIES):
+        ids = {name: index for index, name in enumerate(dict.fromkeys(contents.names))}
+        ids = ids if categories is None else categories
+        if len(set(ids.values())) < len(ids):
+            raise ValueError(f"{file}: two categories have the same index; each needs its own")
+        by_id = {index: name for name, index in sorted(ids.items(), key=lambda item: item[1])}
+        return numbered_classes(by_id, str(file), f"{folder.parent.name}, {len(ids)} categories")
     if categories is None:
         return classes.NUSCENES
     try:
         return classes.nuscenes_classes(categories)
     except ValueError as error:
-        raise ValueError(f"{folder / 'category.json'}: {error}") from error
+        raise ValueError(f"{file}: {error}") from error

@@ -83,6 +83,8 @@ class Contents:
         categories: raw label id by category name; None where no keyframe has labels.
         vehicles: names of the recording cars.
         num_without_scan: number of samples without a scan of the lidar; they are left out.
+        lidar: channel of the lidar.
+        names: of all categories, in the table's order.
     """
 
     records: list[Record]
@@ -90,3 +92,5 @@ class Contents:
     categories: dict[str, int] | None
     vehicles: tuple[str, ...]
     num_without_scan: int
+    lidar: str
+    names: tuple[str, ...]

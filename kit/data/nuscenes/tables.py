@@ -21,13 +21,16 @@ from kit.data.untrusted import path_below, read_records, shown, unique
 Row = TypeVar("Row")
 
 
-def read_contents(root: Path, version: str, lidar: str = "LIDAR_TOP") -> Contents:
+LIDARS = ("LIDAR_TOP", "LIDAR_CONCAT")  # of nuScenes; of T4, which joins all lidars of a car
+
+
+def read_contents(root: Path, version: str, lidar: str | None = None) -> Contents:
     """Read the tables of one version folder.
 
     Args:
         root: of the data set; all files must be below it.
         version: name of the version folder.
-        lidar: channel of the lidar to use.
+        lidar: channel of the lidar to use; None: the first of `LIDARS` that there is.
 
     Raises:
         FileNotFoundError: a table is missing.
@@ -36,6 +39,8 @@ def read_contents(root: Path, version: str, lidar: str = "LIDAR_TOP") -> Content
     """
     tables = Tables(root, version)
     files, names = tables.files_of_samples(), _scene_names(tables)
+    channels = {sensor.channel for sensor in tables.sensor.rows.values()}
+    lidar = lidar or next((each for each in LIDARS if each in channels), LIDARS[0])
     records, num_without_scan = [], 0
     for scene in tables.scene.rows.values():
         name = names[scene.token]
@@ -50,8 +55,15 @@ def read_contents(root: Path, version: str, lidar: str = "LIDAR_TOP") -> Content
     calibrations = {token: _calibration(tables, token) for token in sorted(used)}
     tables.warn_of_labels_without_scan()
     vehicles = {tables.log.get(s.log_token, "scene").vehicle for s in tables.scene.rows.values()}
-    categories = tables.label_ids()
-    return Contents(records, calibrations, categories, tuple(sorted(vehicles)), num_without_scan)
+    return Contents(
+        records,
+        calibrations,
+        tables.label_ids(),
+        tuple(sorted(vehicles)),
+        num_without_scan,
+        lidar,
+        tuple(row.name for row in tables.category.rows.values()),
+    )
 
 
 class Table(Generic[Row]):
