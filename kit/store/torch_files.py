@@ -9,6 +9,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 
 from kit.store.files import AnyPath
@@ -18,10 +19,18 @@ from kit.store.reading import open_regular
 ENDINGS = (".pth", ".pt", ".ckpt")
 ZIP, FOLDER = b"PK", 0x10  # FOLDER: bit of the attributes of a part
 BEGINNINGS = (ZIP, b"\x80")  # torch.save writes a zip; before version 1.6 it wrote a pickle
+# A float of NumPy, as learning-rate schedules leave it in optimizer states. NumPy 1 and 2 give the
+# function that makes it another address.
+NUMPY_FLOATS = [
+    (np.core.multiarray.scalar, "numpy.core.multiarray.scalar"),
+    (np.core.multiarray.scalar, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    np.dtypes.Float64DType,
+]
 
 
 def read_torch_file(path: AnyPath) -> Any:
-    """Read what `torch.save` wrote: tensors and plain values. Nothing in the file is executed.
+    """Read what `torch.save` wrote: tensors, plain values and floats of NumPy; no code is executed.
 
     Damage is found by the checksums that zip and gzip have (torch.load ignores them). Files of
     PyTorch before 1.6, outside of an archive, have none.
@@ -55,7 +64,8 @@ def _load(path: Path, file: io.BufferedIOBase, expected: str) -> Any:
         raise _Refused(f"{path}: expected {expected}, {_other_format(beginning)}")
     if beginning.startswith(ZIP):
         _check_zip(path, file)
-    return torch.load(file, map_location="cpu", weights_only=True)
+    with torch.serialization.safe_globals(NUMPY_FLOATS):
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _check_zip(path: Path, file: io.BufferedIOBase) -> None:

@@ -9,6 +9,7 @@ import tarfile
 import warnings
 import zipfile
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -232,3 +233,59 @@ def test_tensors_come_to_the_cpu(tmp_path):
     torch.save(torch.ones(3, device="meta"), data)
     (tmp_path / "meta.pth").write_bytes(data.getvalue())
     assert read_torch_file(tmp_path / "meta.pth").device.type in ("cpu", "meta")
+
+
+def training_file():
+    """What ScaLR saves while it trains: NumPy floats in the optimizer and in the schedule."""
+    network = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=np.float64(2e-3))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: np.cos(step / 10.0))
+    network(torch.ones(1, 2)).sum().backward()
+    optimizer.step(), schedule.step()
+    rate = optimizer.param_groups[0]["lr"]
+    assert isinstance(rate, np.float64) and isinstance(schedule.get_last_lr()[0], np.float64)
+    states = {"optim": optimizer.state_dict(), "scheduler": schedule.state_dict()}
+    return {"net": network.state_dict(), **states}
+
+
+@pytest.mark.parametrize("address", ["numpy.core.multiarray", "numpy._core.multiarray"])
+def test_the_file_of_a_training_with_numpy_floats_is_read(tmp_path, address):
+    content = training_file()
+    torch.save(content, tmp_path / "ckpt_last.pth", _use_new_zipfile_serialization=False)
+    data = (tmp_path / "ckpt_last.pth").read_bytes()
+    assert b"cnumpy.core.multiarray\nscalar" in data
+    data = data.replace(b"cnumpy.core.multiarray\n", f"c{address}\n".encode())
+    (tmp_path / "ckpt_last.pth").write_bytes(data)  # as NumPy 1 or NumPy 2 writes it
+    read = read_torch_file(tmp_path / "ckpt_last.pth")
+    assert torch.equal(read["net"]["weight"], content["net"]["weight"])
+    rate = content["optim"]["param_groups"][0]["lr"]
+    assert read["optim"]["param_groups"][0]["lr"] == rate == read["scheduler"]["_last_lr"][0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.float32(1),
+        np.int64(1),
+        np.array([1.0]),
+        np.array([Evil()], dtype=object),
+        np.float64,
+        np.random.default_rng(),
+        np.datetime64("2026-01-01"),
+        np.dtype([("a", "f8")]),
+    ],
+    ids=str,
+)
+def test_everything_else_of_numpy_is_refused(tmp_path, monkeypatch, value):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"net": {"weight": torch.ones(1)}, "other": value}, "file.pth")
+    with pytest.raises(ValueError, match="file.pth"):
+        read_torch_file("file.pth")
+    assert not any("gotcha" in path.name for path in tmp_path.iterdir())
+
+
+def test_nothing_stays_allowed_after_a_file_was_read(tmp_path):
+    torch.save({"lr": np.float64(1)}, tmp_path / "file.pth")
+    before = torch.serialization.get_safe_globals()
+    assert read_torch_file(tmp_path / "file.pth") == {"lr": 1.0}
+    assert torch.serialization.get_safe_globals() == before and np.dtype not in before
