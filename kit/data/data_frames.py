@@ -87,7 +87,6 @@ _PUSH = set(
 )
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _NEW = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple}
-_MARK = object()
 
 
 @dataclass
@@ -95,6 +94,7 @@ class _Interpreter:
     """The stack machine of pickles, on plain values."""
 
     stack: list = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)  # lengths of the stack
     memo: dict[int, Any] = field(default_factory=dict)
     room: int = 0  # bytes that arrays may take; several arrays may share the bytes of the file
 
@@ -109,7 +109,7 @@ class _Interpreter:
             elif code.name in _NEW:
                 self.stack.append(_NEW[code.name]())
             elif code.name == "MARK":
-                self.stack.append(_MARK)
+                self.marks.append(len(self.stack))
             else:
                 step = getattr(self, f"do_{code.name.lower()}", None)
                 if step is None:
@@ -118,12 +118,12 @@ class _Interpreter:
         return self.stack.pop()
 
     def since_mark(self) -> list:
-        start = len(self.stack) - 1 - self.stack[::-1].index(_MARK)
-        values = self.stack[start + 1 :]
+        start = self.marks.pop()
+        values = self.stack[start:]
         del self.stack[start:]
         return values
 
-    def do_proto(self, version: int) -> None:
+    def do_proto(self, _: int | None) -> None:
         """The protocol; all are read."""
 
     do_frame = do_stop = do_proto
