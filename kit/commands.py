@@ -20,7 +20,8 @@ from kit.teacher.presets import TeacherConfig
 SHORTHANDS = (
     "Three more options choose many settings at once: --student NAME (a preset such as wi-12-128 "
     "or minkunet-18), --teacher NAME (such as dinov2_vits14), and --config FILE (run.json of an "
-    "earlier run, to repeat it). The options below change single settings."
+    "earlier run, to repeat it). --data A B mixes several data sets. The options below change "
+    "single settings."
 )
 Flat = tyro.conf.arg(name="")  # options without the field's name before them
 
@@ -65,7 +66,7 @@ class Distill:
         from kit.data.split import split
         from kit.teacher.presets import build_teacher
 
-        dataset = open_dataset(self.config.data)
+        dataset = open_dataset(self.config.data, weights=self.config.weights)
         dataset.prepare()
         teacher, cache = build_teacher(self.config.teacher), store.FeatureCache()
         run = learn(self.config, self.out, dataset, split(dataset), teacher, cache)
@@ -302,9 +303,12 @@ def _starting_point(
     shorthands = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in ("config", "student", "teacher"):
         shorthands.add_argument(f"--{option}")
+    shorthands.add_argument("--data", nargs="+", action="extend")
     named, rest = shorthands.parse_known_args(arguments)
     if named.config is not None:
         config = read_config(named.config, type(config))
+    if named.data is not None:
+        config = replace(config, data=named.data[0] if len(named.data) == 1 else tuple(named.data))
     if named.student is not None:
         config = replace(
             config, student=replace(preset(named.student), inputs=config.student.inputs)

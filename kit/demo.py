@@ -18,10 +18,9 @@ from kit.data.split import Split, split
 from kit.distill.budget import steps_within
 from kit.distill.loop import DistillRun, distill
 from kit.distill.settings import DistillConfig
-from kit.evaluate.baselines import position
+from kit.evaluate.by_data_set import probe_each
 from kit.evaluate.probe import ProbeConfig, ProbeResult
-from kit.evaluate.protocols import probe_dataset, seen_points
-from kit.features.extract import extract, source
+from kit.features.extract import extract
 from kit.store.plain import from_plain
 from kit.store.ranges import check_number, check_whole
 from kit.store.serialisation import to_plain
@@ -51,7 +50,7 @@ class LearnConfig:
     """Settings of a distillation: what is learned from, by whom, from whom, and how.
 
     Attributes:
-        data: "street" or the root of a data set.
+        data: "street" or the root of a data set; several are mixed.
         teacher: the frozen image network.
         student: the network that learns.
         distill: the distillation itself.
@@ -62,11 +61,14 @@ class LearnConfig:
         minutes: at most so many for the distillation. A few steps are timed, and the number of
             steps is reduced to what fits. None: all steps.
 
+        weights: of several data sets, how often training draws from each, e.g. 3 1. None: in
+            proportion to their numbers of keyframes.
+
     Raises:
         ValueError: a value outside of its range.
     """
 
-    data: str = "street"
+    data: str | tuple[str, ...] = "street"
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = small("wi-6-128")
     distill: Annotated[DistillConfig, tyro.conf.arg(name="")] = DistillConfig(
@@ -75,6 +77,7 @@ class LearnConfig:
     keyframes: int | None = None
     init: str = "none"
     minutes: float | None = None
+    weights: tuple[float, ...] | None = None
 
     def __post_init__(self):
         if self.keyframes is not None:
@@ -127,7 +130,7 @@ def demo(
         OSError, ValueError: see `distill`; or another run is writing into `out`.
     """
     began, out = time.perf_counter(), Path(out)
-    dataset = dataset or open_dataset(config.data)
+    dataset = dataset or open_dataset(config.data, weights=config.weights)
     say(repr(dataset))
     store.check_place(out / METRICS)
     with store.lock_run(out):
@@ -145,16 +148,16 @@ def _demo(
     config = settled(config, out, dataset, parts, teacher, cache, say)
     run = learn(config, out, dataset, parts, teacher, cache)
 
-    why_not = why_no_probe(dataset, parts)
-    say(f"no linear probe: {why_not}" if why_not else "linear probes ...")
     models = {"random": untrained, "distilled": run.student, "teacher": teacher}
-    probes = {} if why_not else _probe(models, dataset, parts, config, cache)
-
-    shown = dataset[(parts.held_out or parts.train)[-1]]
-    pictures = _pictures(shown, models, probes, run.history, out, cache)
+    probed = probe_each(models, dataset, config.probe, cache, say)
+    chosen = next((each for each in probed.values() if each.probes), next(iter(probed.values())))
+    shown = chosen.dataset[(chosen.parts.held_out or chosen.parts.train)[-1]]
+    pictures = _pictures(shown, models, chosen.probes, run.history, out, cache)
+    several = {name: each.plain() or None for name, each in probed.items()}
     metrics = {
-        "linear_probe": {n: {"miou": p.miou, "iou": p.iou} for n, p in probes.items()} or None,
-        "linear_probe_skipped": why_not,
+        "linear_probe": chosen.plain() or None,
+        "linear_probe_skipped": chosen.why_not,
+        **({"linear_probe_by_data_set": several} if len(several) > 1 else {}),
         "loss": _last_loss(run.history),
         "seconds": round(time.perf_counter() - began, 1),
         "seconds_by_stage": run.seconds,
@@ -300,40 +303,15 @@ def untrained_student(config: LearnConfig, teacher: Teacher) -> Student:
     return build_student(config.student, teacher.dim, seed=config.distill.seed)
 
 
-def why_no_probe(dataset: Dataset, parts: Split) -> str | None:
-    """Why features cannot be probed here; None if they can."""
-    if not dataset.has_labels:
-        return f"{dataset.name} has no point labels (lidarseg)"
-    if not parts.held_out:
-        return f"nothing can be held out: {parts.rule}"
-    return None
-
-
-def _probe(
-    models: dict[str, Student | Teacher],
-    dataset: Dataset,
-    parts: Split,
-    config: DemoConfig,
-    cache: store.FeatureCache,
-) -> dict[str, ProbeResult]:
-    """Probe every source on the same points: those that a camera sees."""
-    sources = {"position": source(position)}
-    for name, model in models.items():
-        layer = None if isinstance(model, Teacher) else model.layers[-1]
-        sources[name] = source(model, layer=layer, cache=cache)
-    return {
-        name: probe_dataset(each, dataset, parts.train, parts.held_out, config.probe, seen_points)
-        for name, each in sources.items()
-    }
-
-
 def summary(metrics: dict) -> str:
     """The closing table: one line per source of features, mIoU and the classes present."""
     lines = [f"loss {metrics['loss']:.3f}, {metrics['seconds']:.0f} s in all"]
-    probes = metrics["linear_probe"]
-    if probes:
+    several = metrics.get("linear_probe_by_data_set") or {"": metrics["linear_probe"]}
+    for data, probes in several.items():
+        if not probes:
+            continue
         present = [name for name, iou in probes["teacher"]["iou"].items() if iou is not None]
-        lines.append("linear probe, IoU in %")
+        lines.append(f"linear probe{data and f' on {data}'}, IoU in %")
         lines.append(" " * 10 + "  mIoU" + "".join(f" {name[:9]:>9}" for name in present))
         for name, probe in probes.items():
             values = "".join(f" {100 * probe['iou'][c]:9.1f}" for c in present)

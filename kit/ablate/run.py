@@ -107,7 +107,7 @@ def _how_made(content: Mapping[str, Any], command: str) -> dict[str, Any]:
 def one_run(run: Run, out: str) -> dict:
     """Make one run and write its row; what an interrupted run has done is used."""
     began, config = time.perf_counter(), run.config
-    dataset = open_dataset(config.data)
+    dataset = open_dataset(config.data, weights=config.weights)
     dataset.prepare()
     parts, teacher = split(dataset), build_teacher(config.teacher)
     cache = store.FeatureCache()

@@ -33,7 +33,7 @@ FORMATS: dict[str, str] = {
 def open_dataset(
     source: str | Path | Dataset | list | tuple,
     *,
-    weights: Sequence[float] | None = None,
+    weights: Sequence[float | int] | None = None,
     clock_offsets: Mapping[str, float] | None = None,
     **options,
 ) -> Dataset:
@@ -75,7 +75,7 @@ def open_dataset(
     return dataset
 
 
-def _mix(parts: Sequence[Dataset], weights: Sequence[float] | None) -> Dataset:
+def _mix(parts: Sequence[Dataset], weights: Sequence[float | int] | None) -> Dataset:
     from kit.data.mixture import Mixture
 
     return Mixture(parts, weights)

@@ -44,7 +44,7 @@ class Mixture:
             for each, or the classes are more than 255.
     """
 
-    def __init__(self, parts: Sequence[Dataset], weights: Sequence[float] | None = None):
+    def __init__(self, parts: Sequence[Dataset], weights: Sequence[float | int] | None = None):
         """Join data sets.
 
         Args:
@@ -141,7 +141,7 @@ class Mixture:
         return "\n".join(lines)
 
 
-def _shares(weights: Sequence[float] | None, parts: Sequence[Dataset]) -> tuple[float, ...]:
+def _shares(weights: Sequence[float | int] | None, parts: Sequence[Dataset]) -> tuple[float, ...]:
     """Weights whose sum is 1."""
     given = [float(len(part)) for part in parts] if weights is None else list(map(float, weights))
     if len(given) != len(parts) or not all(0 < each < math.inf for each in given):

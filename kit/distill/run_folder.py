@@ -15,6 +15,7 @@ from lightning.fabric import Fabric
 
 from kit import store
 from kit.data.keyframe import Dataset
+from kit.data.mixture import Mixture
 from kit.distill.settings import DistillConfig
 from kit.store.serialisation import to_plain
 from kit.student.checkpoints import save_student
@@ -200,9 +201,28 @@ def describe(
             "name": dataset.name,
             "tokens": [dataset.tokens[i] for i in keyframes],
             "content": dataset.content(),
+            **_mixed(dataset),
         },
     }
     return to_plain(description, "description")
+
+
+def _mixed(dataset: Dataset) -> dict:
+    """The data sets of a mixture with their weights, sensors and classes; {} for a single one."""
+    if not isinstance(dataset, Mixture):
+        return {}
+    described = zip(dataset.names, dataset.parts, dataset.weights, strict=True)
+    parts = [
+        {
+            "name": name,
+            "keyframes": len(part),
+            "weight": weight,
+            "sensor": part.sensor,
+            "classes": part.classes.name,
+        }
+        for name, part, weight in described
+    ]
+    return {"parts": parts}
 
 
 def check_same(before: dict, now: dict, configs: Mapping[str, Any], folder: Path) -> None:
