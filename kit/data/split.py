@@ -1,10 +1,18 @@
 """Division of a data set into training and held-out keyframes, by whole scenes where possible."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from kit.data.keyframe import Dataset
 from kit.data.mixture import Mixture
+from kit.data.recording import Recording
+
+GAP = 5.0  # metres
 
 
 @dataclass(frozen=True)
@@ -14,40 +22,45 @@ class Split:
     Attributes:
         train, held_out: indices of keyframes, in the data set's order; no index is in both.
         rule: the rule that chose them, as a sentence for a report.
+        unused: indices of keyframes that are too near to held-out ones to train on.
     """
 
     train: tuple[int, ...]
     held_out: tuple[int, ...]
     rule: str
+    unused: tuple[int, ...] = ()
 
 
-def split(dataset: Dataset, held_out: float = 0.25) -> Split:
+def split(dataset: Dataset, held_out: float = 0.25, gap: float = GAP) -> Split:
     """Divide the keyframes of a data set into training and held-out keyframes.
 
-    One scene: its last keyframes are held out. Keyframes that are close in time are similar, so the
-    first held-out ones are easier than those of another scene. Several scenes: the official
-    nuScenes split, if it contains every scene and both parts get at least one (mini_train and
-    mini_val for v1.0-mini, else train and val); otherwise the last scenes of the data set. Scenes
-    are never divided then.
+    One scene: its last keyframes are held out. Where poses are known, keyframes that were recorded
+    near the held-out ones are used for neither part, because they show the same things. Several
+    scenes: the official nuScenes split, if it contains every scene and both parts get at least one
+    (mini_train and mini_val for v1.0-mini, else train and val); otherwise the last scenes of the
+    data set. Scenes are never divided then.
 
     Args:
         dataset: anything with `scenes`, the scene name of every keyframe.
         held_out: ratio of the keyframes or scenes to hold out, rounded, at least one. The official
             split ignores it.
+        gap: distance between training and held-out keyframes of one scene, metres. 0 keeps none.
 
     Returns:
         the split. A single keyframe is used for training and nothing is held out; `rule` then
         begins with "too few".
 
     Raises:
-        ValueError: no keyframes, or `held_out` is not between 0 and 1.
+        ValueError: no keyframes, `held_out` is not between 0 and 1, or `gap` is negative.
 
     Source: the official scenes are those of nuscenes-devkit, `nuscenes.utils.splits`.
     """
     if not 0 < held_out < 1:
         raise ValueError(f"held_out must be a ratio between 0 and 1, got {held_out}")
+    if not 0 <= gap < math.inf:
+        raise ValueError(f"gap must be a distance of 0 m or more, got {gap}")
     if isinstance(dataset, Mixture):
-        return _split_each(dataset, held_out)
+        return _split_each(dataset, held_out, gap)
     scenes = list(dataset.scenes)
     if not scenes:
         raise ValueError("the data set has no keyframes to split")
@@ -56,9 +69,8 @@ def split(dataset: Dataset, held_out: float = 0.25) -> Split:
         return Split((0,), (), "too few keyframes: one, used for training; none held out")
     if len(names) == 1:
         border = len(scenes) - _num_held_out(len(scenes), held_out)
-        indices = tuple(range(len(scenes)))
         rule = f"the last {len(scenes) - border} of {len(scenes)} keyframes of {names[0]} in time"
-        return Split(indices[:border], indices[border:], f"held out: {rule}")
+        return _with_gap(dataset, border, gap, f"held out: {rule}")
     tested, rule = _official(names) or _last_scenes(names, held_out)
     return Split(
         tuple(i for i, scene in enumerate(scenes) if scene not in tested),
@@ -67,17 +79,51 @@ def split(dataset: Dataset, held_out: float = 0.25) -> Split:
     )
 
 
-def _split_each(mixture: Mixture, held_out: float) -> Split:
+def _with_gap(dataset: Dataset, border: int, gap: float, rule: str) -> Split:
+    """Hold out the keyframes from `border` on; those nearer than `gap` to one of them are unused.
+
+    A scene without poses, or one that would have nothing left to train on, gets no gap.
+    """
+    before, held_out = tuple(range(border)), tuple(range(border, len(dataset)))
+    positions = _positions(dataset) if gap > 0 else None
+    if positions is None:
+        return Split(before, held_out, rule)
+    nearest = torch.cdist(positions[:border], positions[border:]).amin(1)
+    train = tuple((nearest >= gap).nonzero()[:, 0].tolist())
+    if not train:
+        way = float(nearest.max())
+        return Split(
+            before, held_out, f"{rule}; no gap of {gap:g} m is kept, the car moved {way:.1f} m"
+        )
+    unused = tuple(i for i in before if i not in train)
+    if unused:
+        rule += f"; {len(unused)} before them, nearer than {gap:g} m, are not used"
+    return Split(train, held_out, rule, unused)
+
+
+def _positions(dataset: Dataset) -> Float[Tensor, "N 3"] | None:
+    """Where each keyframe was recorded, metres; None if a pose is not known without reading it."""
+    if not isinstance(dataset, Recording):
+        return None
+    poses = [dataset.pose_of(frame) for frame in dataset.frames]
+    if any(pose is None for pose in poses):
+        return None
+    return torch.stack([pose[:3, 3] for pose in poses])
+
+
+def _split_each(mixture: Mixture, held_out: float, gap: float) -> Split:
     """The splits of the data sets of a mixture, joined."""
     train: list[int] = []
     tested: list[int] = []
+    unused: list[int] = []
     rules = []
     for number, (name, part) in enumerate(zip(mixture.names, mixture.parts, strict=True)):
-        own, first = split(part, held_out), mixture.indices_of(number).start
+        own, first = split(part, held_out, gap), mixture.indices_of(number).start
         train += [first + index for index in own.train]
         tested += [first + index for index in own.held_out]
+        unused += [first + index for index in own.unused]
         rules.append(f"{name}: {own.rule}")
-    return Split(tuple(train), tuple(tested), "; ".join(rules))
+    return Split(tuple(train), tuple(tested), "; ".join(rules), tuple(unused))
 
 
 def few_shot_scenes(

@@ -1,10 +1,13 @@
 import random
+from pathlib import Path
 
 import pytest
+import torch
 from nuscenes.utils.splits import create_splits_scenes
 
 from kit.data.classes import NUSCENES
 from kit.data.keyframe import Sensor
+from kit.data.recording import Frame, Recording
 from kit.data.split import few_shot_scenes, split
 
 
@@ -131,3 +134,53 @@ def test_few_shot_scenes_keep_all_their_keyframes_among_the_given_indices():
     for every in (0, 5):
         with pytest.raises(ValueError, match="1 to 4"):
             few_shot_scenes(dataset, every)
+
+
+class Driven(Recording):
+    """A recording of which only the poses are known, as places along a road."""
+
+    sensor = Sensor("none", 0.0, 1.0)
+
+    def __init__(self, places):
+        self.places = places
+        frames = [Frame(str(i), "drive", i, "scan") for i in range(len(places))]
+        super().__init__(Path(), "driven", NUSCENES, frames)
+
+    def scan_of(self, frame):
+        raise AssertionError("a split must not read scans")
+
+    def pose_of(self, frame):
+        place = self.places[int(frame.token)]
+        if place is None:
+            return None
+        T = torch.eye(4, dtype=torch.float64)
+        T[:2, 3] = torch.tensor([100.0, 7.0 + place])
+        return T
+
+
+def test_a_gap_in_metres_is_kept_between_the_parts_of_one_scene():
+    parts = split(Driven([0, 0, 1, 3, 5, 7, 10, 11]))
+    assert parts.held_out == (6, 7)
+    assert parts.train == (0, 1, 2, 3, 4) and parts.unused == (5,)
+    assert parts.rule.endswith("; 1 before them, nearer than 5 m, are not used")
+    assert split(Driven([0, 0, 1, 3, 5, 7, 10, 11]), gap=0.0).unused == ()
+    assert split(Driven([0, 0, 1, 3, 5, 7, 10, 11]), gap=8.5).train == (0, 1, 2)
+
+
+def test_a_car_that_comes_back_is_near_its_earlier_keyframes():
+    assert split(Driven([0, 20, 40, 60, 40, 20, 0, -9])).train == (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("places", "words"), [([0, 0, 1, 1], "the car moved 1.0 m"), ([0, None, 9, 20], "in time")]
+)
+def test_without_way_or_poses_no_gap_is_kept(places, words):
+    parts = split(Driven(places))
+    assert (parts.train, parts.held_out, parts.unused) == ((0, 1, 2), (3,), ())
+    assert parts.rule.endswith(words)
+
+
+@pytest.mark.parametrize("gap", [-1.0, float("nan"), float("inf")])
+def test_a_gap_is_a_distance(gap):
+    with pytest.raises(ValueError, match="gap must be a distance of 0 m or more"):
+        split(scenes_only("a", "a"), gap=gap)
