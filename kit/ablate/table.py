@@ -129,14 +129,16 @@ class AblationTable:
         compared = self.compare(metric, larger_is_better)
         width = max(len(each.name) for each in compared)
         unit = " in %" if metric in RATIOS else ""
+        digits = 2 if metric in RATIOS else 3
         lines = [f"{metric}{unit}: mean and deviation over seeds, difference to the base run"]
         for each in compared:
-            text = f"{each.name:{width}}  {percent * each.mean:7.2f}"
-            text += "       " if each.deviation is None else f" +-{percent * each.deviation:5.2f}"
+            text = f"{each.name:{width}}  {percent * each.mean:7.{digits}f}"
+            if each.deviation is not None:
+                text += f" +-{percent * each.deviation:6.{digits}f}"
             if each.difference is not None:
-                text += f"  {percent * each.difference:+7.2f}"
+                text += f"  {percent * each.difference:+7.{digits}f}"
             if each.error is not None:
-                text += f" +-{percent * each.error:5.2f}"
+                text += f" +-{percent * each.error:6.{digits}f}"
             lines.append(f"{text}  {each.verdict} ({each.count} seeds)")
         return "\n".join(lines)
 

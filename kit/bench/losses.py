@@ -1,0 +1,77 @@
+"""The cost of every loss: its forward and backward pass, compared with a step of the student.
+
+    python -m kit bench losses
+
+4,096 pairs, of as many points. The student is that of the demo; the teacher has 432 channels, as
+the one that comes with the kit.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from kit.bench import Row
+from kit.bench._measure import alternate, train_run
+from kit.data import open_dataset
+from kit.demo import DemoConfig
+from kit.distill.losses import LOSSES, LossInputs, compute_loss
+from kit.student.point_batch import collate
+from kit.student.presets import build_student
+from kit.student.scans import prepare_scan
+
+NUM_PAIRS, DIM = 4096, 432
+NUM_SUPERPIXELS, NUM_PATCHES, NUM_CLASSES = 300, 1000, 16
+REPEATS = 7
+
+
+def inputs_of(count: int, device: str = "cpu") -> LossInputs:
+    """Random inputs of every loss: pairs of two images, superpixels, patches, classes, moments."""
+    generator = torch.Generator().manual_seed(0)
+    feat = [torch.randn(count, DIM, generator=generator).to(device) for _ in range(3)]
+
+    def numbers(most: int) -> Tensor:
+        return torch.randint(most, (count,), generator=generator).to(device)
+
+    return LossInputs(
+        feat[0].requires_grad_(),
+        feat[1],
+        numbers(2),
+        superpixels=numbers(NUM_SUPERPIXELS),
+        superpixel_feat=torch.randn(NUM_SUPERPIXELS, DIM, generator=generator).to(device) / 10,
+        patches=numbers(NUM_PATCHES),
+        ranges=60 * torch.rand(count, generator=generator).to(device),
+        classes=numbers(NUM_CLASSES),
+        moments=numbers(3) - 1,
+        dense_feat=feat[2].requires_grad_(),
+        dense_classes=numbers(NUM_CLASSES),
+    )
+
+
+def loss_run(name: str, inputs: LossInputs) -> Callable[[], Tensor]:
+    """A call that computes a loss and its gradient for the student's features."""
+
+    def run() -> Tensor:
+        loss = compute_loss(name, inputs)
+        (gradient,) = torch.autograd.grad(loss, inputs.student_feat)
+        return gradient
+
+    return run
+
+
+def rows(data: str | None, device: str) -> Iterator[Row]:
+    """Measure every loss beside a step of the student on a scan of as many points."""
+    keyframe, config = open_dataset(data or "street")[0], DemoConfig().student
+    inputs = replace(config.inputs, max_points=NUM_PAIRS)
+    generator = torch.Generator().manual_seed(0)  # limits the points, as in training
+    scan = prepare_scan(
+        keyframe.points, keyframe.intensity, keyframe.sensor, inputs, generator=generator
+    )
+    student = build_student(config, DIM).to(device)
+    step = train_run(student, collate([scan], inputs).to(device))
+    pairs = inputs_of(NUM_PAIRS, device)
+    for name in LOSSES:
+        of_step, _, ratio = alternate(step, loss_run(name, pairs), REPEATS)
+        yield Row(f"{name}: of the student's step", 100 * ratio, "%", "< 15")
+    yield Row(f"step of the student, {len(scan.kept):,} points", 1e3 * of_step, "ms")
