@@ -56,20 +56,25 @@ class Distill:
     Attributes:
         config: what is run.
         out: folder of the run; an interrupted run in it is continued.
+        hold_out: leave out the keyframes on which the demo tests its probes. By default only the
+            validation scenes of nuScenes are left out.
     """
 
     config: Annotated[LearnConfig, Flat] = LearnConfig()
     out: Path = Path("runs/distill")
+    hold_out: bool = False
 
     def run(self) -> None:
         from kit.data import open_dataset
-        from kit.data.split import split
+        from kit.data.split import all_but_official, split
         from kit.teacher.presets import build_teacher
 
         dataset = open_dataset(self.config.data, weights=self.config.weights)
         dataset.prepare()
         teacher, cache = build_teacher(self.config.teacher), store.FeatureCache()
-        run = learn(self.config, self.out, dataset, split(dataset), teacher, cache)
+        parts = split(dataset) if self.hold_out else all_but_official(dataset)
+        print(parts.rule)
+        run = learn(self.config, self.out, dataset, parts, teacher, cache)
         loss = run.history[-1]["loss"]
         print(f"loss {loss:.3f}; written to {self.out / 'student.safetensors'}")
 

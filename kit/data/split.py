@@ -1,7 +1,7 @@
 """Division of a data set into training and held-out keyframes, by whole scenes where possible."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,6 +77,18 @@ def split(dataset: Dataset, held_out: float = 0.25, gap: float = GAP) -> Split:
         tuple(i for i, scene in enumerate(scenes) if scene in tested),
         f"held out: {rule}",
     )
+
+
+def all_but_official(dataset: Dataset) -> Split:
+    """Use all keyframes for training, except the official validation scenes of nuScenes.
+
+    For a distillation, which needs no labels, where nothing is tested afterwards.
+    """
+    everything = tuple(range(len(dataset)))
+    official = None if isinstance(dataset, Mixture) else _official(dict.fromkeys(dataset.scenes))
+    if official is None:
+        return Split(everything, (), f"trained on all {len(everything)} keyframes")
+    return split(dataset)
 
 
 def _with_gap(dataset: Dataset, border: int, gap: float, rule: str) -> Split:
@@ -168,7 +180,7 @@ def _last_scenes(names: Sequence[str], ratio: float) -> tuple[set[str], str]:
     return set(names[-count:]), f"the last {count} of {len(names)} scenes"
 
 
-def _official(names: Sequence[str]) -> tuple[set[str], str] | None:
+def _official(names: Collection[str]) -> tuple[set[str], str] | None:
     """The held-out scenes and the rule of the official nuScenes split, or None."""
     if not all(name.startswith("scene-") for name in names):
         return None

@@ -8,7 +8,7 @@ from nuscenes.utils.splits import create_splits_scenes
 from kit.data.classes import NUSCENES
 from kit.data.keyframe import Sensor
 from kit.data.recording import Frame, Recording
-from kit.data.split import few_shot_scenes, split
+from kit.data.split import all_but_official, few_shot_scenes, split
 
 
 class SceneNames:
@@ -184,3 +184,13 @@ def test_without_way_or_poses_no_gap_is_kept(places, words):
 def test_a_gap_is_a_distance(gap):
     with pytest.raises(ValueError, match="gap must be a distance of 0 m or more"):
         split(scenes_only("a", "a"), gap=gap)
+
+
+def test_a_distillation_learns_from_everything_but_the_official_validation_scenes():
+    parts = all_but_official(scenes_only("a", "a", "b"))
+    assert (parts.train, parts.held_out) == ((0, 1, 2), ())
+    assert parts.rule == "trained on all 3 keyframes"
+    assert all_but_official(Driven([0, 5, 9])).train == (0, 1, 2)
+    names = create_splits_scenes()
+    official = scenes_only(*names["mini_train"], *names["mini_val"])
+    assert all_but_official(official) == split(official)
