@@ -28,6 +28,7 @@ ALLOWED = {
     "ask": READING | {"street", "teacher", "features"},
     "discover": READING | {"features"},
     "show": READING | {"projection", "features"},
+    "doctor": READING | {"projection", "show"},
 }
 # These take Features. A network is given to them as an argument, so they may name its type.
 INTERFACES = {"kit.teacher.teacher", "kit.teacher.feature_maps", "kit.student.student"}

@@ -1,0 +1,266 @@
+"""Measured alignment of a camera with the lidar: the turn or move that fits best, and how surely.
+
+Source: J. Levinson and S. Thrun, Automatic Online Calibration of Cameras and Lasers (RSS 2013),
+    compares discontinuities of range with edges of images. Differs: an edge is put between the two
+    beams, jumps of intensity count too, maps are 0 on average, and a standard error is given.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from kit.doctor.camera_edges import (
+    TURNS,
+    CameraEdges,
+    angles_between,
+    motion,
+    moved,
+    standard_errors,
+)
+
+# The reach of the search for each motion, and the step: degrees for turns, metres for moves.
+SEARCH = {name: (2.5, 0.1) for name in TURNS} | {"right": (0.8, 0.04), "down": (0.8, 0.04)}
+SEARCH |= {"ahead": (1.6, 0.08)}
+CLOCK_SEARCH = (0.3, 0.01)  # seconds
+CERTAIN = 2.5  # standard errors, above which a shift is reported
+SURE = 4.0  # standard errors, above which it is a problem and not a warning
+# Smaller shifts are not reported: degrees and metres, and seconds of the clock. The calibrations of
+# public data sets are exact to about 0.3 degrees and 0.08 m by this measure.
+LEAST = {"pitch": 0.5, "yaw": 0.5, "roll": 0.6, "right": 0.12, "down": 0.12, "ahead": 0.16}
+LEAST |= {"clock": 0.03}
+LEAST_CLOCK_EFFECT = 0.45  # degrees, median by which the clock moves edges
+LEAST_EDGES = 60
+PROBES = {"pitch": 1.0, "yaw": 1.0, "right": 0.2, "down": 0.2}  # shifts that should be found
+WORDS = {
+    "pitch": "turned by {:+.1f} degrees about the axis to the right (pitch)",
+    "yaw": "turned by {:+.1f} degrees about the axis downwards (yaw)",
+    "roll": "turned by {:+.1f} degrees about the optical axis (roll)",
+    "right": "moved by {:+.2f} m to the right",
+    "down": "moved by {:+.2f} m downwards",
+    "ahead": "moved by {:+.2f} m ahead",
+}
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One turn or move of the scan against the images.
+
+    Attributes:
+        name: a key of `SEARCH`, or "clock".
+        amount: degrees, metres, or seconds, in which standing things move past the camera.
+        effect: degrees, median angle by which edges move.
+        certainty: standard errors by which this fits better than the given calibration.
+    """
+
+    name: str
+    amount: float
+    effect: float
+    certainty: float
+
+    @property
+    def matters(self) -> bool:
+        """Whether it is large enough to be reported."""
+        least = LEAST_CLOCK_EFFECT if self.name == "clock" else 0.0
+        return abs(self.amount) > LEAST[self.name] - 1e-6 and self.effect >= least
+
+    def __str__(self) -> str:
+        if self.name == "clock":
+            return f"taken {self.amount:+.2f} s later"
+        return WORDS[self.name].format(self.amount)
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """How a camera fits to the lidar.
+
+    Attributes:
+        num_keyframes, num_edges: that were compared.
+        fits: of each motion the best amount, from the search along this motion alone.
+        shift: the motion with the highest certainty, if it is large and certain enough; else None.
+        correction: amounts of all motions that fit best together; empty without a shift.
+        clock: the clock offset that fits best, if the motion of the lidar is known and fast.
+        agreement: standard errors by which the edges fit better than edges at random places.
+        sharpness: standard errors by which the best calibration is better than those that are off
+            by 1 degree or 20 cm; the smallest of them.
+        curves: score by amount of every motion, divided by the number of edges.
+    """
+
+    num_keyframes: int
+    num_edges: int
+    fits: Mapping[str, Shift]
+    shift: Shift | None
+    correction: Mapping[str, float]
+    clock: Shift | None
+    agreement: float
+    sharpness: float
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+    @property
+    def verdict(self) -> str:
+        """ "shifted", "aligned", or "unknown" if a shift would not be found."""
+        if self.shift is not None:
+            return "shifted"
+        return "aligned" if self.sharpness >= CERTAIN else "unknown"
+
+    @property
+    def T_correction(self) -> Float[Tensor, "4 4"]:
+        """The transform with which `T_correction @ T_cam_lidar` fits best."""
+        return motion(**self.correction)
+
+
+def measure(edges: CameraEdges) -> Alignment:
+    """Search the turn or move that fits best."""
+    given = edges.scores(edges.points)
+    fits, curves = {}, {}
+    for name in SEARCH:
+        amounts, scores = search(edges, name, {})
+        fits[name] = _best(edges, name, amounts, scores, given)
+        curves[name] = (amounts, scores.sum(1) / max(len(edges.points), 1))
+    enough = len(edges.points) >= LEAST_EDGES
+    shift = largest(fits.values()) if enough else None
+    correction = _refine(edges, shift) if shift else {}
+    return Alignment(
+        num_keyframes=len(edges.images.maps),
+        num_edges=len(edges.points),
+        fits=fits,
+        shift=shift,
+        correction=correction,
+        clock=_clock(edges, given),
+        agreement=standard_errors(given, 0 * given),
+        sharpness=_sharpness(edges, correction or _nearby(fits)) if enough else 0.0,
+        curves=curves,
+    )
+
+
+def largest(fits: Iterable[Shift]) -> Shift | None:
+    """The most certain of the shifts that are large enough to matter; None if none is certain."""
+    large = [fit for fit in fits if fit.matters]
+    best = max(large, key=lambda fit: fit.certainty, default=None)
+    return best if best is not None and best.certainty >= CERTAIN else None
+
+
+def search(
+    edges: CameraEdges, name: str, start: Mapping[str, float], finer: int = 1
+) -> tuple[Float[np.ndarray, " A"], Float[np.ndarray, "A B"]]:
+    """Scores in every cell for every amount of one motion, the others being those of `start`."""
+    amounts = steps(*SEARCH[name])
+    amounts = amounts / finer + start.get(name, 0.0)
+    scores = [edges.scores(moved(edges.points, T)) for T in _each(name, amounts, start)]
+    return amounts, np.stack(scores)
+
+
+def _each(
+    name: str, amounts: Float[np.ndarray, " A"], start: Mapping[str, float]
+) -> Iterator[Float[np.ndarray, "4 4"]]:
+    """The transforms of the amounts of one motion."""
+    for amount in amounts:
+        yield motion(**{**start, name: float(amount)}).numpy()
+
+
+def steps(reach: float, step: float) -> Float[np.ndarray, " A"]:
+    """Evenly spaced amounts from -reach to reach; 0 is among them."""
+    count = round(reach / step)
+    return np.arange(-count, count + 1) * step
+
+
+def _best(
+    edges: CameraEdges,
+    name: str,
+    amounts: Float[np.ndarray, " A"],
+    scores: Float[np.ndarray, "A B"],
+    given: Float[np.ndarray, " B"],
+) -> Shift:
+    """The amount with the highest score."""
+    best = int(scores.sum(1).argmax())
+    T = motion(**{name: float(amounts[best])}).numpy()
+    effect = _median(angles_between(edges.points, moved(edges.points, T)))
+    return Shift(name, float(amounts[best]), effect, standard_errors(scores[best], given))
+
+
+def _median(values: Float[np.ndarray, " E"]) -> float:
+    return float(np.median(values)) if len(values) else 0.0
+
+
+def _refine(edges: CameraEdges, shift: Shift) -> dict[str, float]:
+    """Improve a shift by all motions in turn, twice."""
+    found = {shift.name: shift.amount}
+    for _ in range(2):
+        for name in SEARCH:
+            amounts, scores = search(edges, name, found, finer=2)
+            best = scores[scores.sum(1).argmax()]
+            now = scores[len(amounts) // 2]
+            if name in found or standard_errors(best, now) > CERTAIN:
+                found[name] = float(amounts[scores.sum(1).argmax()])
+    return {name: round(amount, 3) for name, amount in found.items() if amount}
+
+
+def _nearby(fits: Mapping[str, Shift]) -> dict[str, float]:
+    """The best of the shifts that are too small to be reported."""
+    small = [fit for fit in fits.values() if not fit.matters]
+    best = max(small, key=lambda fit: fit.certainty, default=None)
+    return {best.name: best.amount} if best else {}
+
+
+def _sharpness(edges: CameraEdges, correction: Mapping[str, float]) -> float:
+    """How surely the calibration is better than those that are off; see `Alignment`."""
+    points = moved(edges.points, motion(**correction).numpy())
+    best = edges.scores(points)
+    return min(
+        standard_errors(best, edges.scores(moved(points, motion(**{name: sign * size}).numpy())))
+        for name, size in PROBES.items()
+        for sign in (1, -1)
+    )
+
+
+def _clock(edges: CameraEdges, given: Float[np.ndarray, " B"]) -> Shift | None:
+    """The clock offset that fits best; None if the motion of the lidar is not known."""
+    if edges.velocity is None or not len(edges.points):
+        return None
+    amounts = steps(*CLOCK_SEARCH)
+    scores = np.stack([edges.scores(edges.points + t * edges.velocity) for t in amounts])
+    best = int(scores.sum(1).argmax())
+    offset = float(amounts[best])
+    effect = _median(angles_between(edges.points, edges.points + offset * edges.velocity))
+    return Shift("clock", offset, effect, standard_errors(scores[best], given))
+
+
+def search_of_rig(
+    edges: CameraEdges, T_cam_lidar: Float[np.ndarray, "4 4"]
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Scores if the lidar is turned or moved against all cameras.
+
+    The motions are those of a camera at the lidar's place that looks along the lidar's y axis.
+
+    Returns:
+        by motion: amounts, (A, B) scores, and (A,) median shifts of the edges in degrees.
+    """
+    T_axes = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
+    T_cam_axes = T_cam_lidar @ np.linalg.inv(T_axes)
+    back = np.linalg.inv(T_cam_axes)
+    found = {}
+    for name in SEARCH:
+        amounts, scores, effects = steps(*SEARCH[name]), [], []
+        for T in _each(name, amounts, {}):
+            points = moved(edges.points, T_cam_axes @ T @ back)
+            scores.append(edges.scores(points))
+            effects.append(_median(angles_between(edges.points, points)))
+        found[name] = (amounts, np.stack(scores), np.array(effects))
+    return found
+
+
+def fit_rig(
+    searches: Sequence[Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]],
+) -> dict[str, Shift]:
+    """The motion of the lidar against all cameras together that fits best, for each motion."""
+    fits = {}
+    for name in SEARCH:
+        amounts = searches[0][name][0]
+        scores = np.concatenate([each[name][1] for each in searches], axis=1)
+        effects = np.mean([each[name][2] for each in searches], axis=0)
+        best, middle = int(scores.sum(1).argmax()), len(amounts) // 2
+        certainty = standard_errors(scores[best], scores[middle])
+        fits[name] = Shift(name, float(amounts[best]), float(effects[best]), certainty)
+    return fits
