@@ -4,7 +4,7 @@ import { recolour } from "./colouring.js";
 import { Content } from "./content.js";
 import { gone, looked } from "./contexts.js";
 import { newCanvas } from "./layout.js";
-import { nameTag, ring } from "./marks.js";
+import { nameTags, ring } from "./marks.js";
 import { pixelOf } from "./maths.js";
 import { nextRatio } from "./numbers.js";
 import { Painter } from "./painter.js";
@@ -177,7 +177,7 @@ export class Canvas extends Content {
 
   drawMarks(view) {
     const marks = this.marks();
-    const named = this.state.boxes ? this.data.boxes : [];
+    const named = this.state.boxes && !this.moving ? this.data.boxes : [];
     this.over.hidden = !marks.length && this.panels.length < 2 && !named.length && !this.lasso; // a layer less to compose
     if (this.over.hidden) return;
     const context = this.over.getContext("2d");
@@ -190,7 +190,7 @@ export class Canvas extends Content {
         const place = pixelOf(matrix, at, panel.width, panel.height);
         if (place && panel.x + place[0] >= low && panel.x + place[0] <= high) call(panel.x + place[0], place[1]);
       };
-      for (const { name, top } of named) draw(top, (left, y) => nameTag(context, name, left, y, ratio));
+      nameTags(context, named, view, draw, ratio);
       for (const { point, kind } of marks) draw(this.data.arrays.position.subarray(3 * point, 3 * point + 3), (left, y) => ring(context, left, y, 9 * ratio, kind, ratio));
       if (panel.x) {
         context.fillStyle = `rgb(${this.style().divider.join(",")})`;

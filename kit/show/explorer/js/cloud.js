@@ -20,8 +20,9 @@ export class Cloud {
     Object.assign(this, { gl, setup, buffers: Object.create(null), textures: {}, panels: new Map(), count: 0 });
     this.colouring = program(gl, COLOUR_SHADER, NO_FRAGMENTS, ["v_colour", "v_score"]);
     this.feedback = gl.createTransformFeedback();
-    // Three vertex arrays: a buffer that is written must not be an attribute of the same one.
-    [this.whenColouring, this.whenScaling, this.whenDrawing] = [0, 1, 2].map(() => gl.createVertexArray());
+    [this.whenColouring, this.whenDrawing] = [gl.createVertexArray(), gl.createVertexArray()];
+    // Buffers that the GPU writes are never attributes: what is written is copied.
+    this.written = [gl.createBuffer(), gl.createBuffer()];
     this.scales = Object.create(null);
     this.tables = {};
   }
@@ -48,6 +49,16 @@ export class Cloud {
     this.features = this.setup.sets.map((set, number) => (set.channels ? this.loadFeatures(set, number) : null));
     for (const panel of this.panels.values()) this.release(panel);
     this.panels.clear();
+    for (const buffer of this.written) this.reserve(buffer);
+  }
+
+  /** Room for one number of four bytes a point. */
+  reserve(buffer) {
+    const { gl } = this;
+    gl.bindBuffer(gl.COPY_WRITE_BUFFER, buffer);
+    gl.bufferData(gl.COPY_WRITE_BUFFER, 4 * this.count, gl.DYNAMIC_COPY);
+    gl.bindBuffer(gl.COPY_WRITE_BUFFER, null);
+    return buffer;
   }
 
   loadFeatures(set, number) {
@@ -77,7 +88,7 @@ export class Cloud {
   }
 
   release(panel) {
-    for (const name of ["colours", "scores", "rest"]) this.gl.deleteBuffer(panel[name]);
+    for (const name of ["colours", "scores"]) this.gl.deleteBuffer(panel[name]);
   }
 
   /** Mark points with a rim; `points` are their numbers, null for none. */
@@ -90,14 +101,10 @@ export class Cloud {
 
   /** The panel of a feature set: a colour and a score for every point. */
   panel(number) {
-    const { gl } = this;
     let panel = this.panels.get(number);
     if (!panel) {
-      panel = { colours: gl.createBuffer(), scores: gl.createBuffer(), rest: gl.createBuffer(), limits: [0, 1] };
-      for (const name of ["colours", "scores", "rest"]) {
-        gl.bindBuffer(gl.ARRAY_BUFFER, panel[name]);
-        gl.bufferData(gl.ARRAY_BUFFER, 4 * this.count, gl.DYNAMIC_COPY);
-      }
+      const [colours, scores] = [0, 1].map(() => this.reserve(this.gl.createBuffer()));
+      panel = { colours, scores, limits: [0, 1] };
       this.panels.set(number, panel);
     }
     return panel;
@@ -112,12 +119,12 @@ export class Cloud {
     const panel = this.panel(number);
     if (job.mode.kind === "similarity") {
       if (panel.asked !== job.asked) {
-        this.compute(number, job, { branch: job.mode.branch, colours: panel.rest, scores: panel.scores, limits: [0, 1] });
+        this.compute(number, job, { branch: job.mode.branch, scores: panel.scores, limits: [0, 1] });
         panel.read = null;
         panel.asked = job.asked;
       }
       panel.limits = job.limits || this.ownLimits(number);
-      this.compute(number, job, { branch: 0, colours: panel.colours, scores: panel.rest, limits: panel.limits, value: panel.scores });
+      this.compute(number, job, { branch: 0, colours: panel.colours, limits: panel.limits, value: panel.scores });
       if (panel.read) panel.read.colours = null;
       return;
     }
@@ -133,12 +140,12 @@ export class Cloud {
     return similarityLimits(scores, (i) => Boolean(rest) && rest[4 * i + 1] > 0);
   }
 
-  /** Run the colouring program, into two buffers. */
-  compute(number, job, { branch, colours, scores, limits, value = null }) {
+  /** Run the colouring program; colours and scores are copied to where they are wanted. */
+  compute(number, job, { branch, limits, colours = null, scores = null, value = null }) {
     const { gl } = this;
     const set = this.setup.sets[number];
     gl.useProgram(this.colouring.made);
-    gl.bindVertexArray(value ? this.whenScaling : this.whenColouring);
+    gl.bindVertexArray(this.whenColouring);
     this.inputs(number, job, value);
     this.uniforms(set, job, branch, limits);
     this.tables.classes = texture(gl, job.classTable, 256, 1, "rgba8", this.tables.classes);
@@ -152,14 +159,23 @@ export class Cloud {
     bindTexture(gl, u.u_direction, 4, set?.channels ? this.textures[number] : (this.tables.empty ||= texture(gl, new Int8Array(4), 1, 1, "rgba8i")));
     gl.bindBuffer(gl.ARRAY_BUFFER, null);
     gl.bindTransformFeedback(gl.TRANSFORM_FEEDBACK, this.feedback);
-    gl.bindBufferBase(gl.TRANSFORM_FEEDBACK_BUFFER, 0, colours);
-    gl.bindBufferBase(gl.TRANSFORM_FEEDBACK_BUFFER, 1, scores);
+    this.written.forEach((buffer, i) => gl.bindBufferBase(gl.TRANSFORM_FEEDBACK_BUFFER, i, buffer));
     gl.enable(gl.RASTERIZER_DISCARD);
     gl.beginTransformFeedback(gl.POINTS);
     gl.drawArrays(gl.POINTS, 0, this.count);
     gl.endTransformFeedback();
     gl.disable(gl.RASTERIZER_DISCARD);
     gl.bindTransformFeedback(gl.TRANSFORM_FEEDBACK, null);
+    gl.bindBuffer(gl.TRANSFORM_FEEDBACK_BUFFER, null);
+    [colours, scores].forEach((buffer, i) => buffer && this.copy(this.written[i], buffer));
+  }
+
+  copy(from, to) {
+    const { gl } = this;
+    gl.bindBuffer(gl.COPY_READ_BUFFER, from);
+    gl.bindBuffer(gl.COPY_WRITE_BUFFER, to);
+    gl.copyBufferSubData(gl.COPY_READ_BUFFER, gl.COPY_WRITE_BUFFER, 0, 0, 4 * this.count);
+    for (const place of [gl.COPY_READ_BUFFER, gl.COPY_WRITE_BUFFER]) gl.bindBuffer(place, null);
   }
 
   /** The attributes of the colouring program. */

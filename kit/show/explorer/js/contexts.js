@@ -2,7 +2,8 @@
 // so explorers that are out of sight give theirs back, keep a still picture, and draw again when
 // they are looked at.
 
-const MOST_CONTEXTS = 8; // contexts of explorers on one page
+const MOST_CONTEXTS = 8; // of explorers on one page, while others are out of sight
+const LIMIT = 14; // also of those in sight
 const KEY = Symbol.for("kit.explorers");
 
 /** The explorers with a context, the one looked at last at the end; shared by all scripts of the page. */
@@ -16,9 +17,17 @@ export function looked(x) {
   const at = all.indexOf(x);
   if (at >= 0) all.splice(at, 1);
   all.push(x);
-  const hidden = all.filter((each) => each !== x && !each.visible);
-  const spare = all.length - MOST_CONTEXTS;
-  for (const each of hidden.slice(0, Math.max(spare, 0))) each.rest();
+  const others = all.filter((each) => each !== x);
+  const hidden = others.filter((each) => !inSight(each));
+  const spare = hidden.slice(0, Math.max(all.length - MOST_CONTEXTS, 0));
+  for (const each of spare) each.rest();
+  for (const each of others.filter((other) => !spare.includes(other)).slice(0, Math.max(living().length - LIMIT, 0))) each.rest();
+}
+
+/** Whether an explorer lies in the window, or so close that it soon will. */
+function inSight({ stage }) {
+  const { top, bottom, width } = stage.getBoundingClientRect();
+  return width > 0 && bottom > -100 && top < window.innerHeight + 100;
 }
 
 /** An explorer has no context any more. */

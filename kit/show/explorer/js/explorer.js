@@ -26,7 +26,7 @@ export class Explorer extends Canvas {
   /** @param {any} model of anywidget, or that of a saved page @param {any} root an empty element */
   constructor(model, root) {
     super();
-    Object.assign(this, { model, root, frames: 0, clickKind: "pick", hovered: [], large: null, moving: 0, drawnRatio: 1, loaded: new Map(), thresholds: new Map(), followed: null, troubles: new Map(), photo: 0.8, visible: true, limits: [0, 1], lasso: null, flight: null });
+    Object.assign(this, { model, root, frames: 0, clickKind: "pick", hovered: [], large: null, moving: 0, drawnRatio: 1, loaded: new Map(), thresholds: new Map(), followed: null, troubles: new Map(), photo: 0.92, visible: true, limits: [0, 1], lasso: null, flight: null });
     this.setup = model.get("setup");
     this.state = Object.fromEntries(this.setup.state.map((name) => [name, model.get(name)]));
     build(this);
@@ -83,10 +83,14 @@ export class Explorer extends Canvas {
 
   /** Look for changes of the page: its size, its colours, whether the explorer is in sight. */
   watch() {
-    this.observer = new ResizeObserver(() => this.redraw(true));
+    this.observer = new ResizeObserver(() => {
+      this.legend.suit(this.stage.clientWidth);
+      this.redraw(true);
+    });
     this.observer.observe(this.stage);
     this.sight = new IntersectionObserver(([entry]) => this.look(entry.isIntersecting));
     this.sight.observe(this.stage);
+    this.stage.addEventListener("pointerenter", () => this.look(true));
     this.themes = new MutationObserver(() => this.theme());
     for (const node of [document.documentElement, document.body]) this.themes.observe(node, { attributes: true });
     this.scheme = window.matchMedia("(prefers-color-scheme: dark)");

@@ -28,6 +28,7 @@ export function build(x) {
   x.over = make("canvas", "kx-over");
   x.still = make("canvas", "kx-still");
   x.still.hidden = true;
+  for (const canvas of [x.over, x.still]) canvas.setAttribute("aria-hidden", "true");
   x.headings = make("div", "kx-headings");
   x.hint = make("div", "kx-hint");
   x.hint.setAttribute("role", "status");

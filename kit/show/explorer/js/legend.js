@@ -5,6 +5,7 @@ import { clamp } from "./maths.js";
 import { bestOf, countOf, plainNumber, withCommas } from "./numbers.js";
 import { classBars } from "./selection.js";
 
+const LITTLE = 560; // pixels of the stage, below which the legend is folded at first
 const BEST = 100; // points whose classes are counted in a similarity
 
 /** A card that can be folded, and moved by its head. */
@@ -12,7 +13,7 @@ export class Legend {
   constructor(x) {
     this.x = x;
     this.title = make("strong", "kx-legend-title");
-    this.folder = button(icon("fold"), "Fold or unfold the legend", () => this.fold(!this.folded), "kx-tool kx-fold");
+    this.folder = button(icon("fold"), "Fold or unfold the legend", () => { this.chosen = true; this.fold(!this.folded); }, "kx-tool kx-fold");
     this.head = make("div", "kx-card-head", this.title, this.folder);
     this.body = make("div", "kx-legend-body");
     this.node = make("div", "kx-card kx-legend", this.head, this.body);
@@ -24,6 +25,11 @@ export class Legend {
     this.body.hidden = folded;
     this.folder.setAttribute("aria-expanded", String(!folded));
     this.node.dataset.folded = String(folded);
+  }
+
+  /** Fold where there is little room, unless the user has chosen. */
+  suit(width) {
+    if (!this.chosen && width) this.fold(width < LITTLE);
   }
 
   /** Make the rows again; the focus stays where it was. */

@@ -1,4 +1,6 @@
-// Rings around points, on the cloud and on images.
+// Rings around points, on the cloud and on images, and names of boxes.
+
+import { axesOf } from "./maths.js";
 
 const RINGS = { positive: "#ffffff", negative: "#111111", hover: "#ffffff" };
 
@@ -27,19 +29,38 @@ export function ring(context, x, y, radius, kind, ratio) {
   context.fill();
 }
 
+const FARTHEST = 60; // metres from the eye, to which boxes have their names written
+
 /**
- * A name on a dark pill, its lower middle at (x, y).
- * @param {CanvasRenderingContext2D} context
+ * Names of boxes, the nearest first; a name that would cover another one is left out.
+ * @param {CanvasRenderingContext2D} context @param {{name: string, top: number[]}[]} boxes
+ * @param {import("./maths.js").View} view
+ * @param {(at: number[], call: (left: number, y: number) => void) => void} draw
  */
-export function nameTag(context, text, x, y, ratio, colour = "#ffffff") {
+export function nameTags(context, boxes, view, draw, ratio) {
+  const { eye } = axesOf(view);
+  const far = ({ top }) => Math.hypot(top[0] - eye[0], top[1] - eye[1], top[2] - eye[2]);
+  const taken = [];
   context.font = `500 ${11 * ratio}px Inter, "Helvetica Neue", Arial, sans-serif`;
-  const width = context.measureText(text).width + 12 * ratio;
+  for (const { name, top } of boxes.filter((box) => far(box) < FARTHEST).sort((a, b) => far(a) - far(b))) {
+    draw(top, (left, y) => {
+      const half = context.measureText(name).width / 2 + 6 * ratio;
+      const covers = ([x, low, width]) => Math.abs(x - left) < half + width && Math.abs(low - y) < 18 * ratio;
+      if (taken.some(covers)) return;
+      taken.push([left, y, half]);
+      nameTag(context, name, left, y, half, ratio);
+    });
+  }
+}
+
+/** A name on a dark pill, its lower middle at (x, y). */
+function nameTag(context, text, x, y, half, ratio) {
   const height = 17 * ratio;
   context.fillStyle = "rgba(12, 15, 20, 0.78)";
   context.beginPath();
-  context.roundRect(x - width / 2, y - height, width, height, 5 * ratio);
+  context.roundRect(x - half, y - height, 2 * half, height, 5 * ratio);
   context.fill();
-  context.fillStyle = colour;
+  context.fillStyle = "#ffffff";
   context.textBaseline = "middle";
   context.textAlign = "center";
   context.fillText(text, x, y - height / 2 + ratio);

@@ -80,7 +80,7 @@ export class StageTools {
   show() {
     const { x } = this;
     const cameras = x.data.cameras.map(({ name }) => [name, cameraTitle(name)]);
-    fill(x.follow, [["", "camera view"], ...cameras], x.state.view.camera || "");
+    fill(x.follow, [["", "cameras"], ...cameras], x.state.view.camera || "");
     x.follow.hidden = !cameras.length;
   }
 
