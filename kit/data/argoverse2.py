@@ -307,7 +307,7 @@ def _read_mounts(file: Path) -> dict[str, Float[Tensor, "4 4"]]:
 def _read_intrinsics(file: Path) -> dict[str, tuple[float, ...]]:
     """The values of `_INTRINSICS` by the name of the camera."""
     table = read_feather(file, _INTRINSICS, ("sensor_name",))
-    rows = zip(*(table[name].tolist() for name in _INTRINSICS), strict=True)
+    rows = zip(*(table[name].astype(float).tolist() for name in _INTRINSICS), strict=True)
     return dict(zip(table["sensor_name"].tolist(), rows, strict=True))
 
 
