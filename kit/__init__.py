@@ -92,6 +92,7 @@ _ROOMS = {
     "data",
     "discover",
     "distill",
+    "doctor",
     "evaluate",
     "features",
     "geometry",
@@ -104,7 +105,7 @@ _ROOMS = {
     "teacher",
 }
 
-__all__ = sorted([*_HOME, "ablate", "distill"])
+__all__ = sorted([*_HOME, "ablate", "distill", "doctor"])
 
 
 def __getattr__(name: str):

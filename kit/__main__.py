@@ -12,6 +12,7 @@ COMMANDS = {
     "distill": "Only distil a student; with torchrun also on several GPUs.",
     "ablate": "Distil and probe combinations of settings with several seeds; compare them.",
     "features": "Write a student's features of all points of a data set to files.",
+    "doctor": "Find out what is wrong with a data set; the exit status is 1 if there is a problem.",
     "street": "Write a simulated street as a data set in the nuScenes schema.",
     "pretrain": "Make the student that comes with the kit.",
     "import-checkpoint": "Convert a published checkpoint to a student's file.",

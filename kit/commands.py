@@ -127,6 +127,31 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Doctor:
+    """Options of `doctor`.
+
+    Attributes:
+        folder: a data set.
+        out: HTML file for a report with pictures; None: the findings are only printed.
+        most: number of keyframes to examine, evenly spaced.
+    """
+
+    folder: tyro.conf.Positional[str]
+    out: Path | None = None
+    most: int = 12
+
+    def run(self) -> None:
+        from kit.doctor.examine import doctor
+
+        report = doctor(self.folder, most=self.most)
+        print(report)
+        if self.out is not None:
+            print(f"\nwritten to {report.to_html(self.out)}")
+        if report.exit_code:
+            raise SystemExit(report.exit_code)
+
+
+@dataclass(frozen=True)
 class Street:
     """Options of `street`.
 
@@ -274,6 +299,7 @@ CLASSES: dict[str, type[Command]] = {
     "distill": Distill,
     "ablate": Ablate,
     "features": Features,
+    "doctor": Doctor,
     "street": Street,
     "pretrain": Pretrain,
     "import-checkpoint": ImportCheckpoint,

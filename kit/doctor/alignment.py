@@ -83,8 +83,8 @@ class Alignment:
         correction: amounts of all motions that fit best together; empty without a shift.
         clock: the clock offset that fits best, if the motion of the lidar is known and fast.
         agreement: standard errors by which the edges fit better than edges at random places.
-        sharpness: standard errors by which the best calibration is better than those that are off
-            by 1 degree or 20 cm; the smallest of them.
+        sharpness: standard errors by which the best amount of a motion is better than those 1
+            degree or 20 cm beside it; the smallest of all motions of the image.
         curves: score by amount of every motion, divided by the number of edges.
     """
 
@@ -114,11 +114,13 @@ class Alignment:
 def measure(edges: CameraEdges) -> Alignment:
     """Search the turn or move that fits best."""
     given = edges.scores(edges.points)
-    fits, curves = {}, {}
+    fits, curves, margins = {}, {}, []
     for name in SEARCH:
         amounts, scores = search(edges, name, {})
         fits[name] = _best(edges, name, amounts, scores, given)
         curves[name] = (amounts, scores.sum(1) / max(len(edges.points), 1))
+        if name in PROBES:
+            margins.append(_margin(amounts, scores, PROBES[name]))
     enough = len(edges.points) >= LEAST_EDGES
     shift = largest(fits.values()) if enough else None
     correction = _refine(edges, shift) if shift else {}
@@ -130,7 +132,7 @@ def measure(edges: CameraEdges) -> Alignment:
         correction=correction,
         clock=_clock(edges, given),
         agreement=standard_errors(given, 0 * given),
-        sharpness=_sharpness(edges, correction or _nearby(fits)) if enough else 0.0,
+        sharpness=min(margins) if enough else 0.0,
         curves=curves,
     )
 
@@ -197,22 +199,13 @@ def _refine(edges: CameraEdges, shift: Shift) -> dict[str, float]:
     return {name: round(amount, 3) for name, amount in found.items() if amount}
 
 
-def _nearby(fits: Mapping[str, Shift]) -> dict[str, float]:
-    """The best of the shifts that are too small to be reported."""
-    small = [fit for fit in fits.values() if not fit.matters]
-    best = max(small, key=lambda fit: fit.certainty, default=None)
-    return {best.name: best.amount} if best else {}
-
-
-def _sharpness(edges: CameraEdges, correction: Mapping[str, float]) -> float:
-    """How surely the calibration is better than those that are off; see `Alignment`."""
-    points = moved(edges.points, motion(**correction).numpy())
-    best = edges.scores(points)
-    return min(
-        standard_errors(best, edges.scores(moved(points, motion(**{name: sign * size}).numpy())))
-        for name, size in PROBES.items()
-        for sign in (1, -1)
-    )
+def _margin(
+    amounts: Float[np.ndarray, " A"], scores: Float[np.ndarray, "A B"], off: float
+) -> float:
+    """How surely the best amount is better than those that are `off` on either side."""
+    best, away = int(scores.sum(1).argmax()), round(off / (amounts[1] - amounts[0]))
+    sides = [at for at in (best - away, best + away) if 0 <= at < len(amounts)]
+    return min(standard_errors(scores[best], scores[at]) for at in sides)
 
 
 def _clock(edges: CameraEdges, given: Float[np.ndarray, " B"]) -> Shift | None:
@@ -229,38 +222,28 @@ def _clock(edges: CameraEdges, given: Float[np.ndarray, " B"]) -> Shift | None:
 
 def search_of_rig(
     edges: CameraEdges, T_cam_lidar: Float[np.ndarray, "4 4"]
-) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Scores if the lidar is turned or moved against all cameras.
+) -> dict[str, Float[np.ndarray, "A B"]]:
+    """Scores by motion if the lidar is turned or moved against all cameras.
 
     The motions are those of a camera at the lidar's place that looks along the lidar's y axis.
-
-    Returns:
-        by motion: amounts, (A, B) scores, and (A,) median shifts of the edges in degrees.
     """
     T_axes = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
     T_cam_axes = T_cam_lidar @ np.linalg.inv(T_axes)
     back = np.linalg.inv(T_cam_axes)
     found = {}
     for name in SEARCH:
-        amounts, scores, effects = steps(*SEARCH[name]), [], []
-        for T in _each(name, amounts, {}):
-            points = moved(edges.points, T_cam_axes @ T @ back)
-            scores.append(edges.scores(points))
-            effects.append(_median(angles_between(edges.points, points)))
-        found[name] = (amounts, np.stack(scores), np.array(effects))
+        transforms = (T_cam_axes @ T @ back for T in _each(name, steps(*SEARCH[name]), {}))
+        found[name] = np.stack([edges.scores(moved(edges.points, T)) for T in transforms])
     return found
 
 
-def fit_rig(
-    searches: Sequence[Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]],
-) -> dict[str, Shift]:
+def fit_rig(searches: Sequence[Mapping[str, Float[np.ndarray, "A B"]]]) -> dict[str, Shift]:
     """The motion of the lidar against all cameras together that fits best, for each motion."""
     fits = {}
     for name in SEARCH:
-        amounts = searches[0][name][0]
-        scores = np.concatenate([each[name][1] for each in searches], axis=1)
-        effects = np.mean([each[name][2] for each in searches], axis=0)
+        amounts = steps(*SEARCH[name])
+        scores = np.concatenate([each[name] for each in searches], axis=1)
         best, middle = int(scores.sum(1).argmax()), len(amounts) // 2
         certainty = standard_errors(scores[best], scores[middle])
-        fits[name] = Shift(name, float(amounts[best]), float(effects[best]), certainty)
+        fits[name] = Shift(name, float(amounts[best]), 0.0, certainty)
     return fits

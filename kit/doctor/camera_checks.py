@@ -41,7 +41,7 @@ class CameraReport:
     alignment: Alignment | None
     cause: Cause | None
     example: int
-    rig: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]] | None
+    rig: Mapping[str, np.ndarray] | None
 
 
 def examine_camera(
@@ -67,7 +67,8 @@ def examine_camera(
     findings += _check_calibration(name, first)
     alignment, cause, rig = None, None, None
     if readable:
-        edges = _edges_of(cameras, scans, twists)
+        edges = _edges_of(cameras, list(readable.values()), scans, twists)
+        readable = dict.fromkeys(readable)  # the pixels are not needed any more
         alignment = measure(edges)
         rig = search_of_rig(edges, first.T_cam_lidar.numpy())
         if alignment.verdict != "aligned":
@@ -84,9 +85,9 @@ def examine_camera(
 
 def _readable_images(
     name: str, keyframes: Mapping[int, Keyframe]
-) -> tuple[list[int], list[Finding]]:
-    """The keyframes whose image can be read, and findings about the others and about copies."""
-    readable, findings, content = [], [], {}
+) -> tuple[dict[int, np.ndarray], list[Finding]]:
+    """The pixels that can be read, by keyframe, and findings about the others and about copies."""
+    readable, findings, content = {}, [], {}
     for number, keyframe in keyframes.items():
         try:
             pixels = keyframe.cameras[name].pixels()
@@ -105,7 +106,7 @@ def _readable_images(
                     "was the lens covered, or a file of 0..1 or 16 bits saved as 8 bits?",
                 )
             )
-        readable.append(number)
+        readable[number] = pixels
     copies = max(content.values(), key=len, default=[])
     if len(copies) > 1:
         findings.append(
@@ -126,12 +127,13 @@ def _ratio_seen(keyframe: Keyframe, name: str) -> float:
 
 def _edges_of(
     cameras: Mapping[int, Camera],
+    pixels: Sequence[np.ndarray],
     scans: Mapping[int, ScanEdges],
     twists: Mapping[int, Twist] | None,
 ) -> CameraEdges:
     """The edges near the images of a camera, with its edge maps."""
     chosen = [scans[number] for number in cameras]
-    images = read_images(list(cameras.values()), chosen)
+    images = read_images(list(cameras.values()), pixels, chosen)
     moving = None if twists is None else [twists[number] for number in cameras]
     return gather(chosen, list(cameras.values()), images, moving)
 

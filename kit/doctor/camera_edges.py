@@ -111,11 +111,14 @@ class Twist:
         return -(np.array(self.linear) + np.cross(np.array(self.angular), points))
 
 
-def read_images(cameras: Sequence[Camera], scans: Sequence[ScanEdges]) -> CameraImages:
-    """Decode the images of one camera and compute their edge maps."""
+def read_images(
+    cameras: Sequence[Camera], pixels: Sequence[np.ndarray], scans: Sequence[ScanEdges]
+) -> CameraImages:
+    """Compute the edge maps of the images of one camera."""
     reach = _reach(scans)
     maps, scale = zip(
-        *(edge_maps(c.pixels(), float(c.K[0, 0]), reach) for c in cameras), strict=True
+        *(edge_maps(p, float(c.K[0, 0]), reach) for p, c in zip(pixels, cameras, strict=True)),
+        strict=True,
     )
     height, width = (max(each.shape[axis] for each in maps) for axis in (1, 2))
     stacked = np.zeros((len(maps), 2, height, width), np.float32)

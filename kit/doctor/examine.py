@@ -184,8 +184,8 @@ def _rig(cameras: Mapping[str, CameraReport], findings: list[Finding]) -> Shift 
             Finding(
                 "problem",
                 "all cameras",
-                f"together they fit better if the scan is {in_lidar_frame(shift)} (lidar frame): "
-                f"edges move by {shift.effect:.1f} degrees ({shift.certainty:.1f} standard errors)",
+                f"together they fit better if the scan is {in_lidar_frame(shift)} (lidar frame, "
+                f"{shift.certainty:.1f} standard errors)",
                 "look for the pose of the lidar in the calibration: T_ego_lidar, or its mount",
             )
         )
