@@ -1,28 +1,55 @@
 """A `Picture` as a plotly figure, which keeps its description for `save_png`."""
 
+import base64
 import warnings
 from collections.abc import Iterator
 
 import plotly.graph_objects as go
+from IPython.display import display
 
 from kit.show import theme
 from kit.show.figures.colours import Markers
 from kit.show.figures.render_chart import add_chart
 from kit.show.figures.render_scene import add_scene
 from kit.show.figures.template import TEMPLATE
-from kit.show.picture import Picture, Scale
+from kit.show.picture import PAGE_WIDTH, Picture, Scale
 from kit.show.scene import Scene
 from kit.show.text import for_plotly, map_texts
 
+LEAST_HEIGHT = 100  # pixels of a PNG
 LEGENDS = {
     "beside": dict(x=1.005, xanchor="left", y=1, yanchor="top"),
     "above": dict(orientation="h", x=0, xanchor="left", y=1, yanchor="bottom"),
 }
 
 
+class PicturedFigure(go.Figure):
+    """A plotly figure that a notebook stores with a PNG beside it.
+
+    Pages that run no scripts show the PNG: HTML and PDF of nbconvert, nbviewer, GitHub.
+    """
+
+    def _repr_mimebundle_(self, *arguments, **options) -> dict:
+        bundle = super()._repr_mimebundle_(*arguments, **options)
+        picture = getattr(self, "_picture", None)
+        if picture is not None and self.to_json() == figure_of(picture).to_json():
+            from kit.show.png.render import draw_picture  # it imports this module
+
+            png = draw_picture(picture, PAGE_WIDTH, max(picture.height, LEAST_HEIGHT))
+            bundle["image/png"] = base64.b64encode(png).decode()
+        return bundle
+
+    def _ipython_display_(self) -> None:
+        bundle = self._repr_mimebundle_()
+        if set(bundle) - {"image/png"}:
+            display(bundle, raw=True)
+        else:  # plotly shows its figures elsewhere, e.g. in a browser
+            super()._ipython_display_()
+
+
 def figure_of(picture: Picture) -> go.Figure:
     """Draw a description as a plotly figure; the width adapts to the page."""
-    figure = go.Figure()
+    figure = PicturedFigure()
     figure._picture = picture  # plotly leaves names that begin with _ alone
     height, top_margin, right_margin = picture.height, picture.top_margin, picture.right_margin
     picture = map_texts(picture, for_plotly)

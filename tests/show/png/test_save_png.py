@@ -12,6 +12,7 @@ from explorer_scene import bare
 from PIL import Image
 
 from kit import show
+from kit.ablate.table import AblationTable
 from kit.data.classes import NUSCENES
 from kit.show import theme
 from kit.show.figures.render import figure_of, picture_of
@@ -29,6 +30,16 @@ def pixels_of(data: bytes) -> np.ndarray:
 def scan(count: int = 500) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randn(count, 3, generator=generator) * torch.tensor([20.0, 20.0, 1.0])
+
+
+def ablated() -> AblationTable:
+    """Three seeds of two settings."""
+    rows = [
+        {"loss": loss, "seed": seed, "is_base": loss == "l2", "miou": 0.3 + 0.1 * (loss == "l2")}
+        for loss in ("l2", "cosine")
+        for seed in range(3)
+    ]
+    return AblationTable(rows, ("loss",))
 
 
 def make_figures() -> dict[str, go.Figure]:
@@ -54,6 +65,8 @@ def make_figures() -> dict[str, go.Figure]:
         "loss_curve": show.loss_curve(history, "loss"),
         "curves": show.curves({"a": {"x": 1.0, "y": 3.0}, "b": {"x": 2.0, "y": 2.5}}, [0.1, 10.0]),
         "iou_bars": show.iou_bars({"teacher": {"miou": 0.35, "iou": iou}}),
+        "superpixels": show.superpixels(image, {"grid": torch.arange(60).reshape(6, 10)}),
+        "ablation": show.ablation(ablated()),
     }
 
 
