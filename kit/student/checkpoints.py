@@ -5,10 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kit import store
 from kit.store.state_dict import check_values, misfits, some, without_wrappers
+from kit.student.converted import probe_from
 from kit.student.presets import config_from_plain, config_to_plain, student_from_config
 from kit.student.student import DistilledFrom, Student, StudentConfig
 
@@ -28,6 +29,38 @@ def save_student(student: Student, path: str | Path, **meta) -> None:
     if student.distilled_from is not None:
         meta["teacher"] = asdict(student.distilled_from)
     store.save_tensors(path, tensors, {**meta, "student": config_to_plain(student.config)})
+
+
+def probe_file(path: str | Path) -> Path:
+    """The file of the classification head that belongs to a student's file."""
+    return Path(path).with_suffix(".probe.safetensors")
+
+
+def save_probe(probe: nn.Sequential, path: str | Path, **meta) -> None:
+    """Write a probe: BatchNorm and one linear layer, from point features to classes.
+
+    Args:
+        probe: for example the `head` of a `ProbeResult`.
+        path: the .safetensors file, e.g. `probe_file(<the student's file>)`.
+        meta: more values for the file's header.
+    """
+    tensors = {name: tensor.cpu() for name, tensor in probe.state_dict().items()}
+    check_values(tensors, path)
+    store.save_tensors(path, tensors, {**meta, "kind": "probe"})
+
+
+def load_probe(path: str | Path) -> nn.Sequential:
+    """Read a probe written by `save_probe`, in eval mode.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or holds something else.
+    """
+    tensors, meta = store.load_tensors(path)
+    if meta.get("kind") != "probe":
+        raise ValueError(f"{path}: expected a probe, see `save_probe`; got {some(tensors)}")
+    check_values(tensors, path)
+    return probe_from(tensors, path)
 
 
 def load_student(path: str | Path) -> Student:

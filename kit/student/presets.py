@@ -23,7 +23,7 @@ PRESETS: dict[str, StudentConfig] = {
     "wi-48-768": WaffleIronConfig(depth=48, width=768),
     "minkunet-18": MinkUNetConfig(depth=18),
     "minkunet-34": MinkUNetConfig(depth=34),
-    "minkunet-34-cylinder": MinkUNetConfig(depth=34, cylindrical=True),
+    "minkunet-34-cylinder": MinkUNetConfig(depth=34, cylindrical=True, grid="sensor"),
 }
 
 

@@ -1,21 +1,18 @@
-"""Import published WaffleIron checkpoints: `python -m kit import-checkpoint FILE`.
+"""Import published checkpoints: `python -m kit import-checkpoint FILE`.
 
-ScaLR keeps the student under `model_point` (older files: `model_points`), WaffleIron under `net`.
-The names of both begin with `module.`. Other keys and prefixes, such as Lightning's `student.` and
-the `_orig_mod.` of torch.compile, are found as well if only one network is there. The kit's
-WaffleIron has the published names and shapes, so the import finds the tensors, infers the size from
-them, and reports which matched.
-
-Source: the saved dictionaries of ScaLR (arXiv:2310.17504) and WaffleIron (arXiv:2301.10100).
+A checkpoint is found under any key of the file and under any prefix, such as `module.` of
+DistributedDataParallel, Lightning's `student.` and the `_orig_mod.` of torch.compile, if only one
+network of a kind in `FAMILIES` is there. Each family infers the settings from names and shapes, and
+gives its tensors the kit's names.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kit.store import read_torch_file
 from kit.store.state_dict import (
@@ -26,13 +23,41 @@ from kit.store.state_dict import (
     state_dicts_in,
     without_wrappers,
 )
-from kit.student.checkpoints import save_student
+from kit.student.checkpoints import probe_file, save_probe, save_student
+from kit.student.converted import Converted
+from kit.student.minkunet.config import MinkUNetConfig
+from kit.student.minkunet.published import SLidR, SuperFlow
+from kit.student.presets import student_from_config
 from kit.student.scans import InputConfig
-from kit.student.waffleiron.config import WaffleIronConfig
-from kit.student.waffleiron.model import WaffleIron
+from kit.student.student import Student
+from kit.student.waffleiron.published import Published as PublishedWaffleIron
 
-KEYS = ("model_point", "model_points", "net")
-ANCHORS = ("embed.conv1.weight", "embed.final.weight")  # names that only a WaffleIron has
+
+class Family(Protocol):
+    """Published checkpoints of one kind.
+
+    Attributes:
+        NAME: for messages.
+        KEYS: of the saved dictionary; the first one that holds such a network is taken.
+        ANCHORS: names that only this network has.
+        BESIDE: prefixes of tensors that lie beside the network and belong to it, and their names.
+    """
+
+    NAME: str
+    KEYS: tuple[str, ...]
+    ANCHORS: tuple[str, ...]
+    BESIDE: dict[str, str]
+
+    def convert(
+        self,
+        tensors: Mapping[str, Tensor],
+        where: str | Path,
+        activation: str | None,
+        inputs: InputConfig | None,
+    ) -> Converted: ...
+
+
+FAMILIES: tuple[type, ...] = (PublishedWaffleIron, SLidR, SuperFlow)
 
 
 @dataclass(frozen=True)
@@ -45,19 +70,20 @@ class Imported:
         matched: names of the tensors that were loaded.
         left_out: names in the file that the student does not have.
         missing: names of the student that are not in the file; they keep their random values.
+        probe: the classification head of BatchNorm and a linear layer, if the file has one.
     """
 
-    student: WaffleIron
+    student: Student
     key: str
     matched: list[str]
     left_out: list[str]
     missing: list[str]
+    probe: nn.Sequential | None = None
 
     def __str__(self) -> str:
         config = self.student.config
         lines = [
-            f"found under {self.key!r}: WaffleIron, {config.depth} layers of {config.width} "
-            f"channels, {config.norm} norm, {config.activation}, head {list(config.head)}",
+            f"found under {self.key!r}: {_in_words(config)}, head {list(config.head)}",
             f"inputs (not in the file): {config.inputs}",
             f"{len(self.matched)} tensors matched",
         ]
@@ -65,7 +91,18 @@ class Imported:
             if names:
                 more = ", ..." if len(names) > 6 else ""
                 lines.append(f"{len(names)} {words}: {', '.join(names[:6])}{more}")
+        if self.probe is not None:
+            lines.append(f"a classification head of {self.probe[1].out_features} classes")
         return "\n".join(lines)
+
+
+def _in_words(config) -> str:
+    if isinstance(config, MinkUNetConfig):
+        return f"MinkUNet-{config.depth}, widths {list(config.widths)}"
+    return (
+        f"WaffleIron, {config.depth} layers of {config.width} channels, {config.norm} norm, "
+        f"{config.activation}"
+    )
 
 
 def import_checkpoint(
@@ -73,43 +110,48 @@ def import_checkpoint(
     out: str | Path | None = None,
     *,
     activation: str | None = None,
-    inputs: InputConfig = InputConfig(),  # noqa: B008
+    inputs: InputConfig | None = None,
 ) -> Imported:
-    """Read a published WaffleIron and, if `out` is given, write it as a file of the kit.
+    """Read a published student and, if `out` is given, write it as a file of the kit.
+
+    A classification head of BatchNorm and a linear layer is written beside `out`, see
+    `probe_file`.
 
     Args:
         path: a .pth or .pt file, or a .tar.gz that holds one.
         out: the .safetensors file to write, for `load_student`.
-        activation: "relu" or "gelu", which the file does not say. None: GELU if the head has
-            several layers (ScaLR+), else ReLU.
-        inputs: how scans are prepared, which the file does not say either; the default is ScaLR's.
+        activation: "relu" or "gelu", which a WaffleIron's file does not say. None: it is inferred
+            from the distillation head, and asked for where there is none.
+        inputs: how scans are prepared, which the file does not say either. None: as in the
+            publication.
 
     Raises:
         ValueError: the file holds code, no student or several, weights that are not finite, or
-            tensors whose shapes do not fit together.
+            tensors whose shapes do not fit together; or `activation` must be given.
     """
-    tensors, left_out, key = _find_student(_read(Path(path)), path)
+    family, tensors, left_out, key = _find_student(_read(Path(path)), path)
     check_values(tensors, path)
-    config = replace(_infer(tensors, path), inputs=inputs)
-    if activation is not None:
-        config = replace(config, activation=activation)
+    found = family.convert(tensors, path, activation, inputs)
     with torch.device("meta"):  # nothing is allocated for names that do not fit together
-        expected = WaffleIron(config).state_dict()
-    if wrong := list(misfits(tensors, expected)):
+        expected = student_from_config(found.config).state_dict()
+    if wrong := list(misfits(found.tensors, expected)):
         raise ValueError(f"{path}: {len(wrong)} tensors do not fit: {some(wrong, 3)}")
-    matched = {name: tensor for name, tensor in tensors.items() if name in expected}
+    matched = {name: tensor for name, tensor in found.tensors.items() if name in expected}
     missing = [n for n in expected if n not in matched and not n.endswith("num_batches_tracked")]
     required = [name for name in missing if not name.startswith("classif")]
     if required:
         raise ValueError(
             f"{path}: {len(required)} tensors are missing: {some(required)}; found {some(tensors)}"
         )
-    student = WaffleIron(config).eval()
+    student = student_from_config(found.config).eval()
     student.load_state_dict(matched, strict=False)
-    left_out = [name for name in tensors if name not in expected] + left_out
+    unknown = [name for name in found.tensors if name not in expected]
     if out is not None:
         save_student(student, out, source=Path(path).name)
-    return Imported(student, key, list(matched), left_out, missing)
+        if found.probe is not None:
+            save_probe(found.probe, probe_file(out), source=Path(path).name)
+    left_out = unknown + found.left_out + left_out
+    return Imported(student, key, list(matched), left_out, missing, found.probe)
 
 
 def _read(path: Path) -> object:
@@ -118,56 +160,37 @@ def _read(path: Path) -> object:
     return read_torch_file(path)
 
 
-def _find_student(content: object, path: str | Path) -> tuple[dict[str, Tensor], list[str], str]:
-    """The student's tensors by their own names, other names, and the key they were found under."""
+def _find_student(
+    content: object, path: str | Path
+) -> tuple[type, dict[str, Tensor], list[str], str]:
+    """The family, its tensors by their own names, other names, and the key they were under."""
     if not isinstance(content, Mapping):
         raise ValueError(f"{path}: expected a dictionary of tensors, got {type(content).__name__}")
     states = {key: without_wrappers(each) for key, each in state_dicts_in(content).items()}
-    prefixes = {key: prefix_of(each, ANCHORS, path) for key, each in states.items()}
-    students = [key for key, prefix in prefixes.items() if prefix is not None]
-    key = next((key for key in KEYS if key in students), None)
-    if key is None and len(students) != 1:
+    students = {
+        (family, key): prefix
+        for family in FAMILIES
+        for key, each in states.items()
+        if (prefix := prefix_of(each, family.ANCHORS, path)) is not None
+    }
+    usual = [(f, k) for f in FAMILIES for k in f.KEYS if (f, k) in students]
+    if not usual and len(students) != 1:
         listed = "; ".join(f"under {key!r}: {some(each, 3)}" for key, each in states.items())
+        known = ", ".join(f"{family.NAME} ({family.ANCHORS[0]})" for family in FAMILIES)
         raise ValueError(
-            f"{path}: expected one WaffleIron, with {ANCHORS[0]} among its names, alone or under "
-            f"one of {', '.join(KEYS)}; found {len(students)}. Tensors in the file: "
-            f"{listed[:500] or 'none'}"
+            f"{path}: expected one published student, alone or under one of "
+            f"{', '.join(PublishedWaffleIron.KEYS)}; known by a tensor's name are {known}. Found "
+            f"{len(students)}. Tensors in the file: {listed[:500] or 'none'}"
         )
-    key = students[0] if key is None else key
-    prefix, state = prefixes[key], states[key]
+    family, key = usual[0] if usual else next(iter(students))
+    prefix, state = students[family, key], states[key]
     own = {name[len(prefix) :]: v for name, v in state.items() if name.startswith(prefix)}
-    return own, [name for name in state if not name.startswith(prefix)], key
-
-
-def _infer(tensors: Mapping[str, Tensor], path: str | Path) -> WaffleIronConfig:
-    """Infer size and variant from names and shapes."""
-    weight = tensors["embed.conv1.weight"]
-    if weight.ndim != 3 or weight.shape[1] != 5:
-        raise ValueError(
-            f"{path}: embed.conv1.weight has shape {tuple(weight.shape)}; expected (channels, 5, 1)"
-            ": intensity, x, y, z and range"
-        )
-    layers = [re.match(r"waffleiron\.spatial_mix\.(\d{1,4})\.", name) for name in tensors]
-    numbers = [int(found[1]) for found in layers if found]
-    norm = "waffleiron.spatial_mix.0.norm.running_mean"
-    head = _head_widths(tensors)
-    return WaffleIronConfig(
-        depth=max(numbers, default=0) + 1,
-        width=weight.shape[0],
-        head=head or (weight.shape[0],),
-        norm="batch" if norm in tensors else "layer",
-        activation="gelu" if len(head) > 1 else "relu",
-    )
-
-
-def _head_widths(tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
-    """Output widths of a head's layers: `classif.weight`, or `classif.0.weight`, `classif.2...`."""
-    if "classif.weight" in tensors and tensors["classif.weight"].ndim:
-        return (tensors["classif.weight"].shape[0],)
-    layers = sorted(
-        (int(found[1]), tensor.shape[0])
-        for name, tensor in tensors.items()
-        if (found := re.fullmatch(r"classif\.(\d{1,2})\.weight", name)) and tensor.ndim == 3
-    )
-    is_head = all(number == 2 * i for i, (number, _) in enumerate(layers))
-    return tuple(width for _, width in layers) if is_head else ()
+    beside = {
+        new + name.removeprefix(old): name
+        for old, new in family.BESIDE.items()
+        for name in state
+        if name.startswith(old)
+    }
+    own |= {new: state[name] for new, name in beside.items()}
+    taken = {*beside.values(), *(name for name in state if name.startswith(prefix))}
+    return family, own, [name for name in state if name not in taken], key

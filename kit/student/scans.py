@@ -21,6 +21,7 @@ FOV_MARGIN = 1e-4  # metres; the field of view is an open box
 PLANE_AXES = ((0, 1), (0, 2), (1, 2))  # the axis dropped is z, then y, then x
 MAX_DISTANCE = 10_000.0  # metres, of a coordinate; float32 then resolves a millimetre
 MAX_INTENSITY = 1e6  # standard deviations from the mean; larger sums lose what is small
+INTENSITIES = ("normalised", "raw")
 MAX_CELLS = 2**24  # of one plane: the tables of a batch are made on a dense grid
 
 HalfExtents = tuple[float, float, float]
@@ -43,6 +44,9 @@ class InputConfig:
         num_neighbours: nearest neighbours of each point; 0 for a student that uses none.
         max_points: limit of points in training, around a random centre; there is no limit in
             inference.
+        subsample: keep one point per voxel. False keeps all points (SLidR, whose network has
+            voxels of its own).
+        intensity: "normalised" by the sensor's mean and standard deviation, or "raw" (SLidR).
 
     Raises:
         ValueError: a value outside of its range.
@@ -55,11 +59,15 @@ class InputConfig:
     cell_size: float | None = 0.5
     num_neighbours: int = 16
     max_points: int = 20_000
+    subsample: bool = True
+    intensity: str = "normalised"
 
     def __post_init__(self):
         check_number(self, 0.01, 100, "voxel_size")  # smaller ones would overflow `voxel_subsample`
         check_whole(self, 0, 1000, "num_neighbours")
         check_whole(self, 1, 10**9, "max_points")
+        if self.intensity not in INTENSITIES:
+            raise ValueError(f"intensity must be one of {INTENSITIES}, got {self.intensity!r}")
         if len(self.fov) not in (3, 6):
             raise ValueError(
                 f"fov must be three half extents or six bounds in metres, got {self.fov}"
@@ -141,9 +149,9 @@ def prepare_scan(
 ) -> Scan:
     """Prepare a scan for a student, in the order of the published code.
 
-    1. Keep one point per voxel. 2. Keep only `visible` points. 3. Keep at most `max_points` (in
-    training). 4. Augment. 5. Crop to the field of view. 6. Compute features, cells and neighbours
-    of the points that are left.
+    1. Keep one point per voxel, unless `subsample` is off. 2. Keep only `visible` points. 3. Keep
+    at most `max_points` (in training). 4. Augment. 5. Crop to the field of view. 6. Compute
+    features, cells and neighbours of the points that are left.
 
     Args:
         points: lidar frame, metres.
@@ -159,7 +167,9 @@ def prepare_scan(
             or too large.
     """
     _check_range(points, intensity, sensor)
-    kept = voxel_subsample(points, config.voxel_size, generator)
+    kept = torch.arange(len(points))
+    if config.subsample:
+        kept = voxel_subsample(points, config.voxel_size, generator)
     if visible is not None:
         kept = kept[visible[kept]]
     if generator is not None:
@@ -174,7 +184,7 @@ def prepare_scan(
             "frame?"
         )
     return Scan(
-        feat=point_features(xyz, intensity[kept], sensor),
+        feat=point_features(xyz, intensity[kept], sensor, raw=config.intensity == "raw"),
         neighbours=nearest_neighbours(xyz, config.num_neighbours),
         cells=plane_cells(xyz, config),
         kept=kept,
@@ -256,11 +266,15 @@ def inside_fov(points: Float[Tensor, "N 3"], config: InputConfig) -> Bool[Tensor
 
 
 def point_features(
-    points: Float[Tensor, "N 3"], intensity: Float[Tensor, " N"], sensor: Sensor
+    points: Float[Tensor, "N 3"], intensity: Float[Tensor, " N"], sensor: Sensor, raw: bool = False
 ) -> Float[Tensor, "N 5"]:
-    """The five input channels of the paper: normalised intensity, x, y, z and range."""
-    normalised = (intensity - sensor.intensity_mean) / sensor.intensity_std
-    return torch.cat([normalised[:, None], points, points.norm(dim=1, keepdim=True)], dim=1)
+    """The five input channels of the paper: normalised intensity, x, y, z and range.
+
+    With `raw` the intensity stays in the sensor's unit.
+    """
+    if not raw:
+        intensity = (intensity - sensor.intensity_mean) / sensor.intensity_std
+    return torch.cat([intensity[:, None], points, points.norm(dim=1, keepdim=True)], dim=1)
 
 
 def plane_cells(points: Float[Tensor, "N 3"], config: InputConfig) -> Int[Tensor, "P N"]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kit.__main__ import main
-from kit.student.checkpoints import load_student
+from kit.student.checkpoints import load_probe, load_student, probe_file
 from kit.student.published import import_checkpoint
 from kit.student.scans import InputConfig
 from kit.student.waffleiron.config import WaffleIronConfig
@@ -108,17 +108,63 @@ def test_an_archive_and_the_command(tmp_path, monkeypatch, capsys):
     assert loaded.config.inputs == InputConfig(fov=(50.0, 50.0, 5.0))
 
 
-def test_a_probe_in_place_of_the_head_is_left_out_and_reported(tmp_path):
-    _, content = published(SMALL)
-    state = content["model_point"]
-    for name in ("weight", "bias"):
-        state[f"module.classif.1.{name}"] = state.pop(f"module.classif.{name}")
-        state[f"module.classif.0.{name}"] = torch.ones(8)
+def probed(config, classes=16, seed=0):
+    """A checkpoint of linear probing or fine-tuning, and its head applied by hand."""
+    student, content = published(config, key="net", seed=seed)
+    state = content["net"]
+    for name in [name for name in state if ".classif." in name]:
+        del state[name]
+    head = torch.nn.Sequential(
+        torch.nn.BatchNorm1d(config.width), torch.nn.Conv1d(config.width, classes, 1)
+    ).eval()
+    head[0].running_mean.normal_()
+    head[0].running_var.uniform_(0.5, 2)
+    state |= {f"module.classif.{name}": tensor for name, tensor in head.state_dict().items()}
+    return student, content, head
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_a_classification_head_is_imported_as_a_probe(activation, tmp_path):
+    config = WaffleIronConfig(2, 8, head=(8,), activation=activation)
+    student, content, head = probed(config)
     torch.save(content, tmp_path / "probed.pth")
-    found = import_checkpoint(tmp_path / "probed.pth")
-    assert {n.split(".")[0] for n in found.left_out} == {"classif"}
-    assert found.missing == ["classif.weight", "classif.bias"]
-    assert "left out: classif" in str(found)
+    out = tmp_path / "ours.safetensors"
+    found = import_checkpoint(tmp_path / "probed.pth", out, activation=activation)
+    assert found.missing == ["classif.weight", "classif.bias"] and found.left_out == []
+    assert found.student.config == config
+    assert "a classification head of 16 classes" in str(found)
+    feat = torch.randn(5, 8)
+    scores = head(feat.T[None])[0].T
+    assert torch.allclose(found.probe(feat), scores, atol=1e-6)
+    assert torch.allclose(load_probe(probe_file(out))(feat), scores, atol=1e-6)
+    body = {n: v for n, v in found.student.state_dict().items() if not n.startswith("classif")}
+    assert all(torch.equal(v, student.state_dict()[name]) for name, v in body.items())
+
+
+def test_without_a_distillation_head_the_activation_is_asked_for(tmp_path):
+    _, content, _ = probed(SMALL)
+    torch.save(content, tmp_path / "probed.pth")
+    with pytest.raises(ValueError, match=r"probed.pth: .*ReLU .*GELU.*--activation relu"):
+        import_checkpoint(tmp_path / "probed.pth")
+    _, content, _ = probed(WaffleIronConfig(2, 8, head=(6,), norm="batch"))
+    torch.save(content, tmp_path / "batch.pth")  # only the original WaffleIron has BatchNorm
+    assert import_checkpoint(tmp_path / "batch.pth").student.config.activation == "relu"
+
+
+def test_a_head_that_does_not_fit_is_named(tmp_path):
+    _, content, _ = probed(SMALL)
+    content["net"]["module.classif.0.running_var"] = torch.ones(9)
+    torch.save(content, tmp_path / "probed.pth")
+    with pytest.raises(ValueError, match=r"head does not fit together: 0.running_var"):
+        import_checkpoint(tmp_path / "probed.pth", activation="relu")
+
+
+def test_a_student_is_no_probe(tmp_path):
+    _, content = published(SMALL)
+    torch.save(content, tmp_path / "file.pth")
+    import_checkpoint(tmp_path / "file.pth", tmp_path / "ours.safetensors")
+    with pytest.raises(ValueError, match="expected a probe"):
+        load_probe(tmp_path / "ours.safetensors")
 
 
 class Evil:
@@ -179,11 +225,17 @@ def broken(tmp_path, name):
             "layer",
             r"1 tensors are missing: waffleiron\.spatial_mix\.0\.ffn\.0\.weight; found embed",
         ),
-        ("other", r"expected one WaffleIron, .* found 0\..* under 'model_point': conv.weight"),
-        ("twice", r"expected one WaffleIron, .* found 2\..* under 'ema': embed.*; under 'student'"),
+        (
+            "other",
+            r"expected one published student, .* Found 0\..* under 'model_point': conv.weight",
+        ),
+        (
+            "twice",
+            r"expected one published student, .* Found 2\..* under 'ema': embed.*; under 'student'",
+        ),
         ("prefixes", r"holds 2 networks of this kind, under the prefixes 'ema\.', 'student\.'"),
         ("nan", r"embed\.conv2\.1\.weight holds 1 values of 40 that are NaN or infinite"),
-        ("vit", r"found 0\..* under '': cls_token, pos_embed"),
+        ("vit", r"Found 0\..* under '': cls_token, pos_embed"),
         ("integers", r"embed\.conv1\.weight: torch.int64 in the file, torch.float32 expected"),
         ("bomb", r"9 tensors do not fit|tensors are missing|width must be"),
         ("list", "expected a dictionary"),

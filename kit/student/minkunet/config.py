@@ -5,7 +5,7 @@ from math import prod
 from typing import ClassVar
 
 from kit.store.ranges import check_whole
-from kit.student.minkunet.voxels import num_voxels
+from kit.student.minkunet.voxels import GRIDS, REDUCES, num_voxels
 from kit.student.student import MAX_SIZE, StudentConfig
 
 BLOCKS = {18: (2, 2, 2, 2, 2, 2, 2, 2), 34: (2, 3, 4, 6, 2, 2, 2, 2)}
@@ -21,6 +21,14 @@ class MinkUNetConfig(StudentConfig):
         depth: 18 or 34, which sets the numbers of residual blocks (`BLOCKS`).
         widths: channels of the stem and of the eight groups of blocks, four down and four up.
         cylindrical: use cylindrical voxels (SLidR on nuScenes) instead of cubes.
+        grid: where the grid begins. Halved grids group its cells from there. "corner": at the lower
+            corner of the field of view and at an azimuth of -180 degrees. "sensor": a multiple of
+            16 cells away from the sensor, as in MinkowskiEngine (SLidR). "scan": at the lowest
+            cell of each scan, and cells are rounded to the nearest (SuperFlow).
+        reduce: the features of a voxel are the "mean" of its points, or those of the "first" one
+            (SLidR, SuperFlow).
+        channels: of the input. 1: intensity (SLidR). 4: x, y, z and intensity (SuperFlow).
+        stem_convs: convolutions before the first halving: 1 (SLidR) or 2 (SuperFlow).
 
     The convolutions work on voxels of size `inputs.voxel_size`. Planes and neighbours are not used:
     they are switched off in `inputs`.
@@ -33,17 +41,25 @@ class MinkUNetConfig(StudentConfig):
     depth: int = 34
     widths: tuple[int, ...] = (32, 32, 64, 128, 256, 256, 128, 96, 96)
     cylindrical: bool = False
+    grid: str = "corner"
+    reduce: str = "mean"
+    channels: int = 1
+    stem_convs: int = 1
 
     def __post_init__(self):
         super().__post_init__()
         if self.depth not in BLOCKS:
             raise ValueError(f"depth must be one of {list(BLOCKS)}, got {self.depth}")
+        known = {"grid": GRIDS, "reduce": REDUCES, "channels": (1, 4), "stem_convs": (1, 2)}
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} must be one of {values}, got {getattr(self, name)!r}")
         if len(self.widths) != 2 * LEVELS + 1:
             raise ValueError(f"widths must be {2 * LEVELS + 1} numbers, got {self.widths}")
         check_whole(self, 1, MAX_SIZE, "widths")
         inputs = replace(self.inputs, cell_size=None, num_neighbours=0)
         object.__setattr__(self, "inputs", inputs)
-        grid = num_voxels(inputs.bounds, inputs.voxel_size, self.cylindrical)
+        grid = num_voxels(inputs.bounds, inputs.voxel_size, self.cylindrical, self.grid)
         if prod(grid) > MAX_VOXELS:
             raise ValueError(
                 f"voxel_size must be larger or fov smaller: {inputs.voxel_size} m in "

@@ -4,8 +4,9 @@ The grid is halved four times and restored four times, with residual blocks in b
 connection at every level. Every point gets the feature of its voxel.
 
 Source: MinkowskiNet (Choy et al., CVPR 2019, arXiv:1904.08755), Res16UNet-18 and -34C, with the
-    stem kernel of 3 that SLidR (arXiv:2203.16258) uses. Differs: a voxel is the mean of its points
-    instead of one of them, and the convolutions are spconv's.
+    stem kernel of 3 that SLidR (arXiv:2203.16258) uses. SuperFlow (arXiv:2407.06190) has two
+    convolutions in the stem. Differs, unless `reduce` is "first": a voxel is the mean of its points
+    instead of one of them. The convolutions are spconv's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -62,7 +63,9 @@ class MinkUNet(nn.Module):
         self.register_load_state_dict_pre_hook(_rename_stem)
         stem, *widths = config.widths
         down, up, blocks = widths[:LEVELS], widths[LEVELS:], BLOCKS[config.depth]
-        self.stem = _normed(sparse.submanifold_conv(1, stem, 3, "level0"), stem)
+        self.stem = nn.Sequential()
+        for channels in [config.channels, stem][: config.stem_convs]:
+            self.stem.extend(_normed(sparse.submanifold_conv(channels, stem, 3, "level0"), stem))
         self.halve, self.down = nn.ModuleList(), nn.ModuleList()
         for level, (narrow, wide) in enumerate(zip([stem, *down], down, strict=False)):
             self.halve.append(_normed(sparse.halving_conv(narrow, f"halve{level}"), narrow))
@@ -94,8 +97,10 @@ class MinkUNet(nn.Module):
         """
         wanted = self.layers[-1:] if layers is None else check_layers(self, layers)
         config = self.config
-        voxels = voxelise(batch, config.inputs.voxel_size, config.inputs.bounds, config.cylindrical)
-        feat = voxels.mean(batch.feat[:, :1])  # intensity; the position is in the voxels' index
+        inputs = config.inputs
+        voxels = voxelise(batch, inputs.voxel_size, inputs.bounds, config.cylindrical, config.grid)
+        point_feat = batch.feat[:, [0] if config.channels == 1 else [1, 2, 3, 0]]
+        feat = (voxels.mean if config.reduce == "mean" else voxels.first)(point_feat)  # (V, 1 or 4)
         found = {}
         with torch.autocast(feat.device.type, enabled=feat.is_cuda and torch.is_autocast_enabled()):
             grid = tuple(-(-cells // 2**LEVELS) * 2**LEVELS for cells in voxels.grid)

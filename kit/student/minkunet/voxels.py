@@ -13,6 +13,11 @@ from torch import Tensor
 from kit.student.point_batch import PointBatch
 from kit.student.scans import HalfExtents
 
+GRIDS = ("corner", "sensor", "scan")
+REDUCES = ("mean", "first")
+COARSE = 16  # cells of the finest grid in one of the coarsest, along each axis
+AZIMUTHS = 360
+
 
 @dataclass(frozen=True)
 class Voxels:
@@ -37,21 +42,36 @@ class Voxels:
         total.index_add_(0, self.voxel_of_point, point_feat)
         return total / self.points_in_voxel[:, None]
 
+    def first(self, point_feat: Float[Tensor, "N C"]) -> Float[Tensor, "V C"]:
+        """The features of the first point of each voxel."""
+        numbers = torch.arange(len(point_feat), device=point_feat.device)
+        point = torch.full_like(self.points_in_voxel, len(point_feat))
+        point.scatter_reduce_(0, self.voxel_of_point, numbers, "amin")
+        return point_feat[point]
+
 
 def num_voxels(
-    bounds: tuple[HalfExtents, HalfExtents], size: float, cylindrical: bool
+    bounds: tuple[HalfExtents, HalfExtents], size: float, cylindrical: bool, grid: str = "corner"
 ) -> tuple[int, int, int]:
     """Number of voxels along the three axes of the grid; see `voxelise`."""
     lower, upper = bounds
-    extent = [high - low for low, high in zip(lower, upper, strict=True)]
     if cylindrical:
         x, y = (max(-lower[axis], upper[axis]) for axis in (0, 1))
-        return math.ceil(math.hypot(x, y) / size), 360, math.ceil(extent[2] / size)
-    return tuple(math.ceil(length / size) for length in extent)
+        lengths = (math.ceil(math.hypot(x, y) / size), AZIMUTHS)
+        lengths += (math.ceil((upper[2] - lower[2]) / size),)
+    else:
+        lengths = tuple(math.ceil((u - low) / size) for low, u in zip(lower, upper, strict=True))
+    if grid == "corner":
+        return lengths
+    return tuple((-(-(cells + 1) // COARSE) + 1) * COARSE for cells in lengths)
 
 
 def voxelise(
-    batch: PointBatch, size: float, bounds: tuple[HalfExtents, HalfExtents], cylindrical: bool
+    batch: PointBatch,
+    size: float,
+    bounds: tuple[HalfExtents, HalfExtents],
+    cylindrical: bool,
+    grid: str = "corner",
 ) -> Voxels:
     """Find the voxel of every point.
 
@@ -61,6 +81,7 @@ def voxelise(
         bounds: lower and upper bounds (x, y, z) of the field of view, metres.
         cylindrical: grid coordinates are (range, azimuth in steps of one degree, z) instead of
             (x, y, z).
+        grid: where the grid begins, see `MinkUNetConfig`.
 
     Raises:
         ValueError: a coordinate is not finite or lies outside the field of view.
@@ -71,7 +92,31 @@ def voxelise(
         raise ValueError(
             f"points must be finite and inside {bounds} m: crop and clean them with `prepare_scan`"
         )
-    grid = num_voxels(bounds, size, cylindrical)
+    cells = num_voxels(bounds, size, cylindrical, grid)
+    scan = batch.batch_of_point
+    if grid == "corner":
+        index = _from_corner(points, size, lower, cylindrical, cells)
+    elif grid == "sensor":
+        index = _from_sensor(points, size, lower, cylindrical)
+    else:
+        index = _place(points, size, cylindrical).round().long()
+        lowest = index.new_full((batch.num_scans, 3), torch.iinfo(torch.int64).max)
+        index -= lowest.scatter_reduce_(0, scan[:, None].expand(-1, 3), index, "amin")[scan]
+    return _occupied(scan, index, cells)
+
+
+def _place(points: Float[Tensor, "N 3"], size: float, cylindrical: bool) -> Float[Tensor, "N 3"]:
+    """The coordinates of points in cells, counted from the sensor; not rounded."""
+    if not cylindrical:
+        return points / size
+    azimuth = torch.rad2deg(torch.atan2(points[:, 1], points[:, 0]))
+    return torch.stack([points[:, :2].norm(dim=1) / size, azimuth, points[:, 2] / size], dim=1)
+
+
+def _from_corner(
+    points: Tensor, size: float, lower: Tensor, cylindrical: bool, cells: tuple[int, int, int]
+) -> Int[Tensor, "N 3"]:
+    """Cells counted from the lower corner of the field of view, or from -180 degrees."""
     if cylindrical:
         radius = points[:, :2].norm(dim=1)
         azimuth = torch.atan2(points[:, 1], points[:, 0]) + math.pi
@@ -79,15 +124,32 @@ def voxelise(
         place = torch.stack([radius / size, degrees, (points[:, 2] - lower[2]) / size], dim=1)
     else:
         place = (points - lower) / size
-    limit = torch.tensor(grid, device=points.device) - 1
-    index = torch.minimum(place.floor().long(), limit)  # for a point exactly on the border
-    key = batch.batch_of_point
-    for axis, cells in enumerate(grid):
-        key = key * cells + index[:, axis]
+    limit = torch.tensor(cells, device=points.device) - 1
+    return torch.minimum(place.floor().long(), limit)  # for a point exactly on the border
+
+
+def _from_sensor(
+    points: Tensor, size: float, lower: Tensor, cylindrical: bool
+) -> Int[Tensor, "N 3"]:
+    """Cells counted from the sensor, shifted by multiples of `COARSE` so that none is negative."""
+    below = (-lower / size).clamp(min=0)
+    if cylindrical:
+        below = torch.stack([below.new_zeros(()), below.new_tensor(180.0), below[2]])
+    shift = (below / COARSE).ceil().long() * COARSE
+    return _place(points, size, cylindrical).floor().long() + shift
+
+
+def _occupied(
+    scan: Int[Tensor, " N"], index: Int[Tensor, "N 3"], cells: tuple[int, int, int]
+) -> Voxels:
+    """The occupied cells of all scans, each once."""
+    key = scan
+    for axis, count in enumerate(cells):
+        key = key * count + index[:, axis]
     occupied, voxel_of_point, counts = key.unique(return_inverse=True, return_counts=True)
     columns = []
-    for cells in reversed(grid):
-        columns.append(occupied % cells)
-        occupied = occupied // cells
-    index = torch.stack([occupied, *reversed(columns)], dim=1).int()
-    return Voxels(index, voxel_of_point, counts, grid)
+    for count in reversed(cells):
+        columns.append(occupied % count)
+        occupied = occupied // count
+    table = torch.stack([occupied, *reversed(columns)], dim=1).int()
+    return Voxels(table, voxel_of_point, counts, cells)
