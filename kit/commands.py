@@ -231,6 +231,22 @@ class ImportCheckpoint:
 
 
 @dataclass(frozen=True)
+class InitRecording:
+    """Options of `init-recording`.
+
+    Attributes:
+        folder: with point files and images, also in sub-folders.
+    """
+
+    folder: tyro.conf.Positional[Path]
+
+    def run(self) -> None:
+        from kit.data.folder.propose import write_first
+
+        print(write_first(self.folder))
+
+
+@dataclass(frozen=True)
 class Bench:
     """Options of `bench`.
 
@@ -303,6 +319,7 @@ CLASSES: dict[str, type[Command]] = {
     "street": Street,
     "pretrain": Pretrain,
     "import-checkpoint": ImportCheckpoint,
+    "init-recording": InitRecording,
     "bench": Bench,
     "figures": Figures,
     "cache": Cache,

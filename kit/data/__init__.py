@@ -19,6 +19,7 @@ from kit.data.keyframe import Dataset
 #   open(source: str, **options) -> Dataset
 FORMATS: dict[str, str] = {
     "street": "kit.street",
+    "folder": "kit.data.folder",
     "nuscenes": "kit.data.nuscenes",
     "bag": "kit.data.bag",
     "kitti": "kit.data.kitti",

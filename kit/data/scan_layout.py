@@ -22,12 +22,13 @@ _LEAST_ROWS = 200  # fewer rows show no number of columns
 _SAMPLE = 25_200  # values that are looked at: a multiple of every number of columns
 
 
-def other_layout(data: bytes, columns: int) -> str | None:
-    """Find out whether a scan file is something else than rows of float32 values.
+def other_layout(data: bytes, columns: int, expected: str = "<f4") -> str | None:
+    """Find out whether a scan file is something else than rows of values of one float type.
 
     Args:
         data: the whole file, or its beginning.
-        columns: the expected number of float32 values in a row.
+        columns: the expected number of values in a row.
+        expected: NumPy's name of their type, one of `TYPES`.
 
     Returns:
         what the file seems to be, in words; None if it agrees with the expectation, or is too short
@@ -37,11 +38,12 @@ def other_layout(data: bytes, columns: int) -> str | None:
         return found
     if _is_text(data[:1000]):
         return "text"
-    kind = next((t for t in TYPES if _is_plausible(_values(data, t))), None)
+    order = (expected, *(each for each in TYPES if each != expected))
+    kind = next((t for t in order if _is_plausible(_values(data, t))), None)
     if kind is None:
         return None if len(data) < 20 * _LEAST_ROWS else "numbers of an unknown type"
     found = _num_columns(_values(data, kind), columns)
-    if kind == "<f4" and found in (None, columns):
+    if kind == expected and found in (None, columns):
         return None
     rows = f"rows of {found} " if found else ""
     return f"{rows}{_NAMES[kind]}{' values' * (not found)}{_KNOWN.get(found, '')}"
@@ -75,11 +77,12 @@ def _num_columns(values: np.ndarray, expected: int) -> int | None:
     """The most likely number of columns; None if there are too few values to tell."""
     if len(values) < _LEAST_ROWS * expected:
         return None
-    contrast = {columns: _contrast(values, columns) for columns in _COLUMNS}
+    candidates = dict.fromkeys((*_COLUMNS, expected))
+    contrast = {columns: _contrast(values, columns) for columns in candidates}
     most = max(contrast.values())
     if most < 0.02 or contrast[expected] > most / 2:
         return expected
-    return min(columns for columns in _COLUMNS if contrast[columns] > 0.9 * most)
+    return min(columns for columns in candidates if contrast[columns] > 0.9 * most)
 
 
 def _contrast(values: np.ndarray, columns: int) -> float:

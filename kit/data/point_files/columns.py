@@ -1,0 +1,100 @@
+"""Named columns of a point file, and the scan that they make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kit.data.limits import is_valid
+from kit.data.scans import Scan, valid_scan
+
+POSITION = ("x", "y", "z")
+# Columns that hold intensities, the first that a file has is used.
+INTENSITY = ("intensity", "intensities", "i", "reflectivity", "reflectance", "remission")
+MAX_ROWS = 50_000_000
+TYPES = ("float16", "float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32")
+_LEAST_VALID = 0.5  # of the rows; fewer show that the layout is another one
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What files of plain numbers do not tell about themselves.
+
+    Attributes:
+        columns: their names in order; x, y and z must be among them. None: the file names them.
+        dtype: of a .bin file: one of `TYPES` for all columns, or one for each of them.
+        intensity: name of the column with the intensity; None: one of `INTENSITY`, or none.
+
+    Raises:
+        ValueError: a name is missing or double, or a type is unknown.
+    """
+
+    columns: tuple[str, ...] | None = None
+    dtype: str | tuple[str, ...] = "float32"
+    intensity: str | None = None
+
+    def __post_init__(self):
+        types = (self.dtype,) if isinstance(self.dtype, str) else tuple(self.dtype)
+        if bad := [each for each in types if each not in TYPES]:
+            raise ValueError(f"dtype: expected one of {', '.join(TYPES)}, got {bad[0]!r}")
+        object.__setattr__(self, "dtype", types[0] if isinstance(self.dtype, str) else types)
+        if self.columns is None:
+            return
+        names = tuple(str(name).lower() for name in self.columns)
+        object.__setattr__(self, "columns", names)
+        if len(set(names)) < len(names) or not set(POSITION) <= set(names):
+            raise ValueError(
+                f"columns: expected different names with x, y and z among them, got {list(names)}"
+            )
+        if not isinstance(self.dtype, str) and len(types) != len(names):
+            raise ValueError(f"dtype: expected one type or {len(names)}, got {len(types)}")
+        if self.intensity is not None and self.intensity.lower() not in names:
+            raise ValueError(f"intensity: {self.intensity!r} is not among columns {list(names)}")
+
+
+def by_name(array: np.ndarray, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The columns of an (R, C) array by their names."""
+    return {name: array[:, number] for number, name in enumerate(columns)}
+
+
+def scan_of_columns(columns: Mapping[str, np.ndarray], file: Path, layout: Layout) -> Scan:
+    """Make a scan; rows that are not valid are dropped.
+
+    Args:
+        columns: (R,) numbers by name.
+        file: for messages.
+        layout: may name the column with the intensity.
+
+    Raises:
+        ValueError: a column is missing or holds no numbers, or most rows are not valid.
+    """
+    found = ", ".join(columns) or "none"
+    for name in POSITION:
+        if name not in columns:
+            raise ValueError(
+                f"{file}: expected columns x, y and z, found {found}. Name the columns of the file "
+                '("columns" in recording.json)'
+            )
+    wanted = None if layout.intensity is None else layout.intensity.lower()
+    if wanted is not None and wanted not in columns:
+        raise ValueError(f"{file}: expected the column {wanted!r} of intensities, found {found}")
+    name = wanted or next((name for name in INTENSITY if name in columns), None)
+    points = torch.from_numpy(np.stack([_floats(columns, n, file) for n in POSITION], axis=1))
+    values = np.zeros(len(points)) if name is None else _floats(columns, name, file)
+    intensity = torch.from_numpy(values).float()
+    scan = valid_scan(points.float(), intensity, file)
+    finite = int((points.isfinite().all(1) & is_valid(points.float(), intensity)).sum())
+    if finite < _LEAST_VALID * int(points.isfinite().all(1).sum()):
+        raise ValueError(
+            f"{file}: only {finite:,} of {len(points):,} rows are valid. Are the columns {found}?"
+        )
+    return scan
+
+
+def _floats(columns: Mapping[str, np.ndarray], name: str, file: Path) -> np.ndarray:
+    values = np.asarray(columns[name])
+    if values.dtype.kind not in "fiu" or values.ndim != 1:
+        raise ValueError(f"{file}: column {name!r}: expected numbers, got {values.dtype}")
+    return values.astype(np.float64)
