@@ -28,6 +28,7 @@ FORMATS: dict[str, str] = {
     "pandaset": "kit.data.pandaset",
     "rellis3d": "kit.data.rellis3d",
     "semantickitti": "kit.data.semantickitti",
+    "py123d": "kit.data.py123d_logs",
 }
 
 
