@@ -1,4 +1,4 @@
-"""Students that come with the kit: distilled beforehand, ready to give features."""
+"""Pretrained students by name: those that come with the kit, and those that others published."""
 
 from pathlib import Path
 
@@ -11,16 +11,24 @@ FOLDER = Path(__file__).parent / "weights"
 
 
 def pretrained(name: str = "street") -> Student:
-    """Load a student that comes with the kit, in eval mode.
+    """Load a student that comes with the kit or that others have published, in eval mode.
 
-    `pretrained_figures` returns how it was made and its linear probes.
+    `pretrained_figures` returns how a student that comes with the kit was made, and its linear
+    probes.
 
     Args:
-        name: "street": distilled from the teacher efficientnet_lite0 on the simulated street.
+        name: "street": distilled from the teacher efficientnet_lite0 on the simulated street. Or a
+            name of `kit.student.released.RELEASES`, e.g. "scalr-plus" or "slidr": it is downloaded
+            once and kept in the cache.
 
     Raises:
-        ValueError: no such student; lists those that come with the kit.
+        ValueError: no such student; lists those there are.
+        FileNotFoundError: it could not be downloaded; lists the ways to it.
     """
+    from kit.student.released import RELEASES, released_file
+
+    if name in RELEASES:
+        return load_student(released_file(name))
     return load_student(_file(name, ".safetensors"))
 
 
@@ -63,5 +71,10 @@ def _file(name: str, ending: str) -> Path:
     names = sorted(file.stem for file in FOLDER.glob("*.safetensors"))
     if name not in names:
         listed = ", ".join(names) or "none; python -m kit pretrain makes one"
-        raise ValueError(f"no student {name!r} comes with the kit; there are: {listed}")
+        from kit.student.released import RELEASES
+
+        raise ValueError(
+            f"no student {name!r} comes with the kit; there are: {listed}. Published by others: "
+            f"{', '.join(RELEASES)}"
+        )
     return FOLDER / f"{name}{ending}"
