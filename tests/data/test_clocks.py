@@ -1,0 +1,112 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+import kit
+from kit.data.clocks import ClockOffsets, Poses, find_poses
+from kit.street.rigs import RIGS
+
+SECOND = 1_000_000
+
+
+def pose(time):
+    """A car that drives a circle of 20 m radius at 10 m/s."""
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_euler("z", 0.5 * time).as_matrix()
+    T[:3, 3] = [20 * np.sin(0.5 * time), 20 - 20 * np.cos(0.5 * time), 0]
+    return torch.from_numpy(T)
+
+
+def poses(*times):
+    return Poses(
+        torch.tensor([round(SECOND * time) for time in times]),
+        torch.stack([pose(time) for time in times]),
+    )
+
+
+@pytest.mark.parametrize("time", [-0.05, 0.0, 0.03, 0.07, 0.1, 0.15, 0.25])
+def test_poses_in_between_and_a_little_outside(time):
+    T = poses(0.1, 0.0, 0.2).at(SECOND * time)
+    np.testing.assert_allclose(T[:3, :3], pose(time)[:3, :3], atol=1e-9)
+    np.testing.assert_allclose(T[:3, 3], pose(time)[:3, 3], atol=0.02)
+
+
+def test_times_without_poses_are_refused():
+    with pytest.raises(ValueError, match="at least two times, got 1"):
+        poses(0.0, 0.0).at(0)
+    with pytest.raises(ValueError, match=r"3\.0 s apart, at most 2"):
+        poses(0.0, 3.0).at(SECOND)
+    with pytest.raises(ValueError, match=r"5\.0 s outside"):
+        poses(0.0, 0.1).at(-5 * SECOND)
+
+
+def street(delay):
+    """A street whose front camera takes its image `delay` seconds after the scan."""
+    rig = RIGS["nuscenes"]
+    front = replace(rig.cameras["CAM_FRONT"], delay=delay)
+    rig = replace(rig, cameras={"CAM_FRONT": front})
+    return kit.Street(1, 2, (28, 56), sensor=rig, density=0.0)
+
+
+@pytest.mark.parametrize("offset", [0.05, -0.08])
+def test_an_offset_gives_the_extrinsics_of_the_true_time(offset):
+    """The time stamps say 10 ms, the images were taken `offset` later."""
+    said, true = street(0.01), street(0.01 + offset)
+    mended = kit.open_dataset(said, clock_offsets={"CAM_FRONT": offset})
+    for index in range(2):
+        T, expected = (d[index].cameras["CAM_FRONT"].T_cam_lidar for d in (mended, true))
+        assert (said[index].cameras["CAM_FRONT"].T_cam_lidar - expected).abs().max() > 0.3
+        torch.testing.assert_close(T, expected, atol=1e-3, rtol=0)
+    assert "CAM_FRONT +0.050 s" in repr(mended) or offset < 0
+    assert mended.content() != said.content() and isinstance(mended, kit.data.Dataset)
+
+
+class Keyframes:
+    """The keyframes of another data set, without its other methods."""
+
+    def __init__(self, dataset, poses=True):
+        self.dataset, self.has_poses = dataset, poses
+        self.name, self.classes, self.sensor = dataset.name, dataset.classes, dataset.sensor
+        self.tokens, self.scenes, self.has_labels = dataset.tokens, dataset.scenes, True
+
+    def prepare(self, keyframes=None):
+        pass
+
+    def content(self):
+        return ""
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        keyframe = self.dataset[index]
+        return keyframe if self.has_poses else replace(keyframe, T_global_lidar=None)
+
+
+def test_neighbours_give_the_poses_where_the_data_set_has_no_others():
+    said, true = street(0.01), street(0.06)
+    assert len(find_poses(Keyframes(said), 0).timestamps) == 2
+    mended = ClockOffsets(Keyframes(said), {"CAM_FRONT": 0.05})
+    T, expected = (d[0].cameras["CAM_FRONT"].T_cam_lidar for d in (mended, true))
+    torch.testing.assert_close(T, expected, atol=1e-2, rtol=0)
+
+
+def test_unknown_poses_cameras_and_units_are_named():
+    data = street(0.01)
+    with pytest.raises(ValueError, match="street-s000-k00.*clock_offsets.*two times, got 0"):
+        ClockOffsets(Keyframes(data, poses=False), {"CAM_FRONT": 0.05})[0]
+    with pytest.raises(ValueError, match="no camera CAM_LEFT; it has CAM_FRONT"):
+        ClockOffsets(data, {"CAM_LEFT": 0.05})
+    with pytest.raises(ValueError, match="are these milliseconds"):
+        ClockOffsets(data, {"CAM_FRONT": 50.0})
+
+
+def test_cameras_that_are_not_named_stay_as_they_are():
+    data = kit.Street(1, 1, (28, 56))
+    mended = kit.open_dataset(data, clock_offsets={"CAM_FRONT": 0.05})
+    was, now = data[0].cameras, mended[0].cameras
+    assert torch.equal(was["CAM_BACK"].T_cam_lidar, now["CAM_BACK"].T_cam_lidar)
+    assert not torch.equal(was["CAM_FRONT"].T_cam_lidar, now["CAM_FRONT"].T_cam_lidar)
