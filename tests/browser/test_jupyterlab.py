@@ -19,6 +19,9 @@ CELLS = [
     'x.mode, x.threshold = "foreground", 0.4\nx.view = x.view | {"elevation": 70.0}',
     'print("selected", len(x.selected), x.selected[:3].tolist(), x.view["azimuth"])',
     "big = explorer(3, count=40_000, channels=128)\nbig",
+    "from ipywidgets.widgets.widget import _instances\n"
+    "kinds = [type(each).__name__ for each in _instances.values()]\n"
+    'print("open", kinds.count("Explorer"), kinds.count("_Keyframe"))',
 ]
 
 
@@ -135,6 +138,17 @@ def test_keyframes_of_many_megabytes_arrive(page):
         page.wait_for_function(f"() => {last}.data.keyframe === {index}", timeout=30_000)
         size = page.evaluate(f"() => {last}.data.arrays.position.buffer.byteLength")
         assert size > 10e6
+
+
+def test_a_cell_that_runs_again_closes_what_it_made(page):
+    for _ in range(3):
+        _browser.run_cell(page, 0)
+    wait(page, "return x.frames > 0")
+    _browser.run_cell(page, 5)
+    assert text_of(page, "open") == "open 2 1"  # x and big, and a keyframe of big
+    assert page.evaluate("() => document.querySelectorAll('.kx').length") == 2
+    living = "() => globalThis[Symbol.for('kit.explorers')].length"
+    assert page.evaluate(living) <= 2
 
 
 def test_the_theme_is_jupyterlabs(page):

@@ -4,6 +4,7 @@ The bytes hold arrays one after the other, each starting at a multiple of four; 
 Header and bytes are traits of the live widget, and are stored in a saved page.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +18,7 @@ from kit.data.keyframe import Camera, Keyframe
 from kit.projection import find_pairs
 from kit.show import arrays, theme
 from kit.show.explorer.modes import mode_of
-from kit.show.explorer.quantisation import Quantised, Quantiser, unit_rows
+from kit.show.explorer.quantisation import CHUNK, Quantised, Quantiser, unit_rows
 from kit.show.explorer.scales import COLOUR_MAPS, SCALES, STAGES
 from kit.show.explorer.state import Content, features_at, some_rows
 from kit.show.palette import distinct_colours
@@ -144,15 +145,19 @@ def agreement(
         cosine: (N,); 0 where a point lacks one of the features.
         has: (N,) whether it has both.
     """
-    rows = []
-    points = np.arange(len(content.keyframes[index].points))
-    for number in pair:
-        name = content.sets[number]
-        unit = unit_rows(features_at(content.features[name][index], points))
-        there = (unit != 0).any(1, keepdim=True)
-        rows.append(unit_rows((unit - content.quantisers[name].mean) * there))
-    cosine = (rows[0] * rows[1]).sum(1).numpy()
-    has = ((rows[0] != 0).any(1) & (rows[1] != 0).any(1)).numpy()
+    both = [content.features[content.sets[number]][index] for number in pair]
+    means = [content.quantisers[content.sets[number]].mean for number in pair]
+    points = torch.arange(both[0].num_points)
+    rows = [each.row_of(points) for each in both]
+    common = ((rows[0] >= 0) & (rows[1] >= 0)).nonzero()[:, 0]
+    cosine, has = np.zeros(len(points), dtype=np.float32), np.zeros(len(points), dtype=bool)
+    for some in common.split(CHUNK):
+        centred = []
+        for each, row, mean in zip(both, rows, means, strict=True):
+            unit = torch.nn.functional.normalize(each.feat[row[some]].float(), dim=1)
+            centred.append(unit_rows((unit - mean) * (unit != 0).any(1, keepdim=True)))
+        cosine[some.numpy()] = (centred[0] * centred[1]).sum(1).numpy()
+        has[some.numpy()] = ((centred[0] != 0).any(1) & (centred[1] != 0).any(1)).numpy()
     return cosine, has
 
 
@@ -236,12 +241,11 @@ def _add_cameras(payload: Payload, content: Content, number: int) -> tuple[list[
     pairs = find_pairs(points, keyframe.cameras)
     colour = np.zeros((len(drawn), 4), dtype=np.uint8)
     cameras, missing = [], []
-    for i, camera in enumerate(keyframe.cameras.values()):
-        try:
-            pixels = camera.pixels()
-        except (FileNotFoundError, ValueError) as error:
-            missing.append(f"{camera.name}: {error}")
+    for i, (camera, read) in enumerate(_read_images(keyframe)):
+        if isinstance(read, Exception):
+            missing.append(f"{camera.name}: {read}")
             continue
+        pixels, photo = read
         of_camera = pairs.of_camera(camera.name)
         uv, point = of_camera.uv.numpy(), of_camera.point.numpy()
         column, row = uv.astype(np.int64).T
@@ -252,7 +256,6 @@ def _add_cameras(payload: Payload, content: Content, number: int) -> tuple[list[
         payload.add(f"pairs/{i}/uv", ratio.round().astype(np.uint16))
         depth = (of_camera.depth.numpy() * 100).clip(0, 65535)
         payload.add(f"pairs/{i}/depth", depth.astype(np.uint16))  # centimetres
-        photo = jpeg_bytes(shrink(pixels, IMAGE_WIDTH), JPEG_QUALITY)
         payload.add(f"image/{i}", np.frombuffer(photo, dtype=np.uint8))
         cameras.append(
             {"name": camera.name, "number": i, "width": width, "height": height}
@@ -262,6 +265,21 @@ def _add_cameras(payload: Payload, content: Content, number: int) -> tuple[list[
     if cameras:
         payload.add("colour", colour)
     return _left_to_right(cameras), missing
+
+
+def _read_images(keyframe: Keyframe) -> list[tuple[Camera, Any]]:
+    """Each camera with its pixels and its photograph for the browser, or why it has none."""
+
+    def read(camera: Camera) -> Any:
+        try:
+            pixels = camera.pixels()
+        except (FileNotFoundError, ValueError) as error:
+            return error
+        return pixels, jpeg_bytes(shrink(pixels, IMAGE_WIDTH), JPEG_QUALITY)
+
+    cameras = list(keyframe.cameras.values())
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return list(zip(cameras, pool.map(read, cameras), strict=True))
 
 
 def _add_map(payload: Payload, content: Content, number: int, camera: str, i: int) -> dict:

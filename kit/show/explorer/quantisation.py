@@ -24,8 +24,9 @@ from kit.show.features import FeatureArray
 from kit.show.pca import main_directions
 
 MAX_CHANNELS = 4096
+CHUNK = 4096  # rows that are quantised at once; they stay in the cache of the processor
 TOO_COARSE = 0.02  # cosine error above which 64 channels are kept instead of 32
-MAX_ROWS = 20_000  # for a fit; more change the directions by less than the rounding does
+MAX_ROWS = 12_000  # for a fit; more change the directions by less than the rounding does
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,20 @@ class Quantiser:
 
     def quantise(self, feat: FeatureArray) -> Quantised:
         """Quantise (N, D) features; those without a direction (zero, or the mean) stay zero."""
-        unit = unit_rows(feat)
+        rows = torch.as_tensor(to_numpy(feat), dtype=torch.float32)
+        parts = [self._quantise(part) for part in rows.split(CHUNK)] or [self._quantise(rows)]
+        return Quantised(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def _quantise(self, feat: Float[Tensor, "N D"]) -> tuple[np.ndarray, ...]:
+        """Direction, scale and length of rows; a whole set at once would need much memory."""
+        unit = torch.nn.functional.normalize(feat, dim=1)
         centred = unit - self.mean
         length = centred.norm(dim=1)
         length[(unit == 0).all(1) | (length < 1e-6)] = 0
-        direction = centred / torch.where(length > 0, length, 1.0)[:, None]
-        coordinates = (direction @ self.basis).numpy()  # (N, K)
-        scale = np.abs(coordinates).max(1) / 127
-        steps = coordinates / np.maximum(scale, 1e-12)[:, None]
-        scale = np.where(length.numpy() > 0, scale, 0).astype(np.float32)
-        rounded = np.where(scale[:, None] > 0, steps, 0).round().astype(np.int8)
-        return Quantised(rounded, scale, length.numpy())
+        direction = centred @ self.basis / torch.where(length > 0, length, 1.0)[:, None]
+        scale = torch.where(length > 0, direction.abs().amax(1) / 127, 0.0)
+        steps = torch.where(scale[:, None] > 0, direction / scale.clamp(min=1e-12)[:, None], 0.0)
+        return steps.round().to(torch.int8).numpy(), scale.numpy(), length.numpy()
 
     @property
     def mean_coordinates(self) -> Float[Tensor, " K"]:

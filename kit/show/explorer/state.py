@@ -26,7 +26,7 @@ from kit.show.features import check_features, check_map
 from kit.show.pca import PcaBasis, fit_basis
 
 NUM_COMPONENTS = 12  # of the colours' basis, to choose red, green and blue from
-MAX_ROWS = 30_000  # for the fit of the colours' basis
+MAX_ROWS = 12_000  # for the fit of the colours' basis
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +126,8 @@ class Content:
 
 def features_at(features: Features, points: Int[np.ndarray, " P"]) -> Float[Tensor, "P D"]:
     """Features of points of the keyframe; zeros for points without one."""
+    if len(points) == features.num_points == len(features.feat):
+        return features.feat.float()  # all of them, without a copy
     row = features.row_of(torch.from_numpy(points))
     feat = torch.zeros(len(points), features.space.dim)
     feat[row >= 0] = features.feat[row[row >= 0]]

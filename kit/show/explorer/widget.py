@@ -194,8 +194,7 @@ class Explorer(anywidget.AnyWidget):
             self._sent.close()
             self._sent = None
         super().close()
-        with self.hold_trait_notifications():
-            self.payload = b""
+        self.payload, self.setup = b"", {}
         self.content, self._ask = self.content.without_data(), None
 
     @classmethod
