@@ -18,10 +18,11 @@ from kit.ablate.table import AblationTable
 from kit.data import open_dataset
 from kit.data.keyframe import Dataset
 from kit.data.split import Split, split
-from kit.demo import DemoConfig, config_of_plain, learn, plain_config, why_no_probe
+from kit.demo import DemoConfig, config_of_plain, learn, plain_config
 from kit.distill.batches import TrainingBatches
 from kit.distill.loss_inputs import teacher_feat_of
 from kit.distill.losses.pointwise import distillation_loss
+from kit.evaluate.by_data_set import why_no_probe
 from kit.evaluate.fine_tuning import fine_tune
 from kit.evaluate.protocols import probe_dataset, seen_points
 from kit.evaluate.robustness import robustness

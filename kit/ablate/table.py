@@ -65,16 +65,18 @@ class AblationTable:
         """Compare every combination with the base run, the best first.
 
         A difference counts only if its 95 % confidence interval, from a t-test on the differences
-        of runs with the same seed, leaves out zero. With few seeds this interval is wide.
+        of runs with the same seed, leaves out zero. With few seeds this interval is wide. Rows
+        without the metric are left out.
 
         Raises:
             ValueError: no row has this metric; lists the columns.
         """
         self._check(metric)
         by_changes: dict[str, list[dict]] = {}
-        for row in self.rows:
+        measured = [row for row in self.rows if row.get(metric) is not None]
+        for row in measured:
             by_changes.setdefault(json.dumps(self._changes(row)), []).append(row)
-        base = {row["seed"]: row[metric] for row in self.rows if row["is_base"]}
+        base = {row["seed"]: row[metric] for row in measured if row["is_base"]}
         found = [
             self._compared(rows, base, metric, larger_is_better) for rows in by_changes.values()
         ]

@@ -168,6 +168,7 @@ def test_a_table_as_records_sorted_and_without_columns():
     assert [row["miou"] for row in table.sort_by("miou").rows] == [0.7, 0.5, 0.4, 0.1]
     table.rows[0]["miou"] = None
     assert table.sort_by("miou", largest_first=False).rows[-1]["miou"] is None
+    assert {each.name: each.count for each in table.compare()} == {"l2": 1, "a": 2}
     assert "is_base" not in table.without("is_base", "config").rows[0]
     with pytest.raises(ValueError, match="no column 'loss'; it has distill.loss, seed"):
         table.sort_by("loss")
