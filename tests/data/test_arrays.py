@@ -8,6 +8,8 @@ from PIL import Image
 import kit
 from kit.data.keyframe import Dataset
 from kit.lens import BrownConrady, Fisheye
+from kit.student.waffleiron.config import WaffleIronConfig
+from kit.student.waffleiron.model import WaffleIron
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.uniform(-20, 20, (500, 3))
@@ -202,7 +204,7 @@ def test_keyframes_with_other_classes_are_named():
 def test_arrays_distil_and_have_features():
     made = kit.keyframe(POINTS * [1, 1, 0.1], INTENSITY, **ONE)
     teacher = kit.build_teacher(image_size=(64, 96))
-    student = kit.build_student("wi-6-64", teacher.dim)
+    student = WaffleIron(WaffleIronConfig(2, 8, head=(teacher.dim,)))
     settings = kit.DistillConfig(steps=2, batch_size=1)
     run = kit.distill(kit.keyframes([made]), teacher, student, settings, keyframes=[0])
     assert run.history[-1]["loss"] > 0

@@ -20,7 +20,7 @@ from kit.store.reading import read_regular
 
 NAME = "recording.json"
 SCHEMA = Path(__file__).with_name("recording.schema.json")
-UNITS = {"s": 1_000_000, "ms": 1000, "us": 1, "ns": 0.001}  # microseconds
+UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # microseconds
 FROM_NAMES = "file names"
 MAX_GAP = 0.05  # seconds, by default; half a turn of a lidar at 10 Hz
 
