@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from kit.data.keyframe import Dataset
 
@@ -101,4 +102,15 @@ def _open_one(source: str | Path, options: dict) -> Dataset:
     entries = sorted(entry.name for entry in root.iterdir()) if root.is_dir() else ["a file"]
     raise FileNotFoundError(
         f"{root}: not recognised. Looked for {wanted}; found {', '.join(entries[:8]) or 'nothing'}."
+        f"{_neighbour(root, formats)}"
     )
+
+
+def _neighbour(root: Path, formats: Mapping[str, ModuleType]) -> str:
+    """A data set in the folder above or in one below, for messages; "" if there is none."""
+    inner = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    for path in (*inner[:20], Path(os.path.abspath(root)).parent):
+        for name, module in formats.items():
+            if module.recognises(str(path)):
+                return f" Did you mean {path} ({name})?"
+    return ""
