@@ -3,7 +3,7 @@
     python .ci/promises.py
 
 A test of Hypothesis counts with the number of examples that it draws in `make test`. The profile of
-`make fuzz` draws a hundred times as many.
+`make fuzz` draws fifty times as many.
 """
 
 import re
