@@ -56,6 +56,17 @@ def _parts_of(root: Path) -> dict[str, Path]:
     return {name: root / name for name in PARTS if _is_part(root / name)}
 
 
+def _choose_part(root: Path, part: str | None) -> tuple[str, Path]:
+    """The name and folder of the wanted part, or of the first one; FileNotFoundError without it."""
+    parts = _parts_of(root)
+    if not parts or (part is not None and part not in parts):
+        wanted = part or "training, with velodyne/ and calib/ in it"
+        raise FileNotFoundError(
+            f"{root}: no folder {wanted}; found {', '.join(parts) or 'none of both parts'}"
+        )
+    return next(iter(parts.items())) if part is None else (part, parts[part])
+
+
 def _is_part(folder: Path) -> bool:
     has_more = (folder / "calib").is_dir() or (folder / "label_2").is_dir()
     return has_more and (folder / "velodyne").is_dir()
@@ -97,13 +108,7 @@ class KittiObjects(Recording):
         Raises:
             FileNotFoundError: there is no such part, or it has no scan.
         """
-        parts = _parts_of(Path(root).expanduser())
-        if not parts or (part is not None and part not in parts):
-            wanted = part or "training, with velodyne/ and calib/ in it"
-            raise FileNotFoundError(
-                f"{root}: no folder {wanted}; found {', '.join(parts) or 'none of both parts'}"
-            )
-        self.part, folder = next(iter(parts.items())) if part is None else (part, parts[part])
+        self.part, folder = _choose_part(Path(root).expanduser(), part)
         disk = FilesOnDisk(folder)
         numbers = sorted(n.removesuffix(".bin") for n in disk.names("velodyne") if _is_scan(n))
         if not numbers:

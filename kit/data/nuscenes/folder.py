@@ -134,13 +134,16 @@ class NuScenesFolder(Recording):
             records,
             lidar=lidar,
             num_labelled=len(labels) - self.num_missing_labels,
-            missing={
-                "keyframes without their lidar file (left out)": self.num_missing,
-                f"keyframes without {lidar} in the tables (left out)": self.num_without_scan,
-                "images": self.num_missing_images,
-                "label files": self.num_missing_labels,
-            },
+            missing=self._counts_of_missing(lidar),
         )
+
+    def _counts_of_missing(self, lidar: str) -> dict[str, int]:
+        return {
+            "keyframes without their lidar file (left out)": self.num_missing,
+            f"keyframes without {lidar} in the tables (left out)": self.num_without_scan,
+            "images": self.num_missing_images,
+            "label files": self.num_missing_labels,
+        }
 
     def content(self) -> str:
         """Return "": a token of nuScenes identifies one recording."""
