@@ -94,8 +94,8 @@ html_theme_options = {
 html_context = {"default_mode": "auto"}
 
 ROOMS = (
-    "data street projection geometry lens teacher student distill features evaluate ask discover show "
-    "store ablate"
+    "data street projection geometry lens teacher student distill features evaluate ask discover "
+    "show store ablate"
 ).split()
 CALLABLE_ROOMS = {"distill": "kit.distill.loop", "ablate": "kit.ablate.run"}
 

@@ -3,6 +3,7 @@
 Takes points and matrices, and depends on no data set format. Coordinates are computed in float64.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -75,6 +76,23 @@ def project_into(
     return project_points(
         points, camera.T_cam_lidar, camera.K, camera.image_size, min_depth, camera.lens
     )
+
+
+def vertical_field_of_view(camera: Camera, most: float = 120.0) -> float:
+    """The angle between the upper and the lower border of an image, degrees, with its lens.
+
+    Args:
+        camera: any lens; its principal point is taken to be in the middle.
+        most: the result of lenses that see more, degrees; perspective views need less than 180.
+    """
+    if camera.lens == PINHOLE:
+        half = math.degrees(math.atan(camera.image_size[0] / 2 / camera.K[1, 1].item()))
+        return min(2 * half, most)
+    angles = torch.linspace(0, min(math.radians(most) / 2, camera.lens.max_angle), 2000)[1:-1]
+    angles = angles.double()
+    rays, valid = camera.lens.distort(torch.stack([0 * angles, angles.sin(), angles.cos()], 1))
+    inside = valid & (camera.K[1, 1] * rays[:, 1] / rays[:, 2] < camera.image_size[0] / 2)
+    return float(2 * torch.rad2deg(angles[inside].max())) if inside.any() else 1.0
 
 
 @dataclass(frozen=True, repr=False, eq=False)

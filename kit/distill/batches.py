@@ -22,7 +22,7 @@ from kit.data.keyframe import Camera, Dataset, Keyframe
 from kit.distill.order import DrawOrder
 from kit.distill.superpixels import camera_superpixels, exact_superpixels, superpixels_of_pairs
 from kit.distill.views import LEAST_POINTS, View, ViewConfig, make_views
-from kit.projection import project_points, why_unseen
+from kit.projection import project_into, why_unseen
 from kit.store import FeatureCache
 from kit.student.point_batch import PointBatch, collate
 from kit.student.scans import InputConfig
@@ -256,5 +256,5 @@ def _rows(found: Sequence[list[View]]) -> Int[Tensor, " M"] | None:
 
 def _sees(camera: Camera, keyframe: Keyframe) -> bool:
     """Whether a camera sees enough points of a keyframe."""
-    _, _, visible = project_points(keyframe.points, camera.T_cam_lidar, camera.K, camera.image_size)
+    _, _, visible = project_into(camera, keyframe.points)
     return int(visible.sum()) >= LEAST_POINTS

@@ -8,7 +8,7 @@ import torch
 from kit.data.keyframe import Camera
 from kit.geometry import rigid_transform
 from kit.lens import PINHOLE, BrownConrady, Fisheye, Mei, as_lens, make_lens
-from kit.projection import find_pairs, project_points, why_unseen
+from kit.projection import find_pairs, project_points, vertical_field_of_view, why_unseen
 
 K = torch.tensor([[700.0, 2, 640], [0, 720, 360], [0, 0, 1]], dtype=torch.float64)
 SIZE = (720, 1280)
@@ -160,6 +160,20 @@ def test_pairs_and_the_reason_for_unseen_points_use_the_lens():
         pairs
     )
     assert why_unseen(points, {"FRONT": camera}) == ""
+
+
+@pytest.mark.parametrize(
+    ("lens", "expected"),
+    [
+        (PINHOLE, 2 * math.degrees(math.atan(360 / 720))),
+        (Fisheye(), 2 * math.degrees(0.5)),
+        (Mei(1.0), 2 * math.degrees(2 * math.atan(0.5))),  # sin a / (cos a + 1) = tan(a / 2)
+    ],
+)
+def test_the_field_of_view_is_that_of_the_lens(lens, expected):
+    camera = Camera("FRONT", T, K, SIZE, lambda: np.zeros((*SIZE, 3), np.uint8), lens)
+    assert vertical_field_of_view(camera) == pytest.approx(expected, abs=0.1)
+    assert vertical_field_of_view(camera, most=20.0) == pytest.approx(20, abs=0.1)
 
 
 @pytest.mark.parametrize(

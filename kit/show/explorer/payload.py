@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from kit.data.annotations import Box
 from kit.data.classes import IGNORE
 from kit.data.keyframe import Camera, Keyframe
-from kit.projection import find_pairs
+from kit.projection import find_pairs, vertical_field_of_view
 from kit.show import arrays, theme
 from kit.show.explorer.modes import mode_of
 from kit.show.explorer.quantisation import CHUNK, Quantised, Quantiser, unit_rows
@@ -297,12 +297,11 @@ def _pose(camera: Camera) -> dict[str, Any]:
     matrix = camera.T_cam_lidar.numpy()
     turn, shift = matrix[:3, :3], matrix[:3, 3]
     eye, ahead = -turn.T @ shift, turn[2]
-    height = camera.image_size[0]
     return {
         "eye": eye.tolist(),
         "azimuth": float(np.degrees(np.arctan2(ahead[0], ahead[1]))),
         "elevation": float(-np.degrees(np.arcsin(np.clip(ahead[2], -1, 1)))),
-        "fov": float(2 * np.degrees(np.arctan(height / 2 / camera.K[1, 1].item()))),
+        "fov": vertical_field_of_view(camera),
         "K": camera.K.flatten().tolist(),
         "matrix": matrix.flatten().tolist(),
     }
