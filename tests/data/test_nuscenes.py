@@ -309,8 +309,9 @@ def test_the_version_folder_itself_is_accepted(shared_data):
 def test_unrecognised_roots_raise_with_what_was_looked_for_and_found(shared_data, tmp_path):
     assert recognises(str(shared_data / "nuscenes"))
     assert not recognises(str(shared_data / "kitti"))
+    (tmp_path / "other/training").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="sample.json in it.*found training"):
-        open_dataset(shared_data / "kitti")
+        open_dataset(tmp_path / "other")
     with pytest.raises(FileNotFoundError, match="no such folder"):
         open_dataset(tmp_path / "nowhere")
     for root in (tmp_path / "nowhere", tmp_path):
