@@ -313,3 +313,40 @@ def test_poses_of_a_recording_are_finite_tensors(tmp_path):
     root = write_recording(tmp_path, poses="poses.txt")
     write_poses(root, poses())
     assert torch.equal(kit.open_dataset(root)[1].T_global_lidar, torch.from_numpy(poses()[1]))
+
+
+def kitti_calibration(file):
+    """K and T_cam_lidar of the left colour camera, by numpy: P2 @ R0_rect @ Tr_velo_to_cam."""
+    lines = (line.split(":") for line in file.read_text().splitlines() if ":" in line)
+    found = {name: np.array(values.split(), float) for name, values in lines}
+    rect, velo, P = np.eye(4), np.eye(4), found["P2"].reshape(3, 4)
+    rect[:3, :3] = found["R0_rect"].reshape(3, 3)
+    velo[:3] = found["Tr_velo_to_cam"].reshape(3, 4)
+    shift = np.eye(4)
+    shift[:3, 3] = np.linalg.solve(P[:, :3], P[:, 3])
+    return P[:, :3], shift @ rect @ velo
+
+
+def test_a_kitti_scan_is_read_as_kittis_own_reader_does(shared_data, tmp_path):
+    root = shared_data / "kitti"
+    theirs = kit.open_dataset(root)
+    for number, expected in enumerate(theirs):
+        name = expected.token.removeprefix("training_")
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "scan.bin").symlink_to(root / f"training/velodyne/{name}.bin")
+        image = theirs.frames[number].images["image_2"]
+        photo = f"photo{(root / 'training' / image).suffix}"
+        (folder / photo).symlink_to(root / "training" / image)
+        K, T = kitti_calibration(root / f"training/calib/{name}.txt")
+        front = {"images": photo, "K": K.tolist(), "T_cam_lidar": T.tolist()}
+        lidar = {"files": "scan.bin", "columns": list(NAMES)}
+        content = {"lidar": lidar, "cameras": {"image_2": front}}
+        (folder / "recording.json").write_text(json.dumps(content))
+        keyframe = kit.open_dataset(folder)[0]
+        assert torch.equal(keyframe.points, expected.points)
+        assert torch.equal(keyframe.intensity, expected.intensity)
+        pairs = kit.find_pairs(keyframe.points, keyframe.cameras)
+        own = kit.find_pairs(expected.points, {"image_2": expected.cameras["image_2"]})
+        assert torch.equal(pairs.point, own.point) and len(pairs) > 10_000
+        assert (pairs.uv - own.uv).abs().max() < 1e-2
