@@ -222,8 +222,8 @@ def _clock(edges: CameraEdges, given: Float[np.ndarray, " B"]) -> Shift | None:
 
 def search_of_rig(
     edges: CameraEdges, T_cam_lidar: Float[np.ndarray, "4 4"]
-) -> dict[str, Float[np.ndarray, "A B"]]:
-    """Scores by motion if the lidar is turned or moved against all cameras.
+) -> dict[str, np.ndarray]:
+    """(A, B) scores by motion if the lidar is turned or moved against all cameras.
 
     The motions are those of a camera at the lidar's place that looks along the lidar's y axis.
     """
@@ -237,7 +237,7 @@ def search_of_rig(
     return found
 
 
-def fit_rig(searches: Sequence[Mapping[str, Float[np.ndarray, "A B"]]]) -> dict[str, Shift]:
+def fit_rig(searches: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Shift]:
     """The motion of the lidar against all cameras together that fits best, for each motion."""
     fits = {}
     for name in SEARCH:

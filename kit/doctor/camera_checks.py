@@ -15,7 +15,7 @@ from kit.projection import project_into, why_unseen
 
 FEW_SEEN = 0.01  # ratio of the points
 OFF_CENTRE = 0.15  # of the image's width or height
-RATIO = 0.1  # by which the two focal lengths may differ
+RATIO = 0.2  # by which the two focal lengths may differ
 ERRORS = (OSError, ValueError)
 
 

@@ -82,7 +82,8 @@ class CameraEdges:
         self, points: Float[np.ndarray, "E 3"], K: Float[np.ndarray, "F 3 3"] | None = None
     ) -> Float[np.ndarray, " B"]:
         """The sum of the maps in each cell, if the edges were at `points` of the camera frame."""
-        return np.bincount(self.cell, self.values(points, K), self.num_cells)
+        sums = np.bincount(self.cell, self.values(points, K), self.num_cells)
+        return sums.astype(np.float64)  # without edges, bincount returns integers
 
     @cached_property
     def num_cells(self) -> int:
@@ -217,7 +218,7 @@ def _cells(points: Float[np.ndarray, "E 3"]) -> Int[np.ndarray, " E"]:
     return (azimuth.astype(np.int64) + 50) * 50 + elevation.astype(np.int64) + 20
 
 
-def motion(**amounts: float) -> Float[Tensor, "4 4"]:
+def motion(**amounts: float | int) -> Float[Tensor, "4 4"]:
     """Make the rigid transform that turns and moves points of the camera frame.
 
     `T_cam_lidar = motion(yaw=1.0) @ T_cam_lidar` corrects extrinsics.

@@ -34,7 +34,7 @@ class Cause:
     certainty: float
 
 
-def _turned(*angles: float) -> Matrix:
+def _turned(*angles: int) -> Matrix:
     """Rotation about x, y and z in turn, degrees."""
     T = np.eye(4)
     T[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix().round()

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from kit import geometry
 from kit.data import open_dataset
-from kit.data.clocks import HasPoses, find_poses
+from kit.data.clocks import HasPoses, Poses
 from kit.data.keyframe import Dataset, Keyframe
 from kit.doctor.alignment import Shift, fit_rig, largest
 from kit.doctor.camera_checks import (
@@ -44,6 +45,14 @@ class _Keyframes:
         if number not in self.read:
             self.read[number] = self.source[number]
         return self.read[number]
+
+    def poses(self, number: int) -> Poses:
+        """Poses of a keyframe and its neighbours in the scene."""
+        near = (at for at in (number - 1, number, number + 1) if 0 <= at < len(self))
+        same = [self[at] for at in near if self.scenes[at] == self.scenes[number]]
+        known = [each for each in same if each.T_global_lidar is not None]
+        times = torch.tensor([each.timestamp for each in known], dtype=torch.int64)
+        return Poses(times, torch.stack([each.T_global_lidar for each in known]))
 
 
 def doctor(
@@ -127,7 +136,7 @@ def _examine(
     labels = {number: label_facts(keyframe) for number, keyframe in keyframes.items()}
     findings += check_scans(facts, first.sensor)
     findings += check_labels(labels, first.classes, list(keyframes))
-    twists = _twists(opened if isinstance(opened, HasPoses) else cached, keyframes)
+    twists = _twists(opened, cached, keyframes)
     findings += _check_poses(keyframes, twists)
     cameras = _cameras(keyframes, twists, findings)
     rig = _rig(cameras, findings)
@@ -205,7 +214,7 @@ def in_lidar_frame(shift: Shift) -> str:
 
 
 def _twists(
-    dataset: Dataset | _Keyframes, keyframes: Mapping[int, Keyframe]
+    opened: object, cached: _Keyframes, keyframes: Mapping[int, Keyframe]
 ) -> dict[int, Twist] | None:
     """Motion of the lidar in every keyframe; None if it is not known in one of them."""
     found = {}
@@ -213,8 +222,8 @@ def _twists(
         if keyframe.T_global_lidar is None:
             return None
         try:
-            poses = find_poses(dataset, number)
-            now, then = (poses.at(keyframe.timestamp + shift) for shift in (0, 1e5))
+            poses = opened.poses(number) if isinstance(opened, HasPoses) else cached.poses(number)
+            now, then = (poses.at(keyframe.timestamp + shift) for shift in (0.0, 1e5))
         except ERRORS:
             return None
         change = geometry.invert_rigid(now) @ then

@@ -32,7 +32,7 @@ h3 { font-size: 15px; margin: 0; overflow-wrap: anywhere }
 p { margin: 4px 0 } .muted { color: var(--muted) }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; vertical-align: top;
   padding: 6px 12px 6px 0; border-top: 1px solid var(--line); overflow-wrap: anywhere }
-td:first-child { white-space: nowrap }
+td:first-child { white-space: nowrap } td:last-child { width: 85% }
 code { font: 13px/1.4 ui-monospace, Menlo, Consolas, monospace; background: var(--box);
   padding: 1px 4px; border-radius: 3px; overflow-wrap: anywhere }
 .problem { color: var(--problem) } .warning { color: var(--warning) } .note { color: var(--note) }
@@ -130,7 +130,7 @@ def _overlay(report: Report, camera: CameraReport, T_cam_lidar, title: str) -> I
         return
     height, width = given.image_size
     figure = show.overlay(image, uv[visible], depth[visible], f"{title}, keyframe {camera.example}")
-    size = (PICTURE, round(PICTURE * height / width) + 60)
+    size = (PICTURE, round((PICTURE - 106) * height / width) + 85)
     data = _as_jpeg(to_png(figure, *size))
     words = escape(f"{camera.name}, {title}", quote=True)
     yield f'<img alt="{words}" src="data:image/jpeg;base64,{data}">'

@@ -101,7 +101,7 @@ class Report:
             lines += _wrapped(f"  {what:10} ", words)
         widest = max(map(len, self.cameras), default=0)
         lines += [f"    {name:{widest}}  {camera_line(c)}" for name, c in self.cameras.items()]
-        works = self.works()
+        works = self.works() if self.examined else {}
         lines += _wrapped(
             "  works      ", ", ".join(name for name, why in works.items() if not why) or "nothing"
         )
