@@ -18,12 +18,26 @@ def is_valid(points: Float[Tensor, "N 3"], intensity: Float[Tensor, " N"]) -> Bo
     Valid rows are finite, at most `MAX_RANGE` away on each axis, with an intensity of at most
     `MAX_INTENSITY` in magnitude.
     """
+    if _all_valid(points, intensity):
+        return torch.ones(len(points), dtype=torch.bool)
     near = (points.abs() <= MAX_RANGE).all(1)  # False for NaN
     return near & (intensity.abs() <= MAX_INTENSITY)
 
 
+def _all_valid(points: Float[Tensor, "N 3"], intensity: Float[Tensor, " N"]) -> bool:
+    """Whether all rows are valid; the usual case, and many times faster than a mask."""
+    return _at_most(points, MAX_RANGE) and _at_most(intensity, MAX_INTENSITY)
+
+
+def _at_most(values: Tensor, limit: float) -> bool:
+    """Whether no magnitude is above a limit; false if there is NaN."""
+    return values.numel() == 0 or bool(values.abs().amax() <= limit)
+
+
 def invalid_counts(points: Float[Tensor, "N 3"], intensity: Float[Tensor, " N"]) -> str:
     """Count the invalid rows by reason, for messages; "" if all are valid."""
+    if _all_valid(points, intensity):
+        return ""
     finite = points.isfinite().all(1) & intensity.isfinite()
     far = finite & (points.abs() > MAX_RANGE).any(1)
     bright = finite & (intensity.abs() > MAX_INTENSITY)
@@ -41,6 +55,8 @@ def check_unit(points: Float[Tensor, "N 3"], name: str) -> None:
     Raises:
         ValueError: more than `MAX_RATIO_FAR` of the finite rows are too far away.
     """
+    if _at_most(points, MAX_RANGE):
+        return
     finite = points[points.isfinite().all(1)]
     far = (finite.abs() > MAX_RANGE).any(1)
     if len(finite) and far.float().mean() > MAX_RATIO_FAR:

@@ -48,13 +48,16 @@ def read_image(file: str | os.PathLike, upright: bool = False) -> UInt8[np.ndarr
 
 
 def read_image_size(file: str | os.PathLike) -> tuple[int, int]:
-    """Read (height, width) in pixels from the header; raises the errors of `read_image`."""
-    with _opened(file, upright=False) as image:
+    """Read (height, width) in pixels from the header; raises the errors of `read_image`.
+
+    An orientation that a PNG file has behind its pixels is found by `read_image` only.
+    """
+    with _opened(file, upright=False, decodes=False) as image:
         return image.height, image.width
 
 
 @contextmanager
-def _opened(file: str | os.PathLike, upright: bool) -> Iterator[Image.Image]:
+def _opened(file: str | os.PathLike, upright: bool, decodes: bool = True) -> Iterator[Image.Image]:
     """Open an image and check its header; every error in the block names the file."""
     try:
         opened = open_regular(file)
@@ -63,7 +66,7 @@ def _opened(file: str | os.PathLike, upright: bool) -> Iterator[Image.Image]:
     with opened:
         try:
             with Image.open(opened, formats=FORMATS) as image:
-                _check_header(image, upright)
+                _check_header(image, upright, decodes)
                 yield image
         except _Refused as error:
             raise ValueError(f"{file}: {error}") from error
@@ -84,14 +87,18 @@ def _reason(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _check_header(image: Image.Image, upright: bool) -> None:
-    """Check the number of pixels and the orientation, before anything is decoded."""
+def _check_header(image: Image.Image, upright: bool, decodes: bool) -> None:
+    """Check the number of pixels and the orientation, before anything is decoded.
+
+    Of a PNG file without EXIF data in its header, Pillow decodes the pixels to look for it behind.
+    """
     if image.width * image.height > MAX_PIXELS:
         raise _Refused(
             f"{image.height}x{image.width} pixels (height x width); at most {MAX_PIXELS:,} are "
             "decoded. Is this an image of a camera?"
         )
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    in_header = decodes or image.format != "PNG" or "exif" in image.info
+    orientation = image.getexif().get(_ORIENTATION, 1) if in_header else 1
     if orientation not in (0, 1) and not upright:
         raise _Refused(
             f"its EXIF orientation is {orientation}, so the calibration may be for the pixels "
