@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-MODES = "height intensity colour features similarity labels predictions errors foreground car"
+MODES = (
+    "height intensity colour features similarity labels predictions errors agreement foreground car"
+)
 
 
 def expected(shown, picked, negatives=(), name="distilled", cosine="centred"):
@@ -352,3 +354,24 @@ def test_an_image_with_a_feature_map_is_coloured_cell_by_cell(open_page):
     order = np.argsort(ratio.ravel())
     assert cells.reshape(-1, 4)[order[-1], 0] > cells.reshape(-1, 4)[order[0], 0]  # red, not blue
     assert page.run("return x.mapColours(x.data.cameras[1])") is None
+
+
+def test_a_page_of_many_points_is_small_and_close_to_the_notebook(open_page, tmp_path):
+    explorer = scene.explorer(count=24_000, boxes=True)
+    exact = explorer.save(tmp_path / "exact.html", exact=True).stat().st_size
+    shown = open_page(explorer)
+    assert shown.path.stat().st_size < 0.55 * exact and shown.errors == []
+    frame = explorer.content.keyframes[0]
+    position = np.array(shown.run("return Array.from(x.data.arrays.position)")).reshape(-1, 3)
+    np.testing.assert_allclose(position, frame.points.numpy(), atol=0.006)
+    pairs = shown.run("return Array.from(x.data.arrays['pairs/0/point'].slice(0, 500))")
+    assert pairs == sorted(pairs) and len(set(pairs)) == 500
+    for mode in ("height", "labels", "features", "foreground", "agreement"):
+        shown.change(mode=mode, feature_set="distilled")
+        reference, rows = shown.reference()
+        off = np.abs(shown.colours()[rows, :3].astype(int) - reference.astype(int)).max(1)
+        assert np.median(off) <= 6 and (off > 40).mean() < 0.02
+    shown.change(mode="similarity", picked=[300])
+    cosines, has = expected(shown, [300])
+    told = shown.run("return x.setup.sets[2].error_99")
+    assert np.percentile(np.abs(shown.scores() - cosines)[has], 99) < 2.5 * told < 0.25

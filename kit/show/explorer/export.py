@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.show.explorer.modules import FOLDER, compact, script_of
+from kit.show.explorer.packing import FEW, coarser, packed_payload
 from kit.show.explorer.paint import colours_of, scene_of
-from kit.show.explorer.payload import keyframe_payload
+from kit.show.explorer.payload import describe, keyframe_payload
 from kit.show.png.render_scene import draw_scene
 from kit.store import files as store
 from kit.store.images import png_bytes
@@ -34,6 +35,7 @@ def save_page(
     *,
     keyframes: Sequence[int] | None = None,
     title: str = "",
+    exact: bool = False,
 ) -> Path:
     """Write the explorer as a self-contained HTML page, which needs no network.
 
@@ -44,6 +46,9 @@ def save_page(
         path: of the .html file.
         keyframes: indices to put in; by default the one that is shown.
         title: of the page; by default the keyframe's scene.
+        exact: numbers and images as in the notebook. Otherwise pages of more than 20,000 points
+            have positions in centimetres and features in coarser steps, about a third of the
+            bytes; the legend names the error of cosines.
 
     Raises:
         ValueError: the keyframe of the picked points is not among them.
@@ -56,10 +61,14 @@ def save_page(
             f"keyframes {kept} must hold the one that is shown, {explorer.keyframe}, and that of "
             f"the picked points, {picked_in}"
         )
-    payloads = {number: keyframe_payload(content, number) for number in kept}
+    exact = exact or max(len(content.drawn[number]) for number in kept) <= FEW
+    content = content if exact else coarser(content)
+    payload_of = keyframe_payload if exact else packed_payload
+    payloads = {number: payload_of(content, number) for number in kept}
     state = {name: getattr(explorer, name) for name in explorer.state_names()}
     state |= {"keyframe": kept.index(explorer.keyframe), "picked_in": kept.index(picked_in)}
     setup = explorer.setup | {
+        "sets": explorer.setup["sets"] if exact else describe(content)["sets"],
         "header": payloads[kept[0]][0] | {"keyframe": 0},
         "keyframes": [explorer.setup["keyframes"][number] for number in kept],
     }

@@ -5,7 +5,7 @@ Header and bytes are traits of the live widget, and are stored in a saved page.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from kit.data.annotations import Box
 from kit.data.classes import IGNORE
 from kit.data.keyframe import Camera, Keyframe
+from kit.lens import PINHOLE
 from kit.projection import find_pairs, vertical_field_of_view
 from kit.show import arrays, theme
 from kit.show.explorer.modes import mode_of
@@ -24,8 +25,16 @@ from kit.show.explorer.state import Content, features_at, some_rows
 from kit.show.palette import distinct_colours
 from kit.store.images import jpeg_bytes, shrink
 
-IMAGE_WIDTH = 960  # pixels; wider images are stored smaller
-JPEG_QUALITY = 84
+
+@dataclass(frozen=True)
+class Photo:
+    """How images are stored: at most so many pixels wide, as JPEG of a quality of 1 to 95."""
+
+    width: int
+    quality: int
+
+
+LIVE_PHOTO, PAGE_PHOTO = Photo(960, 84), Photo(720, 70)
 # For a point_size of 1: the diameter in space, its limits in pixels, and the ratio by which points
 # without a value are smaller.
 POINT_SIZE = {"metres": 0.1, "least": 2, "most": 14, "without_value": 0.75}
@@ -201,8 +210,16 @@ def _similarity_low(content: Content) -> dict[str, float]:
 
 def keyframe_payload(content: Content, number: int) -> tuple[dict[str, Any], bytes]:
     """The header and the bytes of one keyframe."""
-    keyframe, drawn = content.keyframes[number], content.drawn[number]
     payload = Payload()
+    header = fill_payload(payload, content, number)
+    return header, payload.bytes()
+
+
+def fill_payload(
+    payload: Payload, content: Content, number: int, photo: Photo = LIVE_PHOTO
+) -> dict[str, Any]:
+    """Add the arrays of a keyframe; returns its header."""
+    keyframe, drawn = content.keyframes[number], content.drawn[number]
     payload.add("position", keyframe.points.numpy()[drawn].astype(np.float32))
     payload.add("intensity", keyframe.intensity.numpy()[drawn].astype(np.float32))
     if len(drawn) < len(keyframe.points):
@@ -222,8 +239,8 @@ def keyframe_payload(content: Content, number: int) -> tuple[dict[str, Any], byt
         payload.add(f"agreement/{pair[0]}/{pair[1]}", steps[drawn])
     for name, values in content.scores.items():
         payload.add(f"score/{name}", values[number][drawn])
-    cameras, missing = _add_cameras(payload, content, number)
-    header = {
+    cameras, missing = _add_cameras(payload, content, number, photo)
+    return {
         "keyframe": number,
         "count": len(drawn),
         "cameras": cameras,
@@ -231,21 +248,22 @@ def keyframe_payload(content: Content, number: int) -> tuple[dict[str, Any], byt
         "missing": missing,
         "arrays": payload.arrays,
     }
-    return header, payload.bytes()
 
 
-def _add_cameras(payload: Payload, content: Content, number: int) -> tuple[list[dict], list[str]]:
+def _add_cameras(
+    payload: Payload, content: Content, number: int, photo: Photo
+) -> tuple[list[dict], list[str]]:
     """Add images, the pixel of each point, and the colour each point gets from them."""
     keyframe, drawn = content.keyframes[number], content.drawn[number]
     points = keyframe.points[torch.from_numpy(drawn)]
     pairs = find_pairs(points, keyframe.cameras)
     colour = np.zeros((len(drawn), 4), dtype=np.uint8)
     cameras, missing = [], []
-    for i, (camera, read) in enumerate(_read_images(keyframe)):
+    for i, (camera, read) in enumerate(_read_images(keyframe, photo)):
         if isinstance(read, Exception):
             missing.append(f"{camera.name}: {read}")
             continue
-        pixels, photo = read
+        pixels, encoded = read
         of_camera = pairs.of_camera(camera.name)
         uv, point = of_camera.uv.numpy(), of_camera.point.numpy()
         column, row = uv.astype(np.int64).T
@@ -256,7 +274,7 @@ def _add_cameras(payload: Payload, content: Content, number: int) -> tuple[list[
         payload.add(f"pairs/{i}/uv", ratio.round().astype(np.uint16))
         depth = (of_camera.depth.numpy() * 100).clip(0, 65535)
         payload.add(f"pairs/{i}/depth", depth.astype(np.uint16))  # centimetres
-        payload.add(f"image/{i}", np.frombuffer(photo, dtype=np.uint8))
+        payload.add(f"image/{i}", np.frombuffer(encoded, dtype=np.uint8))
         cameras.append(
             {"name": camera.name, "number": i, "width": width, "height": height}
             | _pose(camera)
@@ -267,7 +285,7 @@ def _add_cameras(payload: Payload, content: Content, number: int) -> tuple[list[
     return _left_to_right(cameras), missing
 
 
-def _read_images(keyframe: Keyframe) -> list[tuple[Camera, Any]]:
+def _read_images(keyframe: Keyframe, photo: Photo) -> list[tuple[Camera, Any]]:
     """Each camera with its pixels and its photograph for the browser, or why it has none."""
 
     def read(camera: Camera) -> Any:
@@ -275,7 +293,7 @@ def _read_images(keyframe: Keyframe) -> list[tuple[Camera, Any]]:
             pixels = camera.pixels()
         except (FileNotFoundError, ValueError) as error:
             return error
-        return pixels, jpeg_bytes(shrink(pixels, IMAGE_WIDTH), JPEG_QUALITY)
+        return pixels, jpeg_bytes(shrink(pixels, photo.width), photo.quality)
 
     cameras = list(keyframe.cameras.values())
     with ThreadPoolExecutor(max_workers=4) as pool:
@@ -302,7 +320,7 @@ def _pose(camera: Camera) -> dict[str, Any]:
         "azimuth": float(np.degrees(np.arctan2(ahead[0], ahead[1]))),
         "elevation": float(-np.degrees(np.arcsin(np.clip(ahead[2], -1, 1)))),
         "fov": vertical_field_of_view(camera),
-        "K": camera.K.flatten().tolist(),
+        "K": camera.K.flatten().tolist() if camera.lens == PINHOLE else None,
         "matrix": matrix.flatten().tolist(),
     }
 

@@ -66,12 +66,15 @@ class Quantiser:
         basis: (D, K) orthonormal columns.
         error_mean, error_99: error of the cosine, measured on pairs of features: its mean, and its
             99th percentile.
+        step: one scale for all points, so that small coordinates become zeros, which compress
+            well; None: a scale for each point, as fine as int8 allows.
     """
 
     mean: Float[Tensor, " D"]
     basis: Float[Tensor, "D K"]
     error_mean: float = 0.0
     error_99: float = 0.0
+    step: float | None = None
 
     @property
     def channels(self) -> int:
@@ -90,7 +93,9 @@ class Quantiser:
         length = centred.norm(dim=1)
         length[(unit == 0).all(1) | (length < 1e-6)] = 0
         direction = centred @ self.basis / torch.where(length > 0, length, 1.0)[:, None]
-        scale = torch.where(length > 0, direction.abs().amax(1) / 127, 0.0)
+        finest = direction.abs().amax(1) / 127
+        scale = finest if self.step is None else torch.full_like(finest, self.step)
+        scale = torch.where(length > 0, scale, 0.0)
         steps = torch.where(scale[:, None] > 0, direction / scale.clamp(min=1e-12)[:, None], 0.0)
         return steps.round().to(torch.int8).numpy(), scale.numpy(), length.numpy()
 

@@ -24,6 +24,7 @@ import traitlets
 
 from kit.data.classes import ClassMap
 from kit.data.keyframe import Keyframe
+from kit.show.explorer.links import link_of, state_of
 from kit.show.explorer.modules import FOLDER, script_of
 from kit.show.explorer.payload import PALETTES, describe, first_view, keyframe_payload
 from kit.show.explorer.reruns import close_earlier
@@ -223,12 +224,17 @@ class Explorer(anywidget.AnyWidget):
         self._callbacks.append(call)
 
     def save(
-        self, path: str | PathLike, *, keyframes: Sequence[int] | None = None, title: str = ""
+        self,
+        path: str | PathLike,
+        *,
+        keyframes: Sequence[int] | None = None,
+        title: str = "",
+        exact: bool = False,
     ) -> Path:
         """Write a self-contained HTML page, see `kit.show.explorer.export.save_page`."""
         from kit.show.explorer.export import save_page
 
-        return save_page(self, path, keyframes=keyframes, title=title)
+        return save_page(self, path, keyframes=keyframes, title=title, exact=exact)
 
     def save_png(
         self,
@@ -287,8 +293,7 @@ class Explorer(anywidget.AnyWidget):
 
         add_answer(self.content, self._ask, text)
         modes = describe(self.content)["modes"]
-        self.setup = self.setup | {"modes": modes}
-        self.mode = text
+        self.setup, self.mode = self.setup | {"modes": modes}, text
         self.send({"type": "answer", "mode": text, "modes": modes})
         return self.content.scores[text][self.keyframe]
 
@@ -302,8 +307,6 @@ class Explorer(anywidget.AnyWidget):
     @property
     def link(self) -> str:
         """The state as text: the end of a saved page's address, or for `restore`."""
-        from kit.show.explorer.links import link_of
-
         return link_of({name: getattr(self, name) for name in self.state_names()})
 
     def restore(self, link: str) -> None:
@@ -313,8 +316,6 @@ class Explorer(anywidget.AnyWidget):
             ValueError: not a link of an explorer.
             traitlets.TraitError: the state does not fit this explorer.
         """
-        from kit.show.explorer.links import state_of
-
         for name, value in state_of(link).items():
             if name in self.state_names():
                 self.set_trait(name, value)
@@ -376,9 +377,8 @@ class Explorer(anywidget.AnyWidget):
 
     @traitlets.validate("hidden_classes")
     def _check_classes(self, proposal) -> list[int]:
-        for label in proposal["value"]:
-            _one_of("class", label, range(len(self.content.classes)))
-        return proposal["value"]
+        classes = range(len(self.content.classes))
+        return [_one_of("class", label, classes) for label in proposal["value"]]
 
     @traitlets.validate("components")
     def _check_components(self, proposal) -> list[int]:

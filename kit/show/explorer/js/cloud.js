@@ -203,6 +203,7 @@ export class Cloud {
     gl.uniform2f(u.u_limits, limits[0], limits[1]);
     gl.uniform1i(u.u_thresholded, job.threshold === null ? 0 : 1);
     gl.uniform1f(u.u_threshold, job.threshold ?? 0);
+    gl.uniform1f(u.u_least, job.mode.kind === "pair" ? -0.99998 : WITHOUT);
     gl.uniform1i(u.u_plain, job.plain ? 1 : 0);
     gl.uniform1f(u.u_meanSquare, set?.mean_square || 0);
     for (const name of ["noValue", "correct", "wrong"]) gl.uniform3f(u[`u_${name}`], ...job[name].map((v) => v / 255));

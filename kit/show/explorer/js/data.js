@@ -19,10 +19,35 @@ const ARRAYS = {
 export function decode(header, bytes) {
   const aligned = bytes.byteOffset % 4 ? bytes.slice() : bytes;
   const arrays = Object.create(null); // names of scores come from data: nothing is inherited
-  for (const [name, { type, start, count }] of Object.entries(header.arrays)) {
-    arrays[name] = new ARRAYS[type](aligned.buffer, aligned.byteOffset + start, count);
+  for (const [name, place] of Object.entries(header.arrays)) {
+    const { type, start, count } = place;
+    const stored = new ARRAYS[type](aligned.buffer, aligned.byteOffset + start, count);
+    arrays[name] = place.stored ? unpack(stored, place) : stored;
   }
   return { ...header, arrays };
+}
+
+/**
+ * An array of a saved page, see packing.py: planes of bytes for each column, differences from row to
+ * row, steps of numbers.
+ * @param {Uint8Array} planes @param {any} coding
+ */
+export function unpack(planes, { stored, columns, delta, step, low = 0, to, none }) {
+  const Stored = ARRAYS[stored];
+  const size = Stored.BYTES_PER_ELEMENT;
+  const rows = planes.length / size / columns;
+  const values = new Stored(rows * columns);
+  const bytes = new Uint8Array(values.buffer);
+  for (let column = 0, at = 0; column < columns; column++) {
+    for (let byte = 0; byte < size; byte++) {
+      for (let row = 0; row < rows; row++) bytes[size * (row * columns + column) + byte] = planes[at++];
+    }
+  }
+  if (delta) for (let i = columns; i < values.length; i++) values[i] += values[i - columns];
+  if (!step) return values;
+  const scaled = new ARRAYS[to || "float32"](values.length);
+  for (let i = 0; i < values.length; i++) scaled[i] = values[i] === none ? -32768 : low + values[i] * step;
+  return scaled;
 }
 
 /**

@@ -37,7 +37,7 @@ async function openPage() {
     },
   };
   const root = make("div", "kx-page");
-  document.body.append(root);
+  document.body.append(make("main", "", make("h1", "kx-hidden", document.title), root));
   root.explorer = new Explorer(model, root);
   document.documentElement.dataset.ready = "yes";
 }

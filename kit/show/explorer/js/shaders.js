@@ -7,7 +7,7 @@ export const COLOUR_SHADER = `#version 300 es
 precision highp float; precision highp int; precision highp sampler2D; precision highp isampler2D;
 in float a_value; in vec4 a_rgb; in vec4 a_rest; in uint a_label; in uint a_predicted;
 uniform int u_branch, u_texels, u_picks, u_ignore;
-uniform vec2 u_limits; uniform float u_threshold, u_meanSquare; uniform bool u_thresholded, u_plain;
+uniform vec2 u_limits; uniform float u_threshold, u_meanSquare, u_least; uniform bool u_thresholded, u_plain;
 uniform vec3 u_noValue, u_correct, u_wrong, u_start;
 uniform sampler2D u_scale, u_classes, u_pickTable, u_components; uniform isampler2D u_direction;
 flat out uint v_colour; flat out float v_score;
@@ -45,7 +45,10 @@ void main() {
   vec4 colour = vec4(u_noValue, 0.376);
   vec4 ofLabel = texelFetch(u_classes, ivec2(int(a_label), 0), 0);
   v_score = 0.0;
-  if (u_branch == 0) { v_score = a_value; if (a_value > -1e30) colour = onScale(a_value); }
+  if (u_branch == 0) {
+    v_score = a_value > u_least ? a_value : -2e30;
+    if (a_value > u_least) colour = onScale(a_value);
+  }
   else if (u_branch == 1) { if (a_rgb.a > 0.0) colour = a_rgb; }
   else if (u_branch == 2) {
     v_score = float(a_label);

@@ -6,7 +6,7 @@ import { test } from "node:test";
 const from = (name) => import(new URL(`../../../../kit/show/explorer/js/${name}.js`, import.meta.url));
 const { add, axesOf, cameraMatrix, clipMatrix, dot, isInside, mixViews, pixelOf, unproject } = await from("maths");
 const { bestOf, countOf, nextRatio, percentile, scaleTable, similarityLimits } = await from("numbers");
-const { cosineTo, decode, derived, featureOf, meanCosine, pointOfIndex, surfaceOf } = await from("data");
+const { cosineTo, decode, derived, featureOf, meanCosine, pointOfIndex, surfaceOf, unpack } = await from("data");
 const { linkOf, stateOf } = await from("history");
 const { segmentsOf } = await from("asking");
 const close = (a, b, error = 1e-4) => a.forEach((value, i) => assert.ok(Math.abs(value - b[i]) < error, `${a} is not ${b}`));
@@ -73,6 +73,16 @@ test("arrays are decoded, and a name can be any text", () => {
   const { arrays } = decode({ arrays: { constructor: { type: "float32", start: 4, count: 1 } } }, bytes);
   assert.deepEqual([...arrays.constructor], [2.5]);
   assert.equal(arrays.toString, undefined);
+});
+
+test("arrays of saved pages are unpacked: planes, differences, steps", () => {
+  // Rows (1, -2), (258, -1): columns 1, 257 and -2, 1 as differences, low bytes before high bytes.
+  const planes = Uint8Array.of(1, 1, 0, 1, 254, 1, 255, 0);
+  const coding = { stored: "int16", columns: 2, delta: true };
+  assert.deepEqual([...unpack(planes, coding)], [1, -2, 258, -1]);
+  close([...unpack(planes, { ...coding, step: 0.5, low: 10 })], [10.5, 9, 139, 9.5]);
+  const missing = unpack(Uint8Array.of(128, 2), { stored: "int8", columns: 1, step: 516, to: "int16", none: -128 });
+  assert.deepEqual([...missing], [-32768, 1032]);
 });
 
 test("cosines of quantised features are those of the vectors", () => {
