@@ -32,9 +32,9 @@ def test_labels_are_the_low_16_bits_and_empty_slots_are_dropped(root):
 
 
 def test_moving_classes_are_merged_and_others_are_ignored(root):
-    small.write_sequences(root, ids=(252, 10, 0, 99))
+    small.write_sequences(root, ids=(252, 10, 0, 99, 258))
     labels = open_dataset(root)[0].labels
-    assert set(labels.tolist()) == {0, IGNORE}
+    assert set(labels.tolist()) == {0, SEMANTIC_KITTI.names.index("truck"), IGNORE}
 
 
 def test_pixels_poses_and_times_are_right(root):
