@@ -1,0 +1,111 @@
+"""Stability of features: how much they change when the same scan is turned, moved or thinned."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kit import geometry
+from kit.data.keyframe import Keyframe
+from kit.evaluate.corruptions import find_beams
+from kit.features.extract import Source
+
+Changed = tuple[Keyframe, Int[Tensor, " M"]]
+
+
+def moved(keyframe: Keyframe, T_new_old: Float[Tensor, "4 4"]) -> Keyframe:
+    """The same keyframe in another lidar frame; images, labels and the global pose stay right.
+
+    Args:
+        T_new_old: rigid transform from the old to the new lidar frame.
+    """
+    T_old_new = geometry.invert_rigid(T_new_old)
+    cameras = {
+        name: replace(camera, T_cam_lidar=camera.T_cam_lidar @ T_old_new)
+        for name, camera in keyframe.cameras.items()
+    }
+    pose = keyframe.T_global_lidar
+    return replace(
+        keyframe,
+        points=geometry.transform_points(T_new_old, keyframe.points).float(),
+        cameras=cameras,
+        T_global_lidar=None if pose is None else pose @ T_old_new,
+        boxes=(),
+        annotations=None,
+    )
+
+
+def _turned(degrees: float) -> Callable[[Keyframe], Changed]:
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    T = torch.eye(4, dtype=torch.float64)
+    T[:2, :2] = torch.tensor([[c, -s], [s, c]])
+    return lambda keyframe: (moved(keyframe, T), torch.arange(len(keyframe.points)))
+
+
+def _shifted(metres: float) -> Callable[[Keyframe], Changed]:
+    T = torch.eye(4, dtype=torch.float64)
+    T[0, 3] = metres
+    return lambda keyframe: (moved(keyframe, T), torch.arange(len(keyframe.points)))
+
+
+def _brighter(decibel: float) -> Callable[[Keyframe], Changed]:
+    def change(keyframe: Keyframe) -> Changed:
+        scaled = replace(keyframe, intensity=keyframe.intensity * 10 ** (decibel / 10))
+        return scaled, torch.arange(len(keyframe.points))
+
+    return change
+
+
+def _every_second_beam(keyframe: Keyframe) -> Changed:
+    kept = (find_beams(keyframe.points) % 2 == 0).nonzero()[:, 0]
+    labels = None if keyframe.labels is None else keyframe.labels[kept]
+    thinned = replace(
+        keyframe,
+        points=keyframe.points[kept],
+        intensity=keyframe.intensity[kept],
+        labels=labels,
+        row_in_file=keyframe.row_in_file[kept],
+        annotations=None,
+    )
+    return thinned, kept
+
+
+# Each returns the changed keyframe, and which point of the old one each of its points is.
+CHANGES: Mapping[str, Callable[[Keyframe], Changed]] = {
+    "turned by 30 degrees": _turned(30.0),
+    "turned by 90 degrees": _turned(90.0),
+    "turned by 180 degrees": _turned(180.0),
+    "moved by 1 m": _shifted(1.0),
+    "1 dB more intensity": _brighter(1.0),
+    "every second beam": _every_second_beam,
+}
+
+
+def self_similarity(
+    source: Source,
+    keyframe: Keyframe,
+    changes: Mapping[str, Callable[[Keyframe], Changed]] = CHANGES,
+) -> dict[str, float]:
+    """Mean cosine between the features of each point before and after a change of the scan.
+
+    Args:
+        source: of features, see `kit.source`.
+        keyframe: stays as it is.
+        changes: by name.
+
+    Returns:
+        by name of the change, over the points that have a feature both times; NaN without any.
+    """
+    before = source(keyframe)
+    found = {}
+    for name, change in changes.items():
+        changed, old_point = change(keyframe)
+        after = source(changed)
+        row = before.row_of(old_point[after.index])
+        both = row >= 0
+        cosine = (before.unit[row[both]] * after.unit[both]).sum(1)
+        found[name] = float(cosine.mean())
+    return found
