@@ -175,6 +175,21 @@ def test_a_damaged_bag_is_named(tmp_path):
         kit.open_dataset(file)
 
 
+def test_files_of_a_bag_stay_inside_its_folder(messages, tmp_path):
+    path = write_bag(tmp_path / "b", messages)
+    file = path / "metadata.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("b.db3", "../../outside.db3"))
+    with pytest.raises(
+        ValueError, match=r"metadata\.yaml: relative_file_paths: expected a path below"
+    ):
+        kit.open_dataset(path)
+    for broken in ("{", "a: 1", "[]"):
+        file.write_text(broken)
+        with pytest.raises(ValueError, match=r"metadata\.yaml: no description of a ROS 2 bag"):
+            kit.open_dataset(path)
+
+
 # --- point clouds --------------------------------------------------------------------------------
 
 XYZ = np.random.default_rng(0).normal(0, 20, (12, 3))

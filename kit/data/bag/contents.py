@@ -8,9 +8,12 @@ from typing import Any
 
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.typesys import Stores, get_typestore
+from ruamel.yaml import YAML, YAMLError
 
 from kit.data.bag.messages import stamp_of
 from kit.data.bag.transforms import Frames, transform_of
+from kit.data.untrusted import path_below
+from kit.store.reading import read_regular
 
 CLOUD, IMAGES = (
     "sensor_msgs/msg/PointCloud2",
@@ -51,9 +54,33 @@ def readable(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _check_paths(path: Path) -> None:
+    """Check that the files that metadata.yaml names are below the folder of the bag.
+
+    Raises:
+        ValueError: a path leads outside.
+    """
+    file = path / "metadata.yaml"
+    if not path.is_dir():
+        return
+    try:
+        content = YAML(typ="safe").load(read_regular(file).decode())
+        names = content["rosbag2_bagfile_information"]["relative_file_paths"]
+    except (YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file}: no description of a ROS 2 bag ({type(error).__name__})"
+        ) from error
+    for name in names:
+        try:
+            path_below(path, str(name))
+        except ValueError as error:
+            raise ValueError(f"{file}: relative_file_paths: {error}") from error
+
+
 def open_reader(path: Path) -> AnyReader:
     """Open a bag; message definitions that it lacks are those of ROS 2 Humble."""
     with readable(path):
+        _check_paths(path)
         reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
         reader.open()
     return reader
