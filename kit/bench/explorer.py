@@ -100,7 +100,7 @@ def make(source: str) -> dict:
 
 
 def resampled(made: dict, count: int) -> dict:
-    """The same with `count` points and their features: some of them, or all and some again, moved."""
+    """The same with `count` points: some of them, or all and some again, moved a little."""
     keyframe: Keyframe = made["keyframes"]
     generator = torch.Generator().manual_seed(0)
     num = len(keyframe.points)
