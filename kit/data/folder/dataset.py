@@ -1,5 +1,6 @@
 """The keyframes of a folder with recording.json, or of one point file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kit import geometry
-from kit.data.classes import NUSCENES
+from kit.data.classes import NUSCENES, ClassMap
 from kit.data.clocks import Poses
 from kit.data.folder.description import NAME, CameraEntry, Description, read_description
 from kit.data.folder.files import (
@@ -75,12 +76,7 @@ class FolderRecording(Recording):
             self._poses = read_poses(root / description.poses, len(scans))
         known = [c for c in description.cameras if c.K is not None and c.T_cam_lidar is not None]
         images = {camera.name: _images(root, description, camera, scans, times) for camera in known}
-        labels, classes = {}, NUSCENES
-        if description.labels is not None:
-            classes = description.labels.classes
-            if description.labels.files is not None:
-                found = list_files(root, description.labels.files, _is_label_file)
-                labels = label_files(scans, found)
+        classes, labels, num_labelled = _labels(root, description, scans)
         frames = [
             FolderFrame(
                 token=token,
@@ -93,14 +89,13 @@ class FolderRecording(Recording):
             )
             for number, (scan, token) in enumerate(zip(scans, _tokens(scans), strict=True))
         ]
-        has_column = description.labels is not None and description.labels.column is not None
         super().__init__(
             root,
             description.name,
             classes,
             frames,
             lidar=description.lidar,
-            num_labelled=len(frames) if has_column else len(labels),
+            num_labelled=num_labelled,
             missing={
                 "cameras without K or T_cam_lidar (left out)": len(description.cameras)
                 - len(known),
@@ -199,6 +194,19 @@ def _images(
         raise ValueError(f"{root / camera.images}: {error}") from error
     time_of = dict(zip(images, stamps, strict=True)) if stamps and times else {}
     return [None if image is None else (image, time_of.get(image)) for image in found]
+
+
+def _labels(
+    root: Path, description: Description, scans: list[str]
+) -> tuple[ClassMap, Mapping[str, str], int]:
+    """The classes, the label file by scan, and the number of scans with labels."""
+    entry = description.labels
+    if entry is None:
+        return NUSCENES, {}, 0
+    if entry.files is None:
+        return entry.classes, {}, len(scans)
+    files = label_files(scans, list_files(root, entry.files, _is_label_file))
+    return entry.classes, files, len(files)
 
 
 def _is_label_file(name: str) -> bool:
