@@ -234,4 +234,6 @@ class AblationTable:
 
 
 def _written(value: Any) -> str:
+    if value is None:
+        return "default"
     return " x ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

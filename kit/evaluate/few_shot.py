@@ -110,6 +110,7 @@ def few_shot(
         every = len(units) // count
         chosen = set(units[every - 1 :: every][:count])
         rule = f"every {every}th of {len(units)} {by}s, {count} in all"
+        rule = f"all {len(units)} {by}s" if every == 1 and count == len(units) else rule
     else:
         order = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed))
         chosen = {units[i] for i in order[:count].tolist()}

@@ -46,7 +46,8 @@ def test_whole_scenes_as_slidr_counts_them(keyframe):
     assert found.rule == "every 5th of 10 scenes, 2 in all" and found.seed is None
     assert found.tokens[0] == "s4-k0"
     assert few_shot(dataset, 1).indices == few_shot_scenes(dataset, 10)
-    assert len(few_shot(dataset, 100).indices) == 30
+    everything = few_shot(dataset, 100)
+    assert len(everything.indices) == 30 and everything.rule == "all 10 scenes"
 
 
 def test_keyframes_among_some(keyframe):
