@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ SLOW = 1.0  # m/s; below, a clock offset cannot be measured
 class _Keyframes:
     """Keyframes in memory as a data set; each is read once."""
 
-    def __init__(self, source: Dataset | Sequence[Keyframe]):
+    def __init__(self, source: Any):
         self.source, self.read = source, {}
         self.scenes = getattr(source, "scenes", None) or [each.scene for each in source]
 
@@ -122,7 +123,7 @@ def _mend(error: Exception) -> str:
 
 
 def _examine(
-    opened: Dataset | Sequence[Keyframe],
+    opened: Any,
     read: tuple["_Keyframes", dict[int, Keyframe]],
     findings: list[Finding],
 ) -> Report:

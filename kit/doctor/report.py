@@ -145,9 +145,10 @@ def _points(report: Report) -> str:
     count = round(float(np.median([scan.num_points for scan in scans])))
     low, _, high = np.median([scan.ranges for scan in scans], axis=0)
     beams = round(float(np.median([scan.num_beams for scan in scans])))
+    counted = f"about {beams} beams" if beams else "too few points to count beams"
     down, up = np.median([scan.elevations for scan in scans], axis=0)
     return (
-        f"{count:,} each, {low:.1f} to {high:.0f} m (98 %), about {beams} beams, "
+        f"{count:,} each, {low:.1f} to {high:.0f} m (98 %), {counted}, "
         f"elevation {down:.0f} to {up:.0f} degrees"
     )
 
