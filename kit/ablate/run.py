@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from kit import store
-from kit.ablate.engines import run_all
 from kit.ablate.grid import Run, grid
 from kit.ablate.settings import AblationConfig
 from kit.ablate.table import AblationTable
@@ -27,6 +26,7 @@ from kit.evaluate.fine_tuning import fine_tune
 from kit.evaluate.protocols import probe_dataset, seen_points
 from kit.evaluate.robustness import robustness
 from kit.features.extract import source
+from kit.store.engines import run_all
 from kit.store.machine import commit, describe_machine
 from kit.store.serialisation import to_plain
 from kit.student.student import Student

@@ -13,7 +13,6 @@ import pytest
 
 import kit
 from kit.ablate import run as module
-from kit.ablate.engines import run_all
 from kit.ablate.grid import grid, setting_named
 from kit.ablate.settings import AblationConfig
 from kit.ablate.table import AblationTable
@@ -21,6 +20,7 @@ from kit.demo import DemoConfig, plain_config, spread
 from kit.distill.settings import DistillConfig
 from kit.evaluate.fine_tuning import FineTuneConfig
 from kit.evaluate.probe import ProbeConfig
+from kit.store.engines import run_all
 from kit.street.dataroot.writer import write_dataroot
 from kit.street.dataset import Street
 from kit.student.scans import InputConfig
