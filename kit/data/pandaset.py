@@ -39,7 +39,7 @@ from kit.store.reading import read_regular
 LOOKS_FOR = "lidar/*.pkl.gz, here or in sub-folders such as 002 (PandaSet)"
 LIDARS = {"pandar64": (0, PANDAR64), "pandargt": (1, PANDARGT), "both": (None, None)}
 # The Pandar64 in the frame of the poses (x right, y forward, z up, origin on the ground). Derived
-# from the poses of 12 keyframes of sequence 002, where it is constant; one car recorded all of them.
+# from the poses of 12 keyframes of sequence 002, where it is constant; all sequences have one car.
 T_EGO_LIDAR = geometry.rigid_transform(
     [0.9998432055851202, 0.007833395051795115, -0.0001353515706459578, 0.015880297452688083],
     [0.0006515886727670706, 0.7985228804501219, 1.8469539416606273],
