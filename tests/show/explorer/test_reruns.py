@@ -18,6 +18,7 @@ from kit.show.explorer import reruns
 @pytest.fixture
 def cell(monkeypatch):
     """Says which cell runs, as Jupyter does."""
+    Widget.close_all()  # those of other tests
     running = ["cell-1", 0]
     monkeypatch.setattr(reruns, "running_cell", lambda: (running[0], str(running[1])))
     monkeypatch.setattr(reruns, "_made", {})
