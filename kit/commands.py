@@ -13,15 +13,16 @@ import tyro
 
 from kit import store
 from kit.demo import DemoConfig, LearnConfig, config_of_plain, demo, learn
+from kit.file_commands import CostCommand, Evaluate, Features, ImportCheckpoint, TeacherFeatures
+from kit.recipes import RECIPES, recipe
 from kit.student.presets import preset
-from kit.student.scans import InputConfig
 from kit.teacher.presets import TeacherConfig
 
 SHORTHANDS = (
     "Three more options choose many settings at once: --student NAME (a preset such as wi-12-128 "
     "or minkunet-18), --teacher NAME (such as dinov2_vits14), and --config FILE (run.json of an "
-    "earlier run, to repeat it). --data A B mixes several data sets. The options below change "
-    "single settings."
+    "earlier run, to repeat it; or scalr or scalr-plus, the published recipes). --data A B mixes "
+    "several data sets. The options below change single settings."
 )
 Flat = tyro.conf.arg(name="")  # options without the field's name before them
 
@@ -56,22 +57,27 @@ class Distill:
     Attributes:
         config: what is run.
         out: folder of the run; an interrupted run in it is continued.
+        teacher_maps: folder of `teacher-features`, for the same data and teacher; None: the cache.
         hold_out: leave out the keyframes on which the demo tests its probes. By default only the
             validation scenes of nuScenes are left out.
     """
 
     config: Annotated[LearnConfig, Flat] = LearnConfig()
     out: Path = Path("runs/distill")
+    teacher_maps: Path | None = None
     hold_out: bool = False
 
     def run(self) -> None:
         from kit.data import open_dataset
         from kit.data.split import all_but_official, split
         from kit.teacher.presets import build_teacher
+        from kit.teacher.stored_maps import StoredMaps
 
         dataset = open_dataset(self.config.data, weights=self.config.weights)
         dataset.prepare()
         teacher, cache = build_teacher(self.config.teacher), store.FeatureCache()
+        if self.teacher_maps is not None:
+            cache = StoredMaps(self.teacher_maps, dataset, teacher)
         parts = split(dataset) if self.hold_out else all_but_official(dataset)
         print(parts.rule)
         run = learn(self.config, self.out, dataset, parts, teacher, cache)
@@ -104,26 +110,6 @@ class Ablate:
         options = {"engine": self.engine, "workers": self.workers, "scheduler": self.scheduler}
         table = from_file(self.grid, out=self.out, **options)
         print(f"{table.summary()}\nwritten to {self.out / 'table.jsonl'}")
-
-
-@dataclass(frozen=True)
-class Features:
-    """Options of `features`.
-
-    Attributes:
-        checkpoint: a student's file, e.g. runs/demo/student.safetensors.
-        out: folder for the features, one file per keyframe.
-        data: "street" or the root of a data set.
-    """
-
-    checkpoint: Path
-    out: Path
-    data: str = "street"
-
-    def run(self) -> None:
-        from kit.features.export import write_features
-
-        write_features(self.data, self.checkpoint, self.out)
 
 
 @dataclass(frozen=True)
@@ -202,32 +188,6 @@ class Pretrain:
         from kit.pretrain import pretrain
 
         pretrain(self.out)
-
-
-@dataclass(frozen=True)
-class ImportCheckpoint:
-    """Options of `import-checkpoint`.
-
-    Attributes:
-        file: a .pth or .tar.gz of ScaLR, ScaLR+ or WaffleIron.
-        out: the new file; None: the same name with .safetensors, in the current folder.
-        activation: non-linearity of the layers; None: GELU if the head has several layers, else
-            ReLU.
-        inputs: how scans are prepared; the file does not say it.
-    """
-
-    file: tyro.conf.Positional[Path]
-    out: Path | None = None
-    activation: Literal["relu", "gelu"] | None = None
-    inputs: Annotated[InputConfig, Flat] = InputConfig()
-
-    def run(self) -> None:
-        from kit.student.published import import_checkpoint
-
-        name = self.file.name.removesuffix(".gz").removesuffix(".tar")
-        out = self.out or Path(name).with_suffix(".safetensors")
-        print(import_checkpoint(self.file, out, activation=self.activation, inputs=self.inputs))
-        print(f"written to {out}: kit.load_student({str(out)!r})")
 
 
 @dataclass(frozen=True)
@@ -315,6 +275,9 @@ CLASSES: dict[str, type[Command]] = {
     "distill": Distill,
     "ablate": Ablate,
     "features": Features,
+    "evaluate": Evaluate,
+    "teacher-features": TeacherFeatures,
+    "cost": CostCommand,
     "doctor": Doctor,
     "street": Street,
     "pretrain": Pretrain,
@@ -354,7 +317,10 @@ def _starting_point(
     shorthands.add_argument("--data", nargs="+", action="extend")
     named, rest = shorthands.parse_known_args(arguments)
     if named.config is not None:
-        config = read_config(named.config, type(config))
+        if named.config in RECIPES:
+            config = recipe(named.config, config)
+        else:
+            config = read_config(named.config, type(config))
     if named.data is not None:
         config = replace(config, data=named.data[0] if len(named.data) == 1 else tuple(named.data))
     if named.student is not None:

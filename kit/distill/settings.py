@@ -26,6 +26,8 @@ class DistillConfig:
         warmup: ratio of the steps in which the learning rate rises, 0 to 1.
         schedule: how the learning rate falls: "cosine" (ScaLR), or "rsqrt" (ScaLR+), which is the
             inverse square root of the step and at the end a line to 0.
+        lr_from_zero: the learning rate of the first step is 0, as in the published code. False
+            begins one step later in the schedule, so that the first step learns, too.
         loss: how student and teacher features are compared: a name of
             `kit.distill.losses.LOSSES`, e.g. "l2" (ScaLR).
         augment: rotate, flip and scale the points.
@@ -55,6 +57,7 @@ class DistillConfig:
     weight_decay: float = 0.03
     warmup: float = 0.05
     schedule: str = "cosine"
+    lr_from_zero: bool = False
     loss: str = "l2"
     augment: bool = True
     hidden: str = "kept"
@@ -91,16 +94,19 @@ class DistillConfig:
 
 def _cosine(config: DistillConfig, step: int) -> float:
     warmup, minimum = round(config.warmup * config.steps), config.min_lr / config.lr
-    return warmup_cosine(step + 1, warmup=warmup + 1, total=config.steps + 1, minimum=minimum)
+    later = not config.lr_from_zero
+    return warmup_cosine(
+        step + later, warmup=warmup + later, total=config.steps + later, minimum=minimum
+    )
 
 
 def _rsqrt(config: DistillConfig, step: int) -> float:
     """ScaLR+: of 65 epochs, 1 is the warm-up and 2 are the cool-down; the time scale is 0.45."""
-    epoch = config.steps / 65
+    epoch, later = config.steps / 65, not config.lr_from_zero
     return warmup_rsqrt_cooldown(
-        step + 1,
-        warmup=round(config.warmup * config.steps) + 1,
-        total=config.steps + 2,
+        step + later,
+        warmup=round(config.warmup * config.steps) + later,
+        total=config.steps + 1 + later,
         cooldown=round(63 * epoch),
         timescale=0.45 * epoch,
     )

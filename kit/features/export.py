@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -13,23 +14,36 @@ from kit import store
 from kit.data import open_dataset
 from kit.data.keyframe import Keyframe
 from kit.features.extract import extract_layers
+from kit.store.engines import run_all
 from kit.student.checkpoints import load_student
 from kit.student.student import HEAD, Student
 
 
-def write_features(data: str | Path, checkpoint: str | Path, out: str | Path) -> list[Path]:
+def write_features(
+    data: str | Path,
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    half: bool = False,
+    engine: str = "loky",
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> list[Path]:
     """Write a file of features for every keyframe; existing files of the same scans are kept.
 
     Each file holds all rows of the lidar file, in the file's order: `point_feat` (N, C) of the last
     layer before the head, `head_feat` (N, D) in the teacher's feature space, and `valid` (N,).
     Where the file has no finite point, `valid` is false and the features are zero. Its header names
-    the checkpoint and the scan by their digests, so a scan that was replaced is computed again.
+    the checkpoint and the scan by their digests, so a scan that was replaced is computed again, and
+    the mean and deviation by which intensities were normalised.
 
     Args:
         data: "street" or the root of a data set.
         checkpoint: a student written by `save_student`.
         out: folder; files are named after the token, see `kit.store.path_for`. The token is
             nuScenes' LIDAR_TOP sample_data token.
+        half: store float16. Features above its range (65,504) are clamped.
+        engine, workers, scheduler: processes that write, see `kit.store.engines.run_all`.
 
     Returns:
         The file of every keyframe.
@@ -37,25 +51,64 @@ def write_features(data: str | Path, checkpoint: str | Path, out: str | Path) ->
     Raises:
         ValueError: `out` holds features of another checkpoint, or two keyframes have one token.
     """
-    dataset, student, out = open_dataset(data), load_student(checkpoint), Path(out)
-    student.to("cuda" if torch.cuda.is_available() else "cpu")
+    dataset, out = open_dataset(data), Path(out)
     _check_tokens(dataset.name, dataset.tokens)
     dataset.prepare()
     digest = store.sha256_of(checkpoint)
-    files, replaced = [], 0
-    for index, token in enumerate(tqdm(dataset.tokens, desc="features", unit="keyframe")):
-        file, keyframe = store.path_for(out, token, ".safetensors"), dataset[index]
-        files.append(file)
-        made_from = {"checkpoint_sha256": digest, "scan_sha256": scan_digest(keyframe)}
-        if file.exists():
-            if _is_done(file, made_from, keyframe):
-                continue
-            replaced += 1
-        meta = {**made_from, "token": token}
-        store.save_tensors(file, _file_content(student, keyframe), meta)
+    files = [store.path_for(out, token, ".safetensors") for token in dataset.tokens]
+    if workers == 1 and engine == "loky":
+        student = _loaded(str(checkpoint), digest)
+        made = (
+            _write_file(dataset[index], file, student, digest, half)
+            for index, file in enumerate(files)
+        )
+    else:
+        jobs = [
+            (_write_job, (str(data), str(checkpoint), index, str(file), digest, half))
+            for index, file in enumerate(files)
+        ]
+        made = run_all(jobs, engine, workers, scheduler)
+    replaced = sum(tqdm(made, desc="features", unit="keyframe", total=len(files)))
     if replaced:
         print(f"{replaced} files in {out} were made again: their scans have changed since")
     return files
+
+
+@lru_cache(1)
+def _loaded(checkpoint: str, digest: str) -> Student:  # the digest: a file may be replaced
+    return load_student(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+_opened = lru_cache(1)(open_dataset)  # once in each process
+
+
+def _write_job(data: str, checkpoint: str, index: int, file: str, digest: str, half: bool) -> bool:
+    return _write_file(_opened(data)[index], Path(file), _loaded(checkpoint, digest), digest, half)
+
+
+def _write_file(keyframe: Keyframe, file: Path, student: Student, digest: str, half: bool) -> bool:
+    """Write one file unless it is there; returns whether one of another scan was replaced."""
+    made_from = {"checkpoint_sha256": digest, "scan_sha256": scan_digest(keyframe)}
+    if half:
+        made_from["dtype"] = "float16"
+    replaces = file.exists()
+    if replaces and _is_done(file, made_from, keyframe):
+        return False
+    sensor = keyframe.sensor
+    scale = {"intensity_mean": sensor.intensity_mean, "intensity_std": sensor.intensity_std}
+    meta = {**made_from, **scale, "token": keyframe.token}
+    content = _file_content(student, keyframe)
+    if half:
+        content = {name: _halved(each) for name, each in content.items()}
+    store.save_tensors(file, content, meta)
+    return replaces
+
+
+def _halved(values: Tensor) -> Tensor:
+    if not values.is_floating_point():
+        return values
+    limit = torch.finfo(torch.float16).max
+    return values.clamp(-limit, limit).half()
 
 
 def _check_tokens(name: str, tokens: Sequence[str]) -> None:
@@ -96,6 +149,11 @@ def _is_done(file: Path, made_from: dict[str, str], keyframe: Keyframe) -> bool:
     tensors, meta = store.load_tensors(file)
     if meta.get("checkpoint_sha256") != made_from["checkpoint_sha256"]:
         raise ValueError(f"{file} holds features of another checkpoint; choose another folder")
+    if meta.get("dtype") != made_from.get("dtype"):
+        raise ValueError(
+            f"{file} holds {meta.get('dtype', 'float32')} features; choose another folder, or the "
+            "same precision"
+        )
     if "scan_sha256" in meta:
         return meta["scan_sha256"] == made_from["scan_sha256"]
     return "valid" in tensors and len(tensors["valid"]) == keyframe.num_rows_in_file

@@ -6,7 +6,8 @@ and `runs.py` (run folders and checkpoints; `run_lock.py` locks them). `torch_fi
 tensors in files of `torch.save` without executing them; `image_reader.py` reads the images of
 cameras; `images.py` encodes and decodes the kit's own; `reading.py` opens regular files only;
 `formats.py` names files of other formats; `serialisation.py` and `plain.py` convert values to JSON
-and back; `machine.py` describes the computer; `workers.py` ends worker processes with their parent.
+and back; `machine.py` describes the computer; `workers.py` ends worker processes with their parent;
+`engines.py` spreads jobs over processes.
 """
 
 from kit.store.cache import FeatureCache, default_cache_folder

@@ -1,4 +1,4 @@
-"""Spread the runs of an ablation over processes: on this machine, or on a Dask cluster."""
+"""Spread jobs over processes: on this machine, or on a Dask cluster."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import joblib
 
-from kit import store
+from kit.store.machine import num_cores
 from kit.store.workers import exit_with_parent
 
 Job = tuple[Callable, tuple]
@@ -36,7 +36,7 @@ def run_all(
     elif workers == 1 or len(jobs) < 2:
         yield from (function(*arguments) for function, arguments in jobs)
     else:
-        threads = max(1, store.num_cores() // workers)
+        threads = max(1, num_cores() // workers)
         with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
             delayed = (joblib.delayed(_with_threads)(threads, *job) for job in jobs)
             watch = {"initializer": exit_with_parent, "initargs": (os.getpid(),)}

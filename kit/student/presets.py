@@ -21,6 +21,9 @@ PRESETS: dict[str, StudentConfig] = {
     "wi-48-256": WaffleIronConfig(depth=48, width=256),
     "wi-48-384": WaffleIronConfig(depth=48, width=384),
     "wi-48-768": WaffleIronConfig(depth=48, width=768),
+    "wi-48-768-plus": WaffleIronConfig(
+        head=(2048, 1024), activation="gelu", drop_path=0.2, checkpointing=True
+    ),
     "minkunet-18": MinkUNetConfig(depth=18),
     "minkunet-34": MinkUNetConfig(depth=34),
     "minkunet-34-cylinder": MinkUNetConfig(depth=34, cylindrical=True, grid="sensor"),
