@@ -56,10 +56,11 @@ def write_features(
     dataset.prepare()
     digest = store.sha256_of(checkpoint)
     files = [store.path_for(out, token, ".safetensors") for token in dataset.tokens]
+    tokens = list(dataset.tokens)
     if workers == 1 and engine == "loky":
         student = _loaded(str(checkpoint), digest)
         made = (
-            _write_file(dataset[index], file, student, digest, half)
+            _write_file(dataset[index], tokens[index], file, student, digest, half)
             for index, file in enumerate(files)
         )
     else:
@@ -83,10 +84,14 @@ _opened = lru_cache(1)(open_dataset)  # once in each process
 
 
 def _write_job(data: str, checkpoint: str, index: int, file: str, digest: str, half: bool) -> bool:
-    return _write_file(_opened(data)[index], Path(file), _loaded(checkpoint, digest), digest, half)
+    dataset, student = _opened(data), _loaded(checkpoint, digest)
+    token = dataset.tokens[index]
+    return _write_file(dataset[index], token, Path(file), student, digest, half)
 
 
-def _write_file(keyframe: Keyframe, file: Path, student: Student, digest: str, half: bool) -> bool:
+def _write_file(
+    keyframe: Keyframe, token: str, file: Path, student: Student, digest: str, half: bool
+) -> bool:
     """Write one file unless it is there; returns whether one of another scan was replaced."""
     made_from = {"checkpoint_sha256": digest, "scan_sha256": scan_digest(keyframe)}
     if half:
@@ -96,7 +101,7 @@ def _write_file(keyframe: Keyframe, file: Path, student: Student, digest: str, h
         return False
     sensor = keyframe.sensor
     scale = {"intensity_mean": sensor.intensity_mean, "intensity_std": sensor.intensity_std}
-    meta = {**made_from, **scale, "token": keyframe.token}
+    meta = {**made_from, **scale, "token": token}
     content = _file_content(student, keyframe)
     if half:
         content = {name: _halved(each) for name, each in content.items()}
