@@ -94,10 +94,14 @@ html_theme_options = {
 html_context = {"default_mode": "auto"}
 
 ROOMS = (
-    "data street projection geometry lens teacher student distill features evaluate ask discover "
-    "show store ablate"
+    "data street projection geometry lens doctor teacher student distill features evaluate ask "
+    "discover show store ablate"
 ).split()
-CALLABLE_ROOMS = {"distill": "kit.distill.loop", "ablate": "kit.ablate.run"}
+CALLABLE_ROOMS = {
+    "distill": "kit.distill.loop",
+    "ablate": "kit.ablate.run",
+    "doctor": "kit.doctor.examine",
+}
 
 
 def write_exported_names(_) -> None:

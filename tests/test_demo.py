@@ -11,6 +11,7 @@ from kit.commands import parse
 from kit.data import open_dataset
 from kit.data.split import split
 from kit.distill.settings import DistillConfig
+from kit.evaluate.by_data_set import why_no_probe
 from kit.evaluate.probe import ProbeConfig
 
 SMALL = demo.DemoConfig(
@@ -91,7 +92,7 @@ def test_the_closing_table_lists_present_classes_only():
 
 def test_a_single_keyframe_is_not_probed():
     street = open_dataset("street", num_scenes=1, keyframes_per_scene=1, image_size=(28, 56))
-    assert "too few" in demo.why_no_probe(street, split(street))
+    assert "too few" in why_no_probe(street, split(street))
 
 
 def test_a_missing_folder_is_one_line_on_the_terminal(capsys):

@@ -56,5 +56,7 @@ def test_a_data_set(monkeypatch, tmp_path):
     np.save(tmp_path / "scan_000.npy", scan)
     dataset = kit.open_dataset(tmp_path)
     assert len(dataset) == 1 and np.array_equal(dataset[0].points.numpy(), scan[:, :3])
+    empty = tmp_path / "empty"
+    empty.mkdir()
     with pytest.raises(FileNotFoundError, match=r"scan_\*\.npy"):
-        kit.open_dataset(tmp_path.parent)
+        kit.open_dataset(empty)

@@ -16,7 +16,7 @@ from kit.doctor.findings import Finding
 from kit.doctor.report import Report, alignment_words
 from kit.projection import project_points
 from kit.show.png.render import to_png
-from kit.store import files
+from kit.store import files as store
 
 PICTURE = 920  # pixels of width
 STYLE = """
@@ -47,7 +47,7 @@ svg { width: 100%; height: auto; margin-top: 8px } svg text { fill: var(--muted)
 
 def write_page(report: Report, path: str | Path) -> Path:
     """Write the page of a report; returns the path."""
-    files.write_bytes(path, page(report).encode())
+    store.write_bytes(path, page(report).encode())
     return Path(path)
 
 

@@ -12,7 +12,7 @@ from kit.data.folder.description import NAME
 from kit.data.folder.files import in_order, is_image, stem
 from kit.data.point_files import is_point_file
 from kit.data.scan_layout import other_layout
-from kit.store.files import write_text
+from kit.store import files as store
 from kit.store.reading import open_regular
 
 MAX_DEPTH = 4  # of folders below the root
@@ -134,7 +134,7 @@ def write_first(root: Path) -> str:
     if file.exists() or file.is_symlink():
         raise ValueError(f"{file}: exists already, and is not overwritten. Rename it first")
     content, notes = propose(root)
-    write_text(file, _text(content))
+    store.write_text(file, _text(content))
     lines = [f"wrote {file}", *(f"- {note}" for note in notes)]
     lines.append(f"Then look at it: kit.open_dataset({str(root)!r})[0]")
     return "\n".join(lines)
