@@ -61,8 +61,9 @@ nitpick_ignore_regex = [
     ("py:class", r"(Tensor|Module|Generator|Optimizer|ndarray|Figure|Fabric|SparseConvTensor)"),
     ("py:class", r"(Float|Int|Int8|Int32|Integer|UInt|UInt8|Bool|Shaped)"),
     ("py:class", r"(pathlib|collections|os|t|torch|numpy|np|PIL|matplotlib|plotly)\..*"),
-    ("py:class", r"(lightning|spconv|anywidget|traitlets)\..*"),
-    ("py:class", r"kit\..*\.(_\w+|T|Row|Record|Annotated.*)"),
+    ("py:(class|exc)", r"(lightning|spconv|anywidget|traitlets|scipy|rosbags)\..*"),
+    ("py:class", r"kit\..*\.(_\w+|T|Row|Record|Item|Annotated.*)"),
+    ("py:class", r"(str \| )?(tuple|dict)\[\w+"),  # half of a type with a comma in it
 ]
 
 html_theme = "pydata_sphinx_theme"

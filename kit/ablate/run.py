@@ -24,7 +24,7 @@ from kit.distill.losses.pointwise import distillation_loss
 from kit.evaluate.by_data_set import why_no_probe
 from kit.evaluate.fine_tuning import fine_tune
 from kit.evaluate.protocols import probe_dataset, seen_points
-from kit.evaluate.robustness import robustness
+from kit.evaluate.resilience import robustness
 from kit.features.extract import source
 from kit.store.engines import run_all
 from kit.store.machine import commit, describe_machine

@@ -3,15 +3,16 @@
 In: features of keyframes that have labels. Out: mIoU of a linear probe, average precision of a
 score, recall of objects. Read `protocols.py` first (probing a data set), then `probe.py` and
 `metrics.py`; `annotated.py` takes foreground and objects from annotations, `stored.py` reads
-figures that benches measured. `fine_tuning.py` trains whole students with labels, and `few_shot.py`
-chooses how many. `robustness.py` scores features of scans that `corruptions.py` has spoiled.
+figures that benches measured. `fine_tuning.py` trains whole students with labels, and
+`label_lists.py` chooses how many. `resilience.py` scores features of scans that `corruptions.py`
+has spoiled.
 """
 
 from kit.evaluate.annotated import annotated_foreground, annotated_objects
 from kit.evaluate.baselines import position, random_student
 from kit.evaluate.corruptions import CORRUPTIONS, corrupt
-from kit.evaluate.few_shot import FewShotList, few_shot
 from kit.evaluate.fine_tuning import PUBLISHED, FineTuneConfig, fine_tune, label_ratios
+from kit.evaluate.label_lists import FewShotList, few_shot
 from kit.evaluate.metrics import (
     average_precision,
     class_iou,
@@ -28,7 +29,7 @@ from kit.evaluate.protocols import (
     probe_student,
     seen_points,
 )
-from kit.evaluate.robustness import Robustness, robustness
+from kit.evaluate.resilience import Robustness, robustness
 
 __all__ = [
     "CORRUPTIONS",

@@ -6,7 +6,7 @@ import pytest
 
 from kit.data import open_dataset
 from kit.data.split import few_shot_scenes
-from kit.evaluate.few_shot import FewShotList, few_shot
+from kit.evaluate.label_lists import FewShotList, few_shot
 
 
 class Dataset:

@@ -9,7 +9,7 @@ from torch import nn
 from kit.data import open_dataset
 from kit.data.classes import IGNORE
 from kit.evaluate.corruptions import CORRUPTIONS, FEWER, SHAKE, corrupt
-from kit.evaluate.robustness import Robustness, robustness
+from kit.evaluate.resilience import Robustness, robustness
 from kit.features.extract import source
 
 
