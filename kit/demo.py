@@ -60,7 +60,6 @@ class LearnConfig:
             that `student` says.
         minutes: at most so many for the distillation. A few steps are timed, and the number of
             steps is reduced to what fits. None: all steps.
-
         weights: of several data sets, how often training draws from each, e.g. 3 1. None: in
             proportion to their numbers of keyframes.
 

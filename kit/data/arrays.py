@@ -19,6 +19,7 @@ from kit.data.classes import IGNORE, NUSCENES, ClassMap
 from kit.data.intensity import measured_sensor
 from kit.data.keyframe import Keyframe, Sensor
 from kit.data.limits import to_tensor
+from kit.data.numbered import numbered
 from kit.data.scans import valid_scan
 
 Classes = ClassMap | Sequence[str] | Mapping[int, str | None] | None
@@ -269,15 +270,9 @@ def keyframes(made: Sequence[Keyframe], name: str = "arrays") -> Keyframes:
     sensor = made[0].sensor
     if any(each.sensor != sensor for each in made):
         names = " and ".join(dict.fromkeys(_lidar_name(each.sensor) for each in made))
-        numbered = {f"{n} {each.token}": each.intensity for n, each in enumerate(made)}
-        sensor = measured_sensor(numbered, names)
-    tokens: list[str] = []
-    for each in made:
-        token, number = each.token, 1
-        while token in tokens:
-            number += 1
-            token = f"{each.token} ({number})"
-        tokens.append(token)
+        intensities = {f"{n} {each.token}": each.intensity for n, each in enumerate(made)}
+        sensor = measured_sensor(intensities, names)
+    tokens = numbered(each.token for each in made)
     joined = [
         replace(each, token=token, sensor=sensor, classes=classes)
         for each, token in zip(made, tokens, strict=True)

@@ -9,14 +9,14 @@ import hashlib
 import operator
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -300,6 +300,17 @@ class Keyframe:
     def num_dropped(self) -> int:
         """Number of rows of the file without a valid point (not finite, or out of range)."""
         return self.num_rows_in_file - len(self.points)
+
+    def select(self, index: Int[Tensor, " M"] | Bool[Tensor, " N"]) -> "Keyframe":
+        """The keyframe with some of its points, by index or by a mask; boxes and images stay.
+
+        The exact annotations of a simulation are for all points, and are left out.
+        """
+        values = {
+            name: None if getattr(self, name) is None else getattr(self, name)[index]
+            for name in ("points", "intensity", "labels", "row_in_file", "time")
+        }
+        return replace(self, **values, annotations=None)
 
     def __repr__(self) -> str:
         low, high = self.points.min(0).values, self.points.max(0).values

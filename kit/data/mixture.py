@@ -16,6 +16,7 @@ import torch
 from kit.data.annotations import Box, ExactAnnotations, PixelAnnotations
 from kit.data.classes import IGNORE, ClassMap
 from kit.data.keyframe import Dataset, Keyframe, Sensor
+from kit.data.numbered import numbered
 from kit.data.sweeps import Sweep, find_sweeps
 
 
@@ -56,7 +57,7 @@ class Mixture:
         if not self.parts or not all(map(len, self.parts)):
             raise ValueError("a mixture needs at least one data set, each with a keyframe")
         self.weights = _shares(weights, self.parts)
-        self.names = _unique_names(self.parts)
+        self.names = tuple(numbered(part.name for part in self.parts))
         self.name = " + ".join(self.names)
         self.classes, self._first_class = _joined_classes(self.parts, self.names)
         self._starts = [0, *accumulate(map(len, self.parts))]
@@ -149,18 +150,6 @@ def _shares(weights: Sequence[float | int] | None, parts: Sequence[Dataset]) -> 
             f"weights: expected {len(parts)} numbers above 0, one for each data set, got {given}"
         )
     return tuple(each / sum(given) for each in given)
-
-
-def _unique_names(parts: Sequence[Dataset]) -> tuple[str, ...]:
-    """The names of data sets; a second data set of the same name becomes "NAME (2)"."""
-    names: list[str] = []
-    for part in parts:
-        name, number = part.name, 1
-        while name in names:
-            number += 1
-            name = f"{part.name} ({number})"
-        names.append(name)
-    return tuple(names)
 
 
 def _unique_tokens(parts: Sequence[Dataset], names: Sequence[str]) -> list[str]:

@@ -170,15 +170,7 @@ def _select(keyframe: Keyframe, kept: Bool[Tensor, " N"]) -> Keyframe:
     """A keyframe with some of its points; at least one stays."""
     if not kept.any():
         kept = torch.arange(len(kept)) == 0
-    labels = None if keyframe.labels is None else keyframe.labels[kept]
-    return replace(
-        keyframe,
-        points=keyframe.points[kept],
-        intensity=keyframe.intensity[kept],
-        labels=labels,
-        row_in_file=keyframe.row_in_file[kept],
-        annotations=None,
-    )
+    return keyframe.select(kept)
 
 
 def _near_the_ground(points: Float[Tensor, "N 3"]) -> Bool[Tensor, " N"]:

@@ -61,16 +61,7 @@ def _brighter(decibel: float) -> Callable[[Keyframe], Changed]:
 
 def _every_second_beam(keyframe: Keyframe) -> Changed:
     kept = (find_beams(keyframe.points) % 2 == 0).nonzero()[:, 0]
-    labels = None if keyframe.labels is None else keyframe.labels[kept]
-    thinned = replace(
-        keyframe,
-        points=keyframe.points[kept],
-        intensity=keyframe.intensity[kept],
-        labels=labels,
-        row_in_file=keyframe.row_in_file[kept],
-        annotations=None,
-    )
-    return thinned, kept
+    return keyframe.select(kept), kept
 
 
 # Each returns the changed keyframe, and which point of the old one each of its points is.

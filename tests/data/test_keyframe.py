@@ -197,3 +197,21 @@ def test_raw_ids_map_to_classes_and_unknown_ids_are_named():
     assert names == ["car", "driveable_surface", None, None, "barrier"]
     with pytest.raises(ValueError, match=r"file.bin: label ids \[32, 200\].*the 32 ids"):
         NUSCENES.from_raw(torch.tensor([200, 17, 32], dtype=torch.uint8), "file.bin")
+
+
+@pytest.mark.parametrize("index", [[2, 0], [True, False, True]])
+def test_selected_points_keep_everything_that_belongs_to_them(index):
+    points = torch.tensor([[1.0, 0, 0], [2.0, 0, 0], [3.0, 0, 0]])
+    made = keyframe(
+        points=points,
+        intensity=torch.tensor([1.0, 2, 3]),
+        labels=torch.tensor([0, 1, IGNORE]),
+        time=torch.tensor([0.0, -0.1, -0.2]),
+        row_in_file=torch.tensor([0, 4, 5]),
+        num_rows_in_file=6,
+    )
+    chosen = made.select(torch.tensor(index))
+    rows = [2, 0] if index == [2, 0] else [0, 2]
+    for name in ("points", "intensity", "labels", "time", "row_in_file"):
+        assert torch.equal(getattr(chosen, name), getattr(made, name)[rows])
+    assert chosen.num_rows_in_file == 6 and chosen.cameras is made.cameras
