@@ -9,8 +9,7 @@
 Folders and modules, in the order in which data passes through them: `data` and `street`
 (recordings), `geometry` and `projection` (points to pixels), `teacher`, `student`, `distill`,
 `features`, `evaluate`, `ask`, `discover`, `show`. `store` writes files, `bench` measures, `demo` is
-the main job, `ablate` compares settings, `pretrain` makes the student that comes with the kit,
-`commands` is the command line.
+the main job, `ablate` compares settings, `commands` is the command line.
 
 Names are loaded when they are first used, so `import kit` itself takes no time.
 """

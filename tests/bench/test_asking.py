@@ -9,9 +9,9 @@ import kit
 from kit.ask.prompts.asset import STREET_SEED
 from kit.ask.queries import Query
 from kit.bench import _asking, discover, discover_settings, names, queries
+from kit.commands.pretrain import SCENES
 from kit.discover.settings import DiscoverConfig
 from kit.discover.shape import Geometry
-from kit.pretrain import SCENES
 from kit.street.dataset import Street
 
 SMALL = {"car": "car", "driveable_surface": "road", "manmade": "building", "vegetation": "tree"}

@@ -8,6 +8,7 @@ import torch
 from kit import store
 from kit.data import open_dataset
 from kit.teacher.camera_maps import camera_maps
+from kit.teacher.precompute import rank_of_process, teacher_features
 from kit.teacher.presets import TeacherConfig, build_teacher
 from kit.teacher.stored_maps import (
     StoredMaps,
@@ -16,7 +17,6 @@ from kit.teacher.stored_maps import (
     make_shard,
     write_manifest,
 )
-from kit.teacher_features import rank_of_process, teacher_features
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_too_little_space_is_told_before_anything_is_written(tmp_path):
 
 
 def test_ranks_share_the_shards(street, monkeypatch, tmp_path):
-    monkeypatch.setattr("kit.teacher_features.open_dataset", lambda _: street)
+    monkeypatch.setattr("kit.teacher.precompute.open_dataset", lambda _: street)
     config = TeacherConfig(image_size=(64, 128), weights="random")
     for rank, files in enumerate([{"00000"}, {"00000", "00001"}]):
         monkeypatch.setenv("SLURM_PROCID", str(rank))

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from kit.__main__ import main
-from kit.cost import CostConfig, cost, cost_table
+from kit.distill.cost import CostConfig, cost, cost_table
 
-PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
+PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 
 
 def test_nuscenes_by_hand():

@@ -3,7 +3,7 @@
 import pytest
 
 from kit.commands import parse
-from kit.recipes import RECIPES
+from kit.distill.recipes import RECIPES
 
 
 def test_scalr_plus_is_the_published_configuration():

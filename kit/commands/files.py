@@ -1,4 +1,4 @@
-"""Options of the commands that read and write files of students and features, see `commands.py`."""
+"""Options of the commands that read and write files of students and features."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import tyro
 
 from kit import store
-from kit.cost import CostConfig, cost
 from kit.student.scans import InputConfig
 from kit.teacher.presets import TeacherConfig
 
@@ -88,7 +87,7 @@ class TeacherFeatures:
     processes: Annotated[Processes, Flat] = Processes()
 
     def run(self) -> None:
-        from kit.teacher_features import teacher_features
+        from kit.teacher.precompute import teacher_features
 
         split = {"per_shard": self.per_shard, "rank": self.rank, "ranks": self.ranks}
         teacher_features(self.data, self.teacher, self.out, **split, **self.processes.options)
@@ -190,23 +189,3 @@ class Evaluate:
         student = load_student(file)
         dataset.prepare()
         return probe_dataset(source(student, layer=student.layers[-1]), dataset, train, keyframes)
-
-
-@dataclass(frozen=True)
-class CostCommand:
-    """Options of `cost`: the assumptions.
-
-    Attributes:
-        config: the assumptions.
-    """
-
-    config: Annotated[CostConfig, Flat] = CostConfig()
-
-    def run(self) -> None:
-        found = cost(self.config)
-        print(
-            f"{found.steps:,} steps, {found.training_hours:,.1f} GPU hours for the student "
-            f"({found.days:,.1f} days on {self.config.gpus} GPUs), {found.teacher_hours:,.1f} GPU "
-            f"hours for the teacher: {found.dollars:,.0f} $ in all\n"
-            f"{found.terabytes:,.2f} TB of stored maps: {found.dollars_month:,.0f} $ a month"
-        )
