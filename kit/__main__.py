@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _sigterm_interrupts() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that a cluster's time limit ends a command without a trace."""
+    """Treat SIGTERM like Ctrl-C, so that a cluster's time limit prints no traceback."""
 
     def stop(*_):
         raise KeyboardInterrupt("stopped by SIGTERM")

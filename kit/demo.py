@@ -47,7 +47,7 @@ def small(student: str, max_points: int = 3000, **changes) -> StudentConfig:
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """Settings of a distillation: what is learned from, by whom, from whom, and how.
+    """Settings of a distillation: data sets, teacher, student, and training.
 
     Attributes:
         data: "street" or the root of a data set; several are mixed.
@@ -284,7 +284,7 @@ def initial_student(config: LearnConfig, teacher: Teacher) -> Student:
 
 
 def spread(keyframes: Sequence[int], count: int | None) -> tuple[int, ...]:
-    """So many of the keyframes, evenly spread from the first to the last; None: all.
+    """Choose `count` keyframes, evenly spread from the first to the last; None: all.
 
     Raises:
         ValueError: there are fewer keyframes.

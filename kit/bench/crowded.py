@@ -56,7 +56,7 @@ def _speeds(programs: Sequence["_Program"]) -> list[float]:
 
 
 class _Program:
-    """A process that counts its steps whenever it is told to begin; otherwise it sleeps."""
+    """A process that runs steps and counts them after each start signal; otherwise it waits."""
 
     def __init__(self, policy: str | None):
         environment = {name: v for name, v in os.environ.items() if name != "OMP_WAIT_POLICY"}

@@ -110,7 +110,7 @@ def _cell(column: list[str], key: str, reports: Reports, optional: bool) -> str:
 
 
 def _rounded(row: Mapping) -> str:
-    """Two digits that count; whole numbers from 100 on."""
+    """Format a value: two significant digits, whole numbers from 100 on."""
     value = row["value"]
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.2g}".rstrip(".")
 

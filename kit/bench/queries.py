@@ -114,6 +114,7 @@ class Scored:
 
     @classmethod
     def of(cls, keyframe: Keyframe, source: Source) -> "Scored":
+        """Compute the features of a keyframe, and keep those of points that a camera sees."""
         features = source(keyframe).restrict(seen_points(keyframe))
         return cls(keyframe, features, keyframe.labels[features.index])
 

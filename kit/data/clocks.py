@@ -65,12 +65,12 @@ class Poses:
         )
 
 
-def _between(T_a: Float[Tensor, "4 4"], T_b: Float[Tensor, "4 4"], share: float):
-    """The pose at a share of the way from one pose to another; below 0 or above 1 it goes on."""
+def _between(T_a: Float[Tensor, "4 4"], T_b: Float[Tensor, "4 4"], ratio: float):
+    """Interpolate between two poses; a ratio below 0 or above 1 extrapolates."""
     turn = Rotation.from_matrix((T_a[:3, :3].T @ T_b[:3, :3]).numpy()).as_rotvec()
     T = torch.eye(4, dtype=torch.float64)
-    T[:3, :3] = T_a[:3, :3] @ torch.from_numpy(Rotation.from_rotvec(share * turn).as_matrix())
-    T[:3, 3] = T_a[:3, 3] + share * (T_b[:3, 3] - T_a[:3, 3])
+    T[:3, :3] = T_a[:3, :3] @ torch.from_numpy(Rotation.from_rotvec(ratio * turn).as_matrix())
+    T[:3, 3] = T_a[:3, 3] + ratio * (T_b[:3, 3] - T_a[:3, 3])
     return T
 
 

@@ -1,4 +1,4 @@
-"""The attention of an image network to each point: FOUND's way to a background seed."""
+"""Attention of an image network to each point, which FOUND uses to find the background."""
 
 import torch
 from jaxtyping import Float, Int

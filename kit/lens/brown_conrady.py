@@ -24,7 +24,7 @@ class BrownConrady(Lens):
 
     Source: OpenCV, "Camera Calibration and 3D Reconstruction", the model of projectPoints; D. C.
         Brown, Close-Range Camera Calibration (1971). Differs: points beyond the radius at which
-        the radial distortion stops to grow are not valid, nor where the tangential one folds.
+        the radial distortion stops growing are not valid, nor where the tangential one folds.
     """
 
     counts = (4, 5, 8)
@@ -83,7 +83,7 @@ class BrownConrady(Lens):
 
 
 def max_radius(above: tuple[float, ...], below: tuple[float, ...] = (0.0,)) -> float:
-    """The radius at which r * (1 + a1 r^2 + ...) / (1 + b1 r^2 + ...) stops to grow.
+    """The radius at which r * (1 + a1 r^2 + ...) / (1 + b1 r^2 + ...) stops growing.
 
     Args:
         above: a1, a2, ...

@@ -37,7 +37,7 @@ class Lens(ABC):
         Returns:
             rays: homogeneous image coordinates (X, Y, W); (u, v) = (K @ ray)[:2] / W.
             valid: whether the model can be used there. Beyond the angle at which the distorted
-                radius stops to grow, points would fold over into the image: they are not visible.
+                radius stops growing, points would fold over into the image: they are not visible.
         """
 
     @property

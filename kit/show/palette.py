@@ -34,7 +34,7 @@ _XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.
 
 
 def as_seen(rgb: np.ndarray) -> Float[np.ndarray, "E N 3"]:
-    """CIELAB coordinates of (N, 3) colours in 0..255, for each of the eyes in `SEEN`."""
+    """CIELAB coordinates of (N, 3) colours in 0..255, for each kind of colour vision in `SEEN`."""
     c = np.atleast_2d(rgb) / 255
     linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
     seen = []
@@ -46,7 +46,7 @@ def as_seen(rgb: np.ndarray) -> Float[np.ndarray, "E N 3"]:
 
 
 def least_distance(colours: tuple[Rgb, ...]) -> float:
-    """The smallest CIELAB distance of two of these colours, to the eyes that see least."""
+    """The smallest CIELAB distance of any two colours, over all kinds of colour vision."""
     seen = as_seen(np.array(colours))
     apart = np.linalg.norm(seen[:, :, None] - seen[:, None], axis=-1).min(0)
     apart[np.diag_indices(len(apart))] = np.inf

@@ -162,7 +162,7 @@ def rgb_of(mark: Cloud | Dots, scale: Scale | None) -> UInt8[np.ndarray, "N 3"]:
 
 
 def text_width(text: str, pixels: Number) -> float:
-    """About how wide a text is whose letters are so many pixels high; rather too much.
+    """Estimate the width of a text in pixels from the height of its letters; an upper bound.
 
     At most `MAX_TEXT`: longer texts are cut off, so that the plot area keeps its room.
     """

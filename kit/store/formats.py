@@ -1,4 +1,4 @@
-"""Formats of files by their first bytes, to say what a file is that was given for another."""
+"""Recognise the format of a file by its first bytes, for messages about unexpected files."""
 
 from collections.abc import Mapping
 

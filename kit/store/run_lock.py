@@ -74,7 +74,7 @@ def _this_process() -> dict:
 
 
 def _owner(folder: Path) -> dict:
-    """What the holder of the lock wrote about itself; empty if it has not yet, or is another's."""
+    """Read who holds the lock: host and process; empty if this is not known."""
     with suppress(ValueError, OSError):
         owner = read_json(folder / OWNER)
         if isinstance(owner, dict):

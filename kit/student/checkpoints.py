@@ -89,7 +89,7 @@ def load_student(path: str | Path) -> Student:
 
 
 def _check_fit(tensors: dict[str, Tensor], config: StudentConfig, path: str | Path) -> None:
-    """Check tensors against settings before memory is allocated: a header may say anything."""
+    """Check tensors against settings before memory is allocated; headers are not trusted."""
     with torch.device("meta"):
         network = student_from_config(config)
     faults = list(misfits(tensors, network.state_dict()))

@@ -68,7 +68,7 @@ class Frames:
         return found
 
     def moves(self, frame: str) -> bool:
-        """Whether a frame moves against the last of its ancestors, so that poses are known."""
+        """Whether a frame moves relative to the last of its ancestors, so that it has poses."""
         return any(each in self.moving for each in self.path(frame))
 
     def pose(self, frame: str, timestamp: int) -> Float[Tensor, "4 4"]:

@@ -105,7 +105,7 @@ def class_spread_loss(
     teacher_feat: Float[Tensor, "M D"],
     classes: Int[Tensor, " M"],
 ) -> Float[Tensor, ""]:
-    """KL divergence between the distributions of each class, of points and of pixels, a channel.
+    """KL divergence per channel between each class's distributions of points and of pixels.
 
     Each class is fitted by a von Mises-Fisher distribution, which has a mean direction and a
     concentration. The result is the mean over the classes with two pairs or more.

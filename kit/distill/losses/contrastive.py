@@ -52,7 +52,7 @@ def supervised_contrast(
     classes: Int[Tensor, " M"],
     temperature: float = TEMPERATURE,
 ) -> Float[Tensor, ""]:
-    """InfoNCE in which every pixel of the point's class is right.
+    """InfoNCE in which every pixel of the point's class is a positive.
 
     mean over i of -log( sum over j of class i of exp(s_ij) / sum over all j of exp(s_ij) )
 

@@ -1,4 +1,4 @@
-"""Answers to words: scores of all points, added to what an explorer shows."""
+"""Text queries in the explorer: scores of all points, added as a mode."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,15 +9,15 @@ from kit.show import arrays
 from kit.show.explorer.modes import MODES
 from kit.show.explorer.state import Content
 
-MAX_WORDS = 100  # letters of a question
+MAX_WORDS = 100  # letters of a query
 
 
 def add_answer(content: Content, ask: Callable[[str], Any] | None, text: str) -> None:
-    """Ask, and keep the scores under the words.
+    """Run a text query, and store its scores under the text.
 
     Raises:
-        ValueError: nobody can be asked, no or too many words, the name of a mode, or scores that
-            are not (N,) finite numbers.
+        ValueError: `ask` is missing, the text is empty, too long or the name of a mode, or the
+            scores are not (N,) finite numbers.
     """
     if ask is None:
         raise ValueError("this explorer was made without `ask`; give a function of the words")

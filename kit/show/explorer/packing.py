@@ -27,7 +27,7 @@ class PackedPayload(Payload):
     """Arrays, each with how its bytes have to be read."""
 
     def add(self, name: str, array: np.ndarray) -> None:
-        """Append an array, coarser where the eye cannot tell."""
+        """Append an array, rounded so far that the picture does not change visibly."""
         kind, _, part = name.partition("/")
         if name == "position":
             step = max(METRES, float(np.abs(array).max()) / 32_000)

@@ -73,6 +73,7 @@ class Payload:
         self.add(f"{prefix}length{suffix}", quantised.length)
 
     def bytes(self) -> bytes:
+        """All arrays as one block."""
         return b"".join(self.parts)
 
 

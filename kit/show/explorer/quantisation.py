@@ -44,6 +44,7 @@ class Quantised:
     length: Float[np.ndarray, " N"]
 
     def coordinates(self) -> Float[np.ndarray, "N K"]:
+        """The coordinates in the basis, as the browser computes them."""
         return self.direction * self.scale[:, None]
 
     def cosine(self, rows: np.ndarray, others: np.ndarray) -> Float[np.ndarray, "A B"]:
@@ -78,6 +79,7 @@ class Quantiser:
 
     @property
     def channels(self) -> int:
+        """Number of coordinates of a point, K."""
         return self.basis.shape[1]
 
     def quantise(self, feat: FeatureArray) -> Quantised:

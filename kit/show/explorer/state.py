@@ -54,7 +54,7 @@ class Content:
     queries: list[str] = field(default_factory=list)
 
     def without_data(self) -> "Content":
-        """The same with nothing in it: what is left of a closed explorer."""
+        """A copy without keyframes and arrays, for a closed explorer."""
         none: list = [{}]
         return replace(
             self,
@@ -73,6 +73,7 @@ class Content:
 
     @cached_property
     def labels(self) -> list[np.ndarray | None]:
+        """Labels (N,) of each keyframe; None without labels."""
         return [None if k.labels is None else k.labels.numpy() for k in self.keyframes]
 
     @cached_property
@@ -144,7 +145,7 @@ def check_content(
     max_points: int,
     channels: int | None,
 ) -> Content:
-    """Bring what a user gives to one form; see `Explorer` for what may be given.
+    """Check the arguments of `Explorer` and convert them to one form.
 
     Raises:
         ValueError: other counts than points, NaN, labels that are no class, an unusable name; the

@@ -281,7 +281,7 @@ class Explorer(anywidget.AnyWidget):
             self.send({"type": "fallback", "page": fallback_page(self)})
 
     def ask(self, text: str) -> np.ndarray:
-        """Look for words; the answer becomes a mode with a threshold, named by the words.
+        """Run a text query; its scores become a mode with a threshold, named by the text.
 
         Returns:
             (N,) score of every point of this keyframe.
@@ -298,7 +298,7 @@ class Explorer(anywidget.AnyWidget):
         return self.content.scores[text][self.keyframe]
 
     def _answer(self, text: str) -> None:
-        """Answer the text box; what cannot be answered is said in the browser."""
+        """Run a query of the text box; the browser shows an error if it fails."""
         try:
             self.ask(text)
         except Exception as error:  # whatever the user's function raises belongs on the screen

@@ -1,4 +1,4 @@
-"""Few whole numbers as colours: a legend entry for each instead of a colour bar."""
+"""Colours that are only a few integers: a legend entry for each instead of a colour bar."""
 
 from collections.abc import Iterator, Sequence
 

@@ -93,6 +93,7 @@ class SpatialMix(_Mix):
         return self._residual(x, CellToPoints.apply(cells, plane), batch)
 
     def compress_(self) -> None:
+        """Fold the layer scale into the weights, in place."""
         self._fold_scale(self.ffn[2])
 
 
@@ -113,6 +114,7 @@ class ChannelMix(_Mix):
         return self._residual(x, F.linear(hidden, weight, bias), batch)
 
     def compress_(self) -> None:
+        """Fold the layer scale and a batch norm into the weights, in place."""
         self._fold_scale(self.mlp[2])
         if isinstance(self.norm, nn.BatchNorm1d):
             scale, shift = batchnorm_affine(self.norm)

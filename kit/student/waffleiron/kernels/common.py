@@ -6,6 +6,7 @@ import triton.language as tl
 
 @triton.jit
 def activated(value, GELU: tl.constexpr):
+    """The activation: GELU, or ReLU."""
     if GELU:
         return 0.5 * value * (1.0 + tl.erf(value * 0.7071067811865476))
     return tl.where(value < 0, 0.0, value)  # keeps NaN, as torch does
