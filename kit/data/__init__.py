@@ -2,7 +2,8 @@
 
 In: the root of a data set, or the name "street". Out: a `Dataset` of `Keyframe`s, with finite
 points, cameras with extrinsics and intrinsics, and labels in one class map. The rest of the kit
-depends on no data set format. Read `keyframe.py` first, then `nuscenes/folder.py` and `split.py`.
+depends on no data set format. Read `keyframe.py` first, then `nuscenes/folder.py` (a reader) and
+`split.py`. `classes.py` has the classes of nuScenes, `class_maps.py` those of other data sets.
 """
 
 import os
