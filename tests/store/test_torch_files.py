@@ -27,6 +27,9 @@ class Evil:
     def __reduce__(self):
         return os.system, ("touch gotcha",)
 
+    def __repr__(self):
+        return "Evil()"
+
 
 def archive(path, *files, mode="w:gz"):
     with tarfile.open(path, mode) as tar:
