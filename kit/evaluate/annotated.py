@@ -1,13 +1,17 @@
-"""Foreground and objects according to the annotations; discovery is compared with them."""
+"""Foreground, objects and common classes of points according to the annotations."""
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from kit.data.classes import IGNORE, NUSCENES
+from kit.data.class_maps import KITTI_OBJECTS
+from kit.data.classes import IGNORE, NUSCENES, ClassMap
 from kit.data.keyframe import Keyframe
+from kit.evaluate.common_classes import GROUPS, MOVABLE, OTHER, group_of_class, plain_name
+from kit.projection import find_pairs
 
 THINGS = NUSCENES.names[:10]  # can move or be moved; nuScenes annotates their boxes
+_THINGS = {plain_name(name) for name in THINGS}
 
 
 def annotated_foreground(
@@ -16,7 +20,8 @@ def annotated_foreground(
     """Annotated foreground: points on things that can move or be moved.
 
     It is read from a simulation's exact annotations if there are any, otherwise from labels
-    (`THINGS`), otherwise from boxes.
+    (`THINGS`, and classes of other data sets that are in one of the groups `MOVABLE`), otherwise
+    from boxes.
 
     Returns:
         foreground: which points are on things.
@@ -29,12 +34,20 @@ def annotated_foreground(
     if keyframe.annotations is not None:
         return keyframe.annotations.foreground, everywhere
     if keyframe.labels is not None:
-        things = [i for i, name in enumerate(keyframe.classes.names) if name in THINGS]
         scored = keyframe.labels != IGNORE
-        return torch.isin(keyframe.labels, torch.tensor(things)), scored
+        return _is_movable(keyframe.classes)[keyframe.labels], scored
     if not keyframe.boxes:
         raise ValueError(f"keyframe {keyframe.token} has neither labels nor boxes to compare with")
     return annotated_objects(keyframe) >= 0, everywhere
+
+
+def _is_movable(classes: ClassMap) -> Bool[Tensor, " 256"]:
+    """By label, whether it is a class of things that can move or be moved."""
+    movable = torch.tensor([GROUPS.index(group) for group in MOVABLE])
+    table = torch.isin(group_of_class(classes), movable)
+    for index, name in enumerate(classes.names):
+        table[index] |= plain_name(name) in _THINGS
+    return table
 
 
 def annotated_objects(keyframe: Keyframe) -> Int[Tensor, " N"]:
@@ -48,3 +61,47 @@ def annotated_objects(keyframe: Keyframe) -> Int[Tensor, " N"]:
     for index in largest_first:
         inside[keyframe.boxes[index].contains(keyframe.points)] = index
     return inside
+
+
+def common_labels(keyframe: Keyframe) -> Int[Tensor, " N"]:
+    """The group of each point of a keyframe, from its labels or else from its boxes.
+
+    Boxes say nothing about the scenery: points outside of all boxes are `OTHER`. The boxes of KITTI
+    are annotated in one image; points that its camera does not see are IGNORE.
+
+    Returns:
+        Index into `GROUPS`, `OTHER` for annotated points of no group, IGNORE without annotation.
+
+    Raises:
+        ValueError: the keyframe has neither labels nor boxes.
+    """
+    table = group_of_class(keyframe.classes)
+    if keyframe.labels is not None:
+        return table[keyframe.labels]
+    if not keyframe.boxes:
+        raise ValueError(f"keyframe {keyframe.token} has neither labels nor boxes to compare with")
+    which = annotated_objects(keyframe)
+    of_box = torch.tensor([box.label for box in keyframe.boxes])
+    labels = torch.where(which >= 0, table[of_box[which.clamp(min=0)]], OTHER)
+    labels[labels == IGNORE] = OTHER
+    labels[~annotated(keyframe)] = IGNORE
+    return labels
+
+
+def annotated(keyframe: Keyframe) -> Bool[Tensor, " N"]:
+    """Which points a person has looked at: all that have a label, or all where boxes were drawn."""
+    if keyframe.labels is not None:
+        return keyframe.labels != IGNORE
+    everywhere = torch.ones(len(keyframe.points), dtype=torch.bool)
+    if keyframe.classes == KITTI_OBJECTS:
+        everywhere = ~everywhere
+        everywhere[find_pairs(keyframe.points, keyframe.cameras).seen_points()] = True
+    return everywhere
+
+
+def groups_to_find(keyframe: Keyframe) -> tuple[str, ...]:
+    """The groups that the annotation of a keyframe can tell from everything else."""
+    if keyframe.labels is None:
+        return MOVABLE
+    there = set(group_of_class(keyframe.classes)[: len(keyframe.classes)].tolist())
+    return tuple(group for index, group in enumerate(GROUPS) if index in there)

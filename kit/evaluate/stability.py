@@ -12,8 +12,10 @@ from kit import geometry
 from kit.data.keyframe import Keyframe
 from kit.evaluate.corruptions import find_beams
 from kit.features.extract import Source
+from kit.features.spaces import Features
 
 Changed = tuple[Keyframe, Int[Tensor, " M"]]
+Change = Callable[[Keyframe], Changed]
 
 
 def moved(keyframe: Keyframe, T_new_old: Float[Tensor, "4 4"]) -> Keyframe:
@@ -38,20 +40,20 @@ def moved(keyframe: Keyframe, T_new_old: Float[Tensor, "4 4"]) -> Keyframe:
     )
 
 
-def _turned(degrees: float) -> Callable[[Keyframe], Changed]:
+def _turned(degrees: float) -> Change:
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     T = torch.eye(4, dtype=torch.float64)
     T[:2, :2] = torch.tensor([[c, -s], [s, c]])
     return lambda keyframe: (moved(keyframe, T), torch.arange(len(keyframe.points)))
 
 
-def _shifted(metres: float) -> Callable[[Keyframe], Changed]:
+def _shifted(metres: float) -> Change:
     T = torch.eye(4, dtype=torch.float64)
     T[0, 3] = metres
     return lambda keyframe: (moved(keyframe, T), torch.arange(len(keyframe.points)))
 
 
-def _brighter(decibel: float) -> Callable[[Keyframe], Changed]:
+def _brighter(decibel: float) -> Change:
     def change(keyframe: Keyframe) -> Changed:
         scaled = replace(keyframe, intensity=keyframe.intensity * 10 ** (decibel / 10))
         return scaled, torch.arange(len(keyframe.points))
@@ -65,7 +67,7 @@ def _every_second_beam(keyframe: Keyframe) -> Changed:
 
 
 # Each returns the changed keyframe, and which point of the old one each of its points is.
-CHANGES: Mapping[str, Callable[[Keyframe], Changed]] = {
+CHANGES: Mapping[str, Change] = {
     "turned by 30 degrees": _turned(30.0),
     "turned by 90 degrees": _turned(90.0),
     "turned by 180 degrees": _turned(180.0),
@@ -78,7 +80,7 @@ CHANGES: Mapping[str, Callable[[Keyframe], Changed]] = {
 def self_similarity(
     source: Source,
     keyframe: Keyframe,
-    changes: Mapping[str, Callable[[Keyframe], Changed]] = CHANGES,
+    changes: Mapping[str, Change] = CHANGES,
 ) -> dict[str, float]:
     """Mean cosine between the features of each point before and after a change of the scan.
 
@@ -95,8 +97,19 @@ def self_similarity(
     for name, change in changes.items():
         changed, old_point = change(keyframe)
         after = source(changed)
-        row = before.row_of(old_point[after.index])
-        both = row >= 0
-        cosine = (before.unit[row[both]] * after.unit[both]).sum(1)
+        cosine = cosine_to_before(before, after, old_point)
         found[name] = float(cosine.mean())
     return found
+
+
+def cosine_to_before(
+    before: Features, after: Features, old_point: Int[Tensor, " M"]
+) -> Float[Tensor, " K"]:
+    """Cosine of each point's feature before and after a change, where there are both.
+
+    Args:
+        old_point: for each point after the change, which point it was.
+    """
+    row = before.row_of(old_point[after.index])
+    both = row >= 0
+    return (before.unit[row[both]] * after.unit[both]).sum(1)
