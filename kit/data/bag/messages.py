@@ -12,18 +12,17 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from kit import geometry
+from kit.data.point_times import TIME, has_position, seconds_of, time_column
 from kit.lens import PINHOLE, Lens, make_lens
 from kit.store.image_reader import MAX_PIXELS
 
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 INTENSITY = ("intensity", "intensities", "reflectivity", "reflectance", "i")
-TIME = ("time", "t", "timestamp", "time_stamp", "offset_time", "point_time_offset", "stamp")
-LONGEST_TURN = 10.0  # seconds; times of points beyond are not understood
 _CHANNELS = {
     "rgb8": (3, [0, 1, 2]),
     "bgr8": (3, [2, 1, 0]),
@@ -92,7 +91,7 @@ def cloud_of(message: Any, stamp: int, source: str) -> Cloud:
     intensity = torch.zeros(len(points))
     if name is not None:
         intensity = torch.from_numpy(np.asarray(rows[name]).astype(np.float32))
-    return Cloud(points, intensity, _time_of(rows, stamp))
+    return Cloud(points, intensity, _time_of(rows, has_position(points), stamp))
 
 
 def _rows_of(message: Any, source: str) -> np.ndarray:
@@ -135,29 +134,17 @@ def _rows_of(message: Any, source: str) -> np.ndarray:
     )
 
 
-def _time_of(rows: np.ndarray, stamp: int) -> Float[Tensor, " R"] | None:
-    """Seconds relative to the time stamp; None if there are none, or their unit is not clear.
-
-    Integers are nanoseconds. Floats are seconds, or nanoseconds if they are large. Absolute times
-    are recognised by their size.
-    """
-    name = next((each for each in TIME if each in rows.dtype.names), None)
+def _time_of(
+    rows: np.ndarray, measured: Bool[np.ndarray, " R"], stamp: int
+) -> Float[Tensor, " R"] | None:
+    """Seconds relative to the time stamp; None if there are none, or their unit is not clear."""
+    name = time_column(rows.dtype.names)
     if name is None or not len(rows):
         return None
-    values = np.asarray(rows[name])
-    if values.dtype.kind in "iu":
-        absolute = values.astype(np.int64)
-        relative = (absolute - stamp if absolute.max() > 10**15 else absolute) / 1e9
-    else:
-        relative = values.astype(np.float64)
-        largest = np.nanmax(np.abs(relative), initial=0.0)
-        if largest > 1e15:
-            relative = (relative - stamp) / 1e9
-        elif largest > 1e8:
-            relative = relative - stamp / 1e9
-    if not np.nanmax(np.abs(relative), initial=0.0) <= LONGEST_TURN:
+    try:
+        return seconds_of(np.asarray(rows[name]), measured, stamp, TIME[name])
+    except ValueError:
         return None
-    return torch.from_numpy(np.nan_to_num(relative).astype(np.float32))
 
 
 def pixels_of(message: Any, source: str) -> UInt8[np.ndarray, "H W 3"]:

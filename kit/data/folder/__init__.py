@@ -30,6 +30,8 @@ def open(
     columns: list[str] | tuple[str, ...] | None = None,
     dtype: str | list[str] | tuple[str, ...] = "float32",
     intensity: str | None = None,
+    time: str | None = None,
+    time_unit: str | None = None,
 ) -> Dataset:
     """Open a folder with recording.json, or a single point file.
 
@@ -39,18 +41,23 @@ def open(
             "intensity") of a .bin file.
         dtype: of a .bin file: one type, or one for each column.
         intensity: name of the column with the intensity.
+        time: name of the column with the times of points; None: one with a usual name, if its unit
+            can be recognised.
+        time_unit: of these times: "s", "ms", "us" or "ns"; None: it is recognised.
     """
     from kit.data.folder.dataset import open_point_file, open_recording
     from kit.data.point_files import Layout
 
     path = Path(source)
     if path.is_dir() or path.suffix == ".json":
-        if columns is not None or intensity is not None:
-            raise ValueError("columns, intensity: recording.json names them; change it there")
+        if any(each is not None for each in (columns, intensity, time, time_unit)):
+            raise ValueError("columns, intensity, time: recording.json names them; change it there")
         return open_recording(path / "recording.json" if path.is_dir() else path)
     layout = Layout(
         None if columns is None else tuple(columns),
         dtype if isinstance(dtype, str) else tuple(dtype),
         intensity,
+        time,
+        time_unit,
     )
     return open_point_file(path, layout)

@@ -108,7 +108,8 @@ class FolderRecording(Recording):
     def scan_of(self, frame: FolderFrame) -> Scan:
         """Read the point file."""
         file, layout = self.root / frame.scan, self.description.layout
-        return scan_of_columns(read_columns(file, layout), file, layout)
+        stamp = None if self._times is None else frame.timestamp
+        return scan_of_columns(read_columns(file, layout), file, layout, stamp)
 
     def cameras_of(self, frame: FolderFrame) -> dict[str, Camera]:
         """The cameras with an image of this scan, by name."""

@@ -134,21 +134,11 @@ def _description(content: dict, root: Path) -> Description:
         raise ValueError('time_unit: expected "s", "ms", "us" or "ns" beside timestamps')
     if match == "time" and not all(named):
         raise ValueError('match: "time" needs timestamps of the lidar and of every camera')
-    dtype = lidar.get("dtype", "float32")
-    columns = lidar.get("columns")
-    try:
-        layout = Layout(
-            None if columns is None else tuple(columns),
-            dtype if isinstance(dtype, str) else tuple(dtype),
-            lidar.get("intensity"),
-        )
-    except ValueError as error:
-        raise ValueError(f"lidar.{error}") from error
     return Description(
         name=_checked(text, content.get("name", root.resolve().name or "recording"), "name"),
         lidar=lidar.get("name", "lidar"),
         scans=_path(root, lidar["files"], "lidar.files"),
-        layout=layout,
+        layout=_layout(lidar),
         cameras=cameras,
         match=match,
         unit=None if unit is None else UNITS[unit],
@@ -157,6 +147,21 @@ def _description(content: dict, root: Path) -> Description:
         poses=None if "poses" not in content else _path(root, content["poses"], "poses"),
         labels=_labels(content["labels"], root) if "labels" in content else None,
     )
+
+
+def _layout(lidar: dict) -> Layout:
+    dtype, columns = lidar.get("dtype", "float32"), lidar.get("columns")
+    times = lidar.get("point_times", {})
+    try:
+        return Layout(
+            None if columns is None else tuple(columns),
+            dtype if isinstance(dtype, str) else tuple(dtype),
+            lidar.get("intensity"),
+            times.get("column"),
+            times.get("unit"),
+        )
+    except ValueError as error:
+        raise ValueError(f"lidar.{error}") from error
 
 
 def _camera(name: str, entry: dict, root: Path) -> CameraEntry:
