@@ -7,7 +7,7 @@ another place.
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, SupportsIndex, runtime_checkable
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kit import geometry
 from kit.data.keyframe import Camera, Dataset, Keyframe
+from kit.data.wrapped import Wrapped
 
 MAX_OFFSET = 10.0  # seconds
 _CHECKED = 5  # keyframes in which the named cameras are looked for
@@ -130,7 +131,7 @@ def _check_names(dataset: Dataset, offsets: Mapping[str, float]) -> None:
     )
 
 
-class ClockOffsets:
+class ClockOffsets(Wrapped):
     """A data set with corrected clocks of cameras; a `Dataset`.
 
     Args:
@@ -151,28 +152,19 @@ class ClockOffsets:
                     f"clock_offsets[{name!r}]: expected seconds, at most {MAX_OFFSET:.0f}, got "
                     f"{offset}; are these milliseconds?"
                 )
-        self.dataset, self.offsets = dataset, dict(offsets)
+        super().__init__(dataset)
+        self.offsets = dict(offsets)
         _check_names(dataset, offsets)
-        self.name, self.classes, self.sensor = dataset.name, dataset.classes, dataset.sensor
-        self.tokens, self.scenes = list(dataset.tokens), list(dataset.scenes)
-        self.has_labels = dataset.has_labels
-
-    def prepare(self, keyframes: Sequence[int] | None = None) -> None:
-        """Compute the keyframes in advance."""
-        self.dataset.prepare(keyframes)
 
     def content(self) -> str:
         """Identify the content and the offsets."""
-        return f"{self.dataset.content()} clock_offsets {sorted(self.offsets.items())}"
+        return f"{super().content()} clock_offsets {sorted(self.offsets.items())}"
 
     def sweeps(self, index: SupportsIndex, count: int) -> list:
         """The turns before a keyframe; they have no images."""
         from kit.data.sweeps import find_sweeps
 
         return find_sweeps(self.dataset, index, count)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def __getitem__(self, index: SupportsIndex) -> Keyframe:
         keyframe = self.dataset[index]

@@ -18,6 +18,7 @@ from kit import geometry
 from kit.data.classes import IGNORE
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.limits import is_valid, to_tensor
+from kit.data.wrapped import Wrapped
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +183,7 @@ def _in_frame_of(keyframe: Keyframe, sweep: Sweep) -> tuple[Tensor, Tensor, Tens
     return points[kept], sweep.intensity[kept], (time + offset)[kept]
 
 
-class Accumulated:
+class Accumulated(Wrapped):
     """A data set whose keyframes are joined with the turns before them; a `Dataset`.
 
     Args:
@@ -193,22 +194,12 @@ class Accumulated:
     def __init__(self, dataset: Dataset, count: int):
         if count < 1:
             raise ValueError(f"count: expected 1 or more sweeps, got {count}")
-        self.dataset, self.count = dataset, count
-        self.name = f"{dataset.name} with {count} sweep{'s' * (count != 1)}"
-        self.classes, self.sensor = dataset.classes, dataset.sensor
-        self.tokens, self.scenes = list(dataset.tokens), list(dataset.scenes)
-        self.has_labels = dataset.has_labels
-
-    def prepare(self, keyframes: Sequence[int] | None = None) -> None:
-        """Compute the keyframes in advance."""
-        self.dataset.prepare(keyframes)
+        super().__init__(dataset, f"{dataset.name} with {count} sweep{'s' * (count != 1)}")
+        self.count = count
 
     def content(self) -> str:
         """Identify the content."""
-        return f"{self.dataset.content()} with {self.count} sweeps"
-
-    def __len__(self) -> int:
-        return len(self.dataset)
+        return f"{super().content()} with {self.count} sweeps"
 
     def __getitem__(self, index: SupportsIndex) -> Keyframe:
         keyframe = accumulate(self.dataset, index, self.count)
