@@ -13,6 +13,7 @@ from kit.data.split import split
 from kit.distill.settings import DistillConfig
 from kit.evaluate.by_data_set import why_no_probe
 from kit.evaluate.probe import ProbeConfig
+from kit.teacher.presets import build_teacher
 
 SMALL = demo.DemoConfig(
     student=demo.small("wi-6-64", depth=2, width=8),
@@ -30,10 +31,25 @@ def no_labels(shared_data, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def on_the_street(tmp_path_factory):
+def on_the_street_and_limit(tmp_path_factory):
+    """A run with a limit of three minutes; how many of them the steps may take, and messages."""
     out = tmp_path_factory.mktemp("street")
     street = open_dataset("street", num_scenes=2, keyframes_per_scene=1, image_size=(56, 112))
-    return out, demo.demo(SMALL, out, lambda line: None, street)
+    asked, said = [], []
+
+    def steps_within(minutes, *arguments):
+        asked.append(minutes)
+        return 2, 0.1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "steps_within", steps_within)
+        metrics = demo.demo(replace(SMALL, minutes=3.0), out, said.append, street)
+    return out, metrics, asked[0], "\n".join(said)
+
+
+@pytest.fixture(scope="module")
+def on_the_street(on_the_street_and_limit):
+    return on_the_street_and_limit[:2]
 
 
 def test_metrics_hold_the_four_probes(on_the_street):
@@ -51,23 +67,59 @@ def test_metrics_hold_the_four_probes(on_the_street):
     assert metrics["config"]["distill"]["steps"] == 2 and "torch" in metrics["versions"]
 
 
-def test_the_demo_does_not_augment_by_default(on_the_street):
-    out, _ = on_the_street
-    assert store.read_json(out / "run.json")["config"]["distill"]["augment"] is False
-
-
 @pytest.mark.parametrize(
     ("command", "augmented"),
     [
-        ("demo", False),
-        ("demo --augment", True),
+        ("demo", True),
+        ("demo --no-augment", False),
         ("distill", True),
         ("distill --no-augment", False),
     ],
 )
-def test_distill_augments_by_default_and_the_demo_does_not(command, augmented):
+def test_scans_are_augmented_by_default(command, augmented):
     name, *options = command.split()
     assert parse(name, options).config.distill.augment is augmented
+
+
+def test_the_demo_starts_from_the_student_that_comes_with_the_kit_and_takes_five_minutes():
+    config = parse("demo", []).config
+    assert (config.init, config.minutes) == ("street", 5.0)
+    assert parse("demo", ["--student", "wi-12-128"]).config == config
+    demo.initial_student(config, build_teacher())  # it has the size of the one that it starts from
+
+
+@pytest.mark.parametrize(
+    ("options", "init", "minutes"),
+    [
+        ("--student wi-6-64", "none", 5.0),
+        ("--student wi-6-64 --init some.safetensors", "some.safetensors", 5.0),
+        ("--config scalr", "none", None),
+        ("--steps 2000", "street", None),
+        ("--steps=2000 --minutes 3", "street", 3.0),
+    ],
+)
+def test_a_start_or_a_limit_that_does_not_fit_the_other_options_is_left_out(options, init, minutes):
+    config = parse("demo", options.split()).config
+    assert (config.init, config.minutes) == (init, minutes)
+    if "--student" in options:
+        assert config.distill.lr == demo.LearnConfig().distill.lr
+
+
+def test_settings_of_a_run_before_there_was_a_start_mean_random_weights(tmp_path):
+    settings = demo.plain_config(SMALL)
+    del settings["init"], settings["minutes"]
+    store.write_json(tmp_path / "run.json", {"settings": settings})
+    config = parse("demo", ["--config", str(tmp_path / "run.json")]).config
+    assert config == SMALL and (config.init, config.minutes) == ("none", None)
+
+
+def test_the_time_limit_counts_the_probes_too(on_the_street_and_limit):
+    """What the probes take, and what the pictures need, is no longer there for the steps."""
+    _, metrics, minutes, said = on_the_street_and_limit
+    assert 0 < minutes < 3.0 - demo.PICTURES / 60
+    assert metrics["config"]["minutes"] is None and metrics["config"]["distill"]["steps"] == 2
+    assert "2 steps of 0.10 s" in said and "everything about" in said
+    assert list(metrics["linear_probe"]) == ["position", "random", "distilled", "teacher"]
 
 
 def test_every_picture_is_there_and_not_blank(on_the_street):
@@ -80,6 +132,7 @@ def test_every_picture_is_there_and_not_blank(on_the_street):
 def test_without_labels_probing_is_skipped_and_says_why(no_labels):
     out, metrics, said = no_labels
     assert metrics["linear_probe"] is None
+    assert metrics["data"]["split"] == "trained on all 1 keyframes"  # nothing is tested
     assert "no point labels" in metrics["linear_probe_skipped"] and "no point labels" in said
     assert (out / "similarity.png").exists() and (out / "student.safetensors").exists()
 

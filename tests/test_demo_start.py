@@ -101,7 +101,7 @@ def test_a_continued_run_keeps_its_number_of_steps(tmp_path, street, teacher):
     arguments = (street, split(street), teacher, store.FeatureCache(), said.append)
     config = demo.settled(limited, tmp_path, *arguments)
     assert config.minutes is None and config.distill.steps == FEWEST
-    assert said and said[0].startswith(f"{FEWEST} steps of ")
+    assert said and said[0].startswith(f"{FEWEST} steps of ") and "everything" not in said[0]
     plain = demo.plain_config(replace(config, distill=replace(config.distill, steps=7)))
     store.write_json(tmp_path / store.RUN, {"settings": plain})
     assert demo.settled(limited, tmp_path, *arguments).distill.steps == 7

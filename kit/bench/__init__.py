@@ -8,6 +8,7 @@ Modules named _... are not benches.
 
 import dataclasses
 import importlib
+import inspect
 import operator
 import os
 import pkgutil
@@ -74,6 +75,7 @@ def run(
     data: str | None = None,
     out: str | os.PathLike | None = None,
     device: str | None = None,
+    student: str | None = None,
 ) -> list[Row]:
     """Run a bench, print its rows as they come, and write them to a JSON file.
 
@@ -83,9 +85,11 @@ def run(
         out: file for rows, machine, versions and commit, rewritten after every row, so that an
             interrupted bench keeps what it measured.
         device: "cpu" or "cuda"; by default a GPU if there is one.
+        student: file of a student, for the benches that compare one.
 
     Raises:
-        ValueError: no such bench; lists those there are. Or "cuda" without a GPU.
+        ValueError: no such bench; lists those there are. Or "cuda" without a GPU, or a student for
+            a bench that takes none.
     """
     if name not in names():
         raise ValueError(f"no bench is called {name!r}. There are: {', '.join(names()) or 'none'}")
@@ -93,12 +97,15 @@ def run(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: PyTorch sees no GPU here; leave it out for the CPU")
+    options = {} if student is None else {"student": student}
+    if options.keys() - inspect.signature(module.rows).parameters.keys():
+        raise ValueError(f"--student {student}: the bench {name} compares no student; leave it out")
     done: list[Row] = []
     made = _how_made()
     print(_line("name", "value", "unit", "target", "ok", "seconds"), flush=True)
     _write(out, done, made)
     start = time.perf_counter()
-    for row in module.rows(data, device):
+    for row in module.rows(data, device, **options):
         if row.seconds is None:
             row = dataclasses.replace(row, seconds=time.perf_counter() - start)
         done.append(row)

@@ -15,7 +15,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     with TemporaryDirectory() as folder:
         metrics = demo(config, folder, say=lambda _: None)
     yield Row("long run, start to end", metrics["seconds"], "s", "<= 600")
-    yield from step_rows(metrics, config)
+    yield from step_rows(metrics)
     probes = metrics["linear_probe"] or {}
     yield from probe_rows(probes)
     if probes:

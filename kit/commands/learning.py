@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from kit import store
-from kit.demo import DemoConfig, LearnConfig, demo, learn
+from kit.demo import FIVE_MINUTES, DemoConfig, LearnConfig, demo, learn
 
 Flat = tyro.conf.arg(name="")  # options without the field's name before them
 
@@ -21,7 +21,7 @@ class Demo:
         out: folder of the results; an interrupted run in it is continued.
     """
 
-    config: Annotated[DemoConfig, Flat] = DemoConfig()
+    config: Annotated[DemoConfig, Flat] = FIVE_MINUTES
     out: Path = Path("runs/demo")
 
     def run(self) -> None:

@@ -80,18 +80,32 @@ def _starting_point(
     named, rest = shorthands.parse_known_args(arguments)
     if named.config is not None:
         if named.config in RECIPES:
-            config = recipe(named.config, config)
+            config = recipe(named.config, replace(config, init="none", minutes=None))
         else:
             config = read_config(named.config, type(config))
     if named.data is not None:
         config = replace(config, data=named.data[0] if len(named.data) == 1 else tuple(named.data))
     if named.student is not None:
-        config = replace(
-            config, student=replace(preset(named.student), inputs=config.student.inputs)
-        )
+        config = with_student(config, named.student)
     if named.teacher is not None:
         config = replace(config, teacher=TeacherConfig(named.teacher))
+    given = {option.split("=")[0] for option in rest}
+    if "--steps" in given and "--minutes" not in given:
+        config = replace(config, minutes=None)  # as many steps as were asked for
     return config, rest
+
+
+def with_student(config: LearnConfig, name: str) -> LearnConfig:
+    """The same settings with another student, inputs as before.
+
+    A student of another size cannot start from the one that comes with the kit. It starts from
+    random weights, which need a higher learning rate.
+    """
+    student = replace(preset(name), inputs=config.student.inputs)
+    if student == config.student or config.init == "none":
+        return replace(config, student=student)
+    distill = replace(config.distill, lr=LearnConfig().distill.lr)
+    return replace(config, student=student, init="none", distill=distill)
 
 
 def read_config(path: str | Path, kind: type[LearnConfig]) -> LearnConfig:

@@ -99,17 +99,19 @@ class Bench:
         data: the root of a data set; None: the street.
         device: where to compute; None: on a GPU if there is one.
         out: JSON file for the figures; None: the figures are only printed.
+        student: of the bench transfer: file of a student to measure, too.
     """
 
     name: tyro.conf.Positional[str]
     data: str | None = None
     device: Literal["cpu", "cuda"] | None = None
     out: Path | None = None
+    student: str | None = None
 
     def run(self) -> None:
         from kit import bench
 
-        bench.run(self.name, self.data, self.out, self.device)
+        bench.run(self.name, self.data, self.out, self.device, self.student)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,14 @@
 """Linear probes of several models on each data set of a run, with its own classes and split."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kit.data.keyframe import Dataset
 from kit.data.mixture import Mixture
 from kit.data.split import Split, split
-from kit.evaluate.baselines import position
 from kit.evaluate.probe import ProbeConfig, ProbeResult
 from kit.evaluate.protocols import probe_dataset, seen_points
-from kit.features.extract import source
+from kit.features.extract import Baseline, source
 from kit.store import FeatureCache
 from kit.student.student import Student
 from kit.teacher.teacher import Teacher
@@ -37,18 +36,18 @@ class Probed:
 
 
 def probe_each(
-    models: Mapping[str, Student | Teacher],
+    models: Mapping[str, Student | Teacher | Baseline],
     dataset: Dataset,
     config: ProbeConfig = ProbeConfig(),  # noqa: B008
     cache: FeatureCache | None = None,
     say: Callable[[str], None] = print,
 ) -> dict[str, Probed]:
-    """Probe the features of models, and the position as a baseline, on each data set apart.
+    """Probe the features of models on each data set apart.
 
-    All sources are compared on the same points: those that a camera sees.
+    All of them are compared on the same points: those that a camera sees.
 
     Args:
-        models: students and teachers by name.
+        models: students, teachers and baselines such as `kit.position`, by name.
         dataset: one data set, or a `Mixture`: then each of its data sets is probed with its own
             classes, split by its own rule (`kit.split`).
         config: of each probe.
@@ -71,6 +70,15 @@ def probe_each(
     return found
 
 
+def joined(*several: Mapping[str, Probed]) -> dict[str, Probed]:
+    """Several results of `probe_each` for one data set as one, with the probes in this order."""
+    first = several[0]
+    return {
+        name: replace(each, probes={k: v for one in several for k, v in one[name].probes.items()})
+        for name, each in first.items()
+    }
+
+
 def why_no_probe(dataset: Dataset, parts: Split) -> str | None:
     """Why features cannot be probed here; None if they can."""
     if not dataset.has_labels:
@@ -81,18 +89,16 @@ def why_no_probe(dataset: Dataset, parts: Split) -> str | None:
 
 
 def _probe(
-    models: Mapping[str, Student | Teacher],
+    models: Mapping[str, Student | Teacher | Baseline],
     dataset: Dataset,
     parts: Split,
     config: ProbeConfig,
     cache: FeatureCache | None,
 ) -> dict[str, ProbeResult]:
-    """Probe every source on the points that a camera sees."""
-    sources = {"position": source(position)}
+    """Probe every model on the points that a camera sees; of a student, its last layer."""
+    found = {}
     for name, model in models.items():
-        layer = None if isinstance(model, Teacher) else model.layers[-1]
-        sources[name] = source(model, layer=layer, cache=cache)
-    return {
-        name: probe_dataset(each, dataset, parts.train, parts.held_out, config, seen_points)
-        for name, each in sources.items()
-    }
+        layer = model.layers[-1] if isinstance(model, Student) else None
+        feat = source(model, layer=layer, cache=cache)
+        found[name] = probe_dataset(feat, dataset, parts.train, parts.held_out, config, seen_points)
+    return found

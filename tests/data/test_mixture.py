@@ -204,7 +204,10 @@ def test_one_run_learns_from_all_and_its_file_names_them(streets, tmp_path):
         )  # fmt: skip
     said = []
     probed = probe_each(
-        {"distilled": run.student}, mixed, kit.ProbeConfig(steps=2), say=said.append
+        {"position": kit.position, "distilled": run.student},
+        mixed,
+        kit.ProbeConfig(steps=2),
+        say=said.append,
     )
     assert list(probed) == ["street", "street-kitti"]
     assert set(probed["street"].probes) == {"position", "distilled"}
