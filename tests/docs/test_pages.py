@@ -24,6 +24,7 @@ from kit.teacher.presets import TEACHERS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WITH_COMMANDS = [*PAGES, *sorted((ROOT / "docs/formats").glob("*.md"))]
 FENCE = re.compile(r"(?ms)^```([\w{}-]*)[^\n]*\n(.*?)^```$")
 TARGETS = re.search(r"(?m)^\.PHONY: (.*)$", (ROOT / "Makefile").read_text())[1].split()
 
@@ -79,7 +80,7 @@ def test_the_python_of_a_page_runs(page, folder):
             exec(code, namespace)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "sh")], ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", [p for p in WITH_COMMANDS if blocks(p, "sh")], ids=lambda p: p.stem)
 def test_the_commands_of_a_page_exist(page, folder):
     store.write_json(folder / "run.json", {"settings": plain_config(LearnConfig())})
     for command in commands(page):
