@@ -80,7 +80,9 @@ def test_the_python_of_a_page_runs(page, folder):
             exec(code, namespace)
 
 
-@pytest.mark.parametrize("page", [p for p in WITH_COMMANDS if blocks(p, "sh")], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "page", [p for p in WITH_COMMANDS if blocks(p, "sh")], ids=lambda p: p.stem
+)
 def test_the_commands_of_a_page_exist(page, folder):
     store.write_json(folder / "run.json", {"settings": plain_config(LearnConfig())})
     for command in commands(page):
