@@ -260,7 +260,7 @@ def hidden_points(
     nearest depth in each cell of a coarse grid (1/800 of the image width) is compared, over 16
     cells in each direction. This is half the gap between two rows of an HDL-32E.
 
-    The estimate has errors. For the street of boxes in `tests/test_projection.py`, with 64 lidar
+    The estimate has errors. For the street of boxes in `tests/test_hidden_points.py`, with 64 lidar
     rows, it finds 79 % of the occluded points and drops 0.2 % of the visible ones. With fewer rows
     fewer points of the occluding objects are known, and less is found.
 
