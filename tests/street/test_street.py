@@ -1,22 +1,15 @@
 """The simulated street: its bytes, and its geometry compared with a second implementation."""
 
 import hashlib
-import os
-import pickle
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
-import psutil
 import pytest
 import torch
-from ended import has_ended
 from numpy.core._multiarray_umath import __cpu_features__ as cpu_features
+from small_street import SIZE, clear_memory, street
 
 import kit
-from kit.store import FeatureCache
 from kit.street import dataset as street_dataset
 from kit.street.dataset import Street
 from kit.street.render.moment import decode_png, render_moment
@@ -24,12 +17,6 @@ from kit.street.rigs import RIGS, Rig
 from kit.street.world.layout import build
 from kit.street.world.scene import Scene
 from kit.street.world.weather import Weather
-
-SIZE = (112, 224)
-
-
-def street(**options) -> Street:
-    return Street(**{"num_scenes": 2, "keyframes_per_scene": 2, "image_size": SIZE} | options)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +27,7 @@ def keyframes():
 @pytest.fixture(autouse=True)
 def _clear_memory():
     """Each test reads the cache on disk again."""
-    street_dataset._rendered.cache_clear()
-    street_dataset._image.cache_clear()
+    clear_memory()
 
 
 def names(keyframe):
@@ -125,35 +111,6 @@ def test_changing_a_keyframe_does_not_change_the_data_set(keyframes):
     assert dataset[0].points.abs().max() > 50
     with pytest.raises(ValueError, match="read-only"):
         dataset[0].cameras["CAM_FRONT"].pixels()[:] = 0
-
-
-def test_a_keyframe_is_rendered_once_with_a_progress_bar(keyframes, capsys, monkeypatch, tmp_path):
-    street()[0]
-    assert capsys.readouterr().err == ""
-    monkeypatch.setenv("KIT_CACHE", str(tmp_path))
-    street_dataset._rendered.cache_clear()
-    small = street(num_scenes=1, keyframes_per_scene=1, image_size=(8, 16))
-    small[0]
-    assert "rendering the street, scene 0, keyframe 0" in capsys.readouterr().err
-    assert FeatureCache().size() > 0
-
-
-def test_prepare_renders_missing_keyframes_with_a_progress_bar(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("KIT_CACHE", str(tmp_path))
-    small = street(num_scenes=1, image_size=(8, 16))
-    small.prepare()
-    assert "rendering the street" in capsys.readouterr().err
-    small.prepare()
-    small[1]
-    assert capsys.readouterr().err == ""
-
-
-def test_a_cache_that_cannot_be_written_gives_a_warning(monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("KIT_CACHE", str(tmp_path / "file"))
-    small = street(num_scenes=1, keyframes_per_scene=1, image_size=(8, 16))
-    with pytest.warns(UserWarning, match="KIT_CACHE can name another folder"):
-        assert len(small[0].points) > 10_000
 
 
 def test_scans_have_the_size_and_range_of_an_hdl_32e(keyframes):
@@ -341,12 +298,6 @@ def test_images_have_the_native_size_if_image_size_is_none():
     assert native.cameras["CAM_FRONT"].pixels().shape == (375, 1242, 3)
 
 
-def test_pickling_for_worker_processes(keyframes):
-    camera = pickle.loads(pickle.dumps(keyframes[0].cameras["CAM_FRONT"]))
-    assert np.array_equal(camera.pixels(), keyframes[0].cameras["CAM_FRONT"].pixels())
-    assert torch.equal(pickle.loads(pickle.dumps(street()))[1].points, keyframes[1].points)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -391,28 +342,3 @@ def test_negative_indices_count_from_the_end(keyframes):
     for index in (4, -5):
         with pytest.raises(IndexError, match=f"{index} .* 4 keyframes"):
             dataset[index]
-
-
-def test_workers_end_when_the_rendering_process_is_killed(tmp_path):
-    script = (
-        "from kit.street.dataset import Street\n"
-        "Street(num_scenes=20, keyframes_per_scene=5).prepare()"  # minutes of work
-    )
-    environment = {**os.environ, "KIT_CACHE": str(tmp_path), "KIT_UNCHECKED": "1"}
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL
-    )
-    try:
-        process, workers = psutil.Process(parent.pid), []
-        for _ in range(600):  # until the workers have started to render
-            workers = [c for c in process.children() if "popen_loky" in " ".join(c.cmdline())]
-            if workers and all(worker.cpu_times().user > 1.5 for worker in workers):
-                break
-            time.sleep(0.1)
-    finally:
-        parent.kill()
-        parent.wait()
-    alive = [worker for worker in workers if not has_ended(worker, seconds=20)]
-    for worker in alive:
-        worker.kill()
-    assert workers and not alive

@@ -43,28 +43,36 @@ def person(rng, colour, lift=0.0, sitting=False, lean=0.05, stride=0.05) -> list
         Part(tube([top - (0, 0, 0.02), top + (0.02, 0, 0.14)], 0.05), "plain", skin),
     ]
     for side in (-1, 1):
-        step = side * stride
-        foot, knee = (step, side * 0.09, 0.05), (0.35 * step + 0.05, side * 0.1, 0.47)
-        if sitting:
-            foot, knee = (
-                (0.1 + 0.12 * side, side * 0.12, 0.3),
-                (0.36, side * 0.14, 0.68 + 0.08 * side),
-            )
-        leg = np.stack([foot, knee, (0, side * 0.09, 0.88)])
-        parts.append(Part(tube(leg, (0.055, 0.07, 0.09)), "cloth", trousers, style, True))
-        shoe = moved(ellipsoid(rng, (0.14, 0.05, 0.05), 0, 5), foot[0] + 0.05, foot[1], foot[2])
-        parts.append(Part(shoe, "plain", dark))
-        hand = (0.1 - 0.9 * step + lean, side * 0.27, 0.82)
-        if sitting:
-            hand = (0.5, side * 0.25, 1.02)
-        arm = np.stack([top + (0, side * 0.2, -0.08), (lean - 0.02, side * 0.27, 1.12), hand])
-        parts.append(Part(tube(arm, (0.06, 0.05, 0.04)), "cloth", colour, style, True))
-        parts.append(Part(moved(ellipsoid(rng, (0.05, 0.03, 0.06), 0, 5), *hand), "plain", skin))
+        leg, shoe, arm, hand = _limbs(rng, side, lean, stride, sitting)
+        parts += [
+            Part(leg, "cloth", trousers, style, True),
+            Part(shoe, "plain", dark),
+            Part(arm, "cloth", colour, style, True),
+            Part(hand, "plain", skin),
+        ]
     if not sitting and rng.random() < 0.35:
         bag = moved(box(0.14, 0.28, 0.4, 1.0), -0.2)
         parts.append(Part(bag, "cloth", _clothes(rng), style))
     tall = rng.uniform(0.9, 1.08)
     return [p._replace(shape=moved((p.shape[0] * tall, p.shape[1]), z=lift)) for p in parts]
+
+
+def _limbs(rng, side, lean, stride, sitting) -> tuple[Shape, Shape, Shape, Shape]:
+    """Leg, shoe, arm and hand of the right (-1) or left (1) side; see `person`."""
+    top, step = np.array((lean * 2, 0, 1.45)), side * stride
+    if sitting:
+        foot = (0.1 + 0.12 * side, side * 0.12, 0.3)
+        knee = (0.36, side * 0.14, 0.68 + 0.08 * side)
+        hand = (0.5, side * 0.25, 1.02)
+    else:
+        foot = (step, side * 0.09, 0.05)
+        knee = (0.35 * step + 0.05, side * 0.1, 0.47)
+        hand = (0.1 - 0.9 * step + lean, side * 0.27, 0.82)
+    leg = np.stack([foot, knee, (0, side * 0.09, 0.88)])
+    shoe = moved(ellipsoid(rng, (0.14, 0.05, 0.05), 0, 5), foot[0] + 0.05, foot[1], foot[2])
+    arm = np.stack([top + (0, side * 0.2, -0.08), (lean - 0.02, side * 0.27, 1.12), hand])
+    fist = moved(ellipsoid(rng, (0.05, 0.03, 0.06), 0, 5), *hand)
+    return tube(leg, (0.055, 0.07, 0.09)), shoe, tube(arm, (0.06, 0.05, 0.04)), fist
 
 
 def walker(rng, colour) -> list[Part]:
