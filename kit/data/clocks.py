@@ -60,9 +60,9 @@ class Poses:
             raise ValueError(
                 f"the time is {outside:.1f} s outside of the poses, at most {LONGEST_GAP:.0f}"
             )
-        share = (timestamp - float(times[after - 1])) / 1e6 / gap
+        ratio = (timestamp - float(times[after - 1])) / 1e6 / gap
         return _between(
-            self.T_global_lidar[place[after - 1]], self.T_global_lidar[place[after]], share
+            self.T_global_lidar[place[after - 1]], self.T_global_lidar[place[after]], ratio
         )
 
 

@@ -5,7 +5,7 @@
     image_2/000104.jpg     camera
     calib.txt              P2, Tr
 
-It is told from SemanticKITTI by the ids in its labels.
+It is distinguished from SemanticKITTI by the ids in its labels.
 """
 
 from pathlib import Path

@@ -33,7 +33,7 @@ class DrawOrder:
 
     Attributes:
         groups: the keyframes by data set.
-        weights: the share of each group.
+        weights: how often each group is drawn, relative to the others.
     """
 
     def __init__(self, dataset: Dataset, keyframes: Sequence[int], seed: int, draws: int):

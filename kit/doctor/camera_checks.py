@@ -1,4 +1,4 @@
-"""Checks of cameras: images, intrinsics, share of points seen, and the measured alignment."""
+"""Checks of cameras: images, intrinsics, ratio of points seen, and the measured alignment."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -249,7 +249,7 @@ def _arguments(amounts: Mapping[str, float]) -> str:
 
 
 def unknown_alignments(cameras: Mapping[str, CameraReport]) -> Iterator[Finding]:
-    """One finding about all cameras whose alignment cannot be told."""
+    """One finding about all cameras whose alignment cannot be determined."""
     names = [
         name
         for name, camera in cameras.items()

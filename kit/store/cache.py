@@ -16,7 +16,7 @@ from kit.store.serialisation import sha256
 
 ATTEMPTS = 3  # to store an entry while others delete the folder
 
-_failed: set[Path] = set()  # folders whose failure was told in this process
+_failed: set[Path] = set()  # folders whose failure was reported in this process
 
 
 def default_cache_folder() -> Path:
