@@ -6,7 +6,7 @@ from kit.distill.losses import LOSSES
 from kit.distill.schedules import warmup_cosine, warmup_rsqrt_cooldown
 from kit.distill.superpixels import KINDS
 from kit.distill.views import CAMERAS, HIDDEN
-from kit.store.ranges import check_number, check_whole
+from kit.store.ranges import check_choice, check_number, check_whole
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -79,13 +79,8 @@ class DistillConfig:
         check_number(self, 0, 100, "weight_decay")
         check_number(self, 0, 1, "warmup")
         check_number(self, 0, 1, "beam_drop")
-        known = {"loss": LOSSES, "schedule": SCHEDULES, "precision": PRECISIONS}
-        known |= {"hidden": HIDDEN, "cameras": CAMERAS, "superpixels": KINDS}
-        for name, values in known.items():
-            if getattr(self, name) not in values:
-                raise ValueError(
-                    f"{name} must be one of {list(values)}, got {getattr(self, name)!r}"
-                )
+        check_choice(self, loss=LOSSES, schedule=SCHEDULES, precision=PRECISIONS)
+        check_choice(self, hidden=HIDDEN, cameras=CAMERAS, superpixels=KINDS)
 
     def lr_at(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

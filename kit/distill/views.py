@@ -18,6 +18,7 @@ from kit.data.annotations import PixelAnnotations
 from kit.data.keyframe import Camera, Keyframe
 from kit.geometry import k_nearest
 from kit.projection import hidden_points, project_into
+from kit.store.ranges import check_choice
 from kit.student.augment import rotate_flip_scale
 from kit.student.beams import drop_beams
 from kit.student.scans import InputConfig, NoPointsLeft, Scan, prepare_scan
@@ -55,11 +56,7 @@ class ViewConfig:
     beam_drop: float = 0.0
 
     def __post_init__(self):
-        for name, values in (("hidden", HIDDEN), ("cameras", CAMERAS)):
-            if getattr(self, name) not in values:
-                raise ValueError(
-                    f"{name} must be one of {list(values)}, got {getattr(self, name)!r}"
-                )
+        check_choice(self, hidden=HIDDEN, cameras=CAMERAS)
 
 
 @dataclass(frozen=True)

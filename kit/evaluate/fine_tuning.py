@@ -14,7 +14,7 @@ from kit.evaluate.protocols import check_split, scored_keyframes
 from kit.evaluate.segmentation_loss import segmentation_loss
 from kit.evaluate.training_scans import PROTOCOLS, training_scans
 from kit.features.extract import source
-from kit.store.ranges import check_number, check_whole
+from kit.store.ranges import check_choice, check_number, check_whole
 from kit.student.presets import student_from_config
 from kit.student.student import Student, device_of
 
@@ -64,10 +64,7 @@ class FineTuneConfig:
         check_number(self, 0, 1, "warmup")
         check_number(self, 0, 1, "layer_decay", above=True)
         check_number(self, 0, 1, "drop_path", below=True)
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(
-                f"protocol must be one of {', '.join(PROTOCOLS)}, got {self.protocol!r}"
-            )
+        check_choice(self, protocol=PROTOCOLS)
 
 
 _FEW = FineTuneConfig(epochs=45, warmup=4 / 45, layer_decay=0.95)

@@ -1,7 +1,8 @@
-"""Range checks of settings: every number is finite and inside its range."""
+"""Range checks of settings: numbers are finite and inside their range, names are in their list."""
 
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 from kit.store.plain import short
@@ -57,6 +58,22 @@ def check_number(
                 begin = f"above {low:,g}" if above else f"at least {low:,g}"
                 end = f"below {high:,g}" if below else f"at most {high:,g}"
                 raise ValueError(f"{name} must be a number, {begin} and {end}, got {short(value)}")
+
+
+def check_choice(settings: Any, **allowed: Iterable) -> None:
+    """Check fields of settings that have one of a few values.
+
+    Args:
+        settings: a dataclass.
+        allowed: the allowed values of each field.
+
+    Raises:
+        ValueError: names the field, the value and the allowed ones.
+    """
+    for name, values in allowed.items():
+        value = getattr(settings, name)
+        if value not in list(values):
+            raise ValueError(f"{name} must be one of {list(values)}, got {value!r}")
 
 
 def _values(settings: Any, name: str) -> tuple:

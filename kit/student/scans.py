@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from kit.data.keyframe import Sensor
 from kit.geometry import k_nearest
-from kit.store.ranges import check_number, check_whole
+from kit.store.ranges import check_choice, check_number, check_whole
 
 FOV_MARGIN = 1e-4  # metres; the field of view is an open box
 PLANE_AXES = ((0, 1), (0, 2), (1, 2))  # the axis dropped is z, then y, then x
@@ -66,8 +66,7 @@ class InputConfig:
         check_number(self, 0.01, 100, "voxel_size")  # smaller ones would overflow `voxel_subsample`
         check_whole(self, 0, 1000, "num_neighbours")
         check_whole(self, 1, 10**9, "max_points")
-        if self.intensity not in INTENSITIES:
-            raise ValueError(f"intensity must be one of {INTENSITIES}, got {self.intensity!r}")
+        check_choice(self, intensity=INTENSITIES)
         if len(self.fov) not in (3, 6):
             raise ValueError(
                 f"fov must be three half extents or six bounds in metres, got {self.fov}"

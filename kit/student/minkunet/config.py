@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar
 
-from kit.store.ranges import check_whole
+from kit.store.ranges import check_choice, check_whole
 from kit.student.minkunet.voxels import GRIDS, REDUCES, num_voxels
 from kit.student.student import MAX_SIZE, StudentConfig
 
@@ -48,12 +48,8 @@ class MinkUNetConfig(StudentConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.depth not in BLOCKS:
-            raise ValueError(f"depth must be one of {list(BLOCKS)}, got {self.depth}")
-        known = {"grid": GRIDS, "reduce": REDUCES, "channels": (1, 4), "stem_convs": (1, 2)}
-        for name, values in known.items():
-            if getattr(self, name) not in values:
-                raise ValueError(f"{name} must be one of {values}, got {getattr(self, name)!r}")
+        check_choice(self, depth=BLOCKS, grid=GRIDS, reduce=REDUCES)
+        check_choice(self, channels=(1, 4), stem_convs=(1, 2))
         if len(self.widths) != 2 * LEVELS + 1:
             raise ValueError(f"widths must be {2 * LEVELS + 1} numbers, got {self.widths}")
         check_whole(self, 1, MAX_SIZE, "widths")
