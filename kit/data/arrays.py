@@ -4,7 +4,6 @@ keyframe = kit.keyframe(points, intensity, images={"front": pixels}, K=K, T_cam_
 """
 
 import hashlib
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, SupportsIndex
@@ -17,7 +16,7 @@ from kit.data.camera_arrays import make_cameras, square
 from kit.data.class_maps import numbered_classes
 from kit.data.classes import IGNORE, NUSCENES, ClassMap
 from kit.data.intensity import measured_sensor
-from kit.data.keyframe import Keyframe, Sensor
+from kit.data.keyframe import Keyframe, Sensor, position_of
 from kit.data.limits import to_tensor
 from kit.data.numbered import numbered
 from kit.data.scans import valid_scan
@@ -228,10 +227,7 @@ class Keyframes:
         return len(self.keyframes)
 
     def __getitem__(self, index: SupportsIndex) -> Keyframe:
-        position = operator.index(index)
-        if not -len(self) <= position < len(self):
-            raise IndexError(f"keyframe {position} of {self.name}, which has {len(self)}")
-        return self.keyframes[position]
+        return self.keyframes[position_of(index, self)]
 
     def __repr__(self) -> str:
         labelled = sum(each.labels is not None for each in self.keyframes)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 import torch
@@ -362,3 +362,15 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Keyframe: ...
+
+
+def position_of(index: SupportsIndex, dataset: Dataset) -> int:
+    """The position of keyframe `index` from the beginning; negative indices count from the end.
+
+    Raises:
+        IndexError: there is no such keyframe.
+    """
+    position = operator.index(index)
+    if not -len(dataset) <= position < len(dataset):
+        raise IndexError(f"keyframe {position} of {dataset.name}, which has {len(dataset)}")
+    return position % len(dataset)

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import operator
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ import torch
 
 from kit.data.annotations import Box, ExactAnnotations, PixelAnnotations
 from kit.data.classes import IGNORE, ClassMap
-from kit.data.keyframe import Dataset, Keyframe, Sensor
+from kit.data.keyframe import Dataset, Keyframe, Sensor, position_of
 from kit.data.numbered import numbered
 from kit.data.sweeps import Sweep, find_sweeps
 
@@ -81,10 +80,7 @@ class Mixture:
 
     def part_of(self, index: SupportsIndex) -> tuple[int, int]:
         """The number of a keyframe's data set in `parts`, and its index there."""
-        position = operator.index(index)
-        if not -len(self) <= position < len(self):
-            raise IndexError(f"keyframe {position} of {self.name}, which has {len(self)}")
-        position %= len(self)
+        position = position_of(index, self)
         part = bisect_right(self._starts, position) - 1
         return part, position - self._starts[part]
 

@@ -6,7 +6,6 @@ labels, pose and boxes. All of them are read when a keyframe is requested.
 """
 
 import hashlib
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from torch import Tensor
 from kit.data.annotations import Box
 from kit.data.classes import ClassMap
 from kit.data.intensity import PublishedSensor, measured_sensor, read_some
-from kit.data.keyframe import Camera, Keyframe, Sensor
+from kit.data.keyframe import Camera, Keyframe, Sensor, position_of
 from kit.data.scans import Scan
 from kit.store.reading import open_regular
 
@@ -162,10 +161,7 @@ class Recording(ABC):
             IndexError: there is no such keyframe.
             ValueError: a file is broken or contradicts another one; the message has its name.
         """
-        position = operator.index(index)
-        if not -len(self) <= position < len(self):
-            raise IndexError(f"keyframe {position} of {self.name}, which has {len(self)}")
-        frame = self.frames[position]
+        frame = self.frames[position_of(index, self)]
         scan = self.scan_of(frame)
         return Keyframe(
             token=frame.token,
