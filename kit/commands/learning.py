@@ -69,7 +69,7 @@ class Ablate:
 
     Attributes:
         grid: a JSON file {"base": {...}, "axes": {"loss": ["l2", "ppkt"]}, "repeats": 3}; base
-            holds settings as run.json does, and what it leaves out has the demo's value.
+            holds settings as run.json does, and what it leaves out has the value of `distill`.
         out: folder of the runs and the table; an interrupted ablation in it is continued.
         engine: processes on this machine, or a Dask cluster.
         workers: number of processes of loky.
