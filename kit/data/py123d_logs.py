@@ -22,6 +22,7 @@ from kit import geometry
 from kit.data.class_maps import numbered_classes
 from kit.data.classes import NUSCENES, ClassMap
 from kit.data.keyframe import Camera, Dataset
+from kit.data.point_times import has_position, seconds_of
 from kit.data.recording import Frame, Recording
 from kit.data.scans import Scan, valid_scan
 from kit.lens import PINHOLE, Lens, make_lens
@@ -66,7 +67,7 @@ def _scenes(logs: Sequence[Path]) -> list[Any]:
     except ImportError as error:
         raise ImportError(
             f"{logs[0]}: a log of py123d, which is read with that package. Install it with "
-            f"pip install 'lidar-distillation-kit[py123d]' ({error})"
+            f"pip install -e '.[py123d]' in the folder of the kit ({error})"
         ) from error
     found = []
     for log in logs:
@@ -151,7 +152,8 @@ class Py123dLogs(Recording):
         intensity = torch.zeros(len(points))
         if lidar.intensity is not None:
             intensity = torch.from_numpy(np.array(lidar.intensity, np.float32))
-        return valid_scan(points, intensity, f"{self._paths[frame.number]}: {frame.token}")
+        source = f"{self._paths[frame.number]}: {frame.token}"
+        return valid_scan(points, intensity, source, time=_times(lidar, points, frame))
 
     def _lidar_at(self, frame: LogFrame) -> Any:
         lidar = self._scene(frame).get_lidar_at_iteration(frame.iteration, self._lidar_id)
@@ -204,6 +206,17 @@ class Py123dLogs(Recording):
 
 def _matrix(pose: Any) -> Float[Tensor, "4 4"]:
     return torch.from_numpy(np.array(pose.transformation_matrix, np.float64))
+
+
+def _times(lidar: Any, points: Float[Tensor, "R 3"], frame: LogFrame) -> Tensor | None:
+    """Seconds of every point relative to the frame; None if the log has no times of points."""
+    if lidar.timestamps is None:
+        return None
+    try:
+        since = np.asarray(lidar.timestamps, np.int64).reshape(-1) - frame.timestamp
+        return seconds_of(since, has_position(points), 0, "us")
+    except ValueError:
+        return None
 
 
 def _microseconds(scene: Any, iteration: int) -> int:

@@ -1,7 +1,13 @@
-"""Logs of py123d, with a stand-in for the package that has the names of its SceneAPI (0.7)."""
+"""Logs of py123d, with a stand-in for the package that has the names of its SceneAPI (0.7).
+
+Where py123d is installed, logs that it has written are read, too.
+"""
 
 import enum
+import importlib.util
+import json
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -93,6 +99,7 @@ class Scene:
             point_cloud_3d=POINTS + iteration,
             intensity=np.arange(50, dtype=np.uint8),
             semantic=np.array([0, 1, 7, 1, 7] * 10, np.uint8),
+            timestamps=1_000_000 + 100_000 * iteration - np.arange(50) * 1000,
         )
 
     def get_ego_state_se3_at_iteration(self, iteration):
@@ -150,6 +157,7 @@ def test_a_keyframe_has_points_labels_pose_and_time(package, root):
     keyframe = data[4]
     np.testing.assert_array_equal(keyframe.points, POINTS + 1)
     assert keyframe.intensity[3] == 3 and keyframe.timestamp == 1_100_000
+    np.testing.assert_allclose(keyframe.time, -np.arange(50) / 1000, atol=1e-6)
     np.testing.assert_allclose(keyframe.T_global_lidar, ego(0.1))
     assert data.classes.names == ("road", "car")
     assert keyframe.labels[:5].tolist() == [kit.IGNORE, 0, 1, 0, 1]
@@ -178,5 +186,65 @@ def test_a_lidar_that_is_not_there_is_named(package, root):
 
 def test_without_the_package_the_message_says_how_to_install_it(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "py123d", None)
-    with pytest.raises(ImportError, match=r"pip install 'lidar-distillation-kit\[py123d\]'"):
+    with pytest.raises(ImportError, match=r"pip install -e '\.\[py123d\]'"):
         kit.open_dataset(root)
+
+
+def two_frames(sequence, target):
+    """A sequence of PandaSet whose only frame, 08, is there twice, as 00 and 01."""
+    for file in sequence.rglob("*.*"):
+        below = target / file.relative_to(sequence)
+        below.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == ".json":
+            content = json.loads(file.read_text())
+            content = content[8:10] if isinstance(content, list) else content
+            below.write_text(json.dumps(content))
+        elif file.is_file():
+            for number in ("00", "01"):
+                below.with_name(file.name.replace("08", number)).symlink_to(file)
+    return target
+
+
+def convert(root, target):
+    """Convert the sequence 002 of PandaSet with py123d."""
+    from py123d.api.scene.arrow.arrow_log_writer import ArrowLogWriter, SyncConfig
+    from py123d.api.scene.arrow.utils.log_writer_config import LogWriterConfig
+    from py123d.parser.pandaset.pandaset_parser import PandasetParser
+
+    (log,) = PandasetParser(["pandaset_train"], root, train_log_names=["002"]).get_log_parsers()
+    stored = {"camera_store_option": "jpeg_binary", "lidar_store_option": "binary"}
+    writer = ArrowLogWriter(
+        LogWriterConfig(
+            force_log_conversion=True, force_map_conversion=True, lidar_codec="ipc_zstd", **stored
+        ),
+        logs_root=target / "logs",
+        sensors_root=target / "sensors",
+        ipc_compression=None,
+        ipc_compression_level=None,
+        sync_config=SyncConfig("lidar.lidar_merged.timestamp_us", direction="forward"),
+    )
+    writer.reset(log.get_log_metadata())
+    for moment in log.iter_modalities_sync():
+        writer.write_sync(moment)
+    writer.close()
+    return target
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("py123d"), reason="py123d is not installed")
+def test_a_log_that_py123d_wrote_agrees_with_the_reader_of_its_data_set(shared_data, tmp_path):
+    sequence = two_frames(shared_data / "pandaset_native/002", tmp_path / "pandaset/002")
+    ours = kit.open_dataset(sequence, lidar="both")[0]
+    keyframe = kit.open_dataset(convert(Path(sequence.parent), tmp_path / "logs"))[0]
+    T = kit.geometry.invert_rigid(ours.T_global_lidar) @ keyframe.T_global_lidar
+    moved = kit.geometry.transform_points(T, keyframe.points)
+    assert np.abs(moved - ours.points).max() < 1e-3
+    assert np.array_equal(keyframe.intensity, ours.intensity)
+    assert set(keyframe.cameras) == set(ours.cameras)
+    for name, camera in keyframe.cameras.items():
+        uv, _, visible = kit.projection.project_into(camera, keyframe.points)
+        wanted, _, seen = kit.projection.project_into(ours.cameras[name], ours.points)
+        both = visible & seen
+        assert both.sum() > 0.99 * seen.sum()
+        assert np.abs(uv[both] - wanted[both]).max() < 0.1
+    cars = keyframe.labels == keyframe.classes.names.index("car")
+    assert np.array_equal(cars, ours.labels == ours.classes.names.index("car"))
