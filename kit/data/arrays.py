@@ -227,7 +227,7 @@ class Keyframes:
         return len(self.keyframes)
 
     def __getitem__(self, index: SupportsIndex) -> Keyframe:
-        return self.keyframes[position_of(index, self)]
+        return self.keyframes[position_of(index, len(self), self.name)]
 
     def __repr__(self) -> str:
         labelled = sum(each.labels is not None for each in self.keyframes)

@@ -364,13 +364,15 @@ class Dataset(Protocol):
     def __getitem__(self, index: int) -> Keyframe: ...
 
 
-def position_of(index: SupportsIndex, dataset: Dataset) -> int:
-    """The position of keyframe `index` from the beginning; negative indices count from the end.
+def position_of(index: SupportsIndex, count: int, name: str) -> int:
+    """The position of keyframe `index` of the `count` of data set `name`, 0 to count - 1.
+
+    Negative indices count from the end.
 
     Raises:
         IndexError: there is no such keyframe.
     """
     position = operator.index(index)
-    if not -len(dataset) <= position < len(dataset):
-        raise IndexError(f"keyframe {position} of {dataset.name}, which has {len(dataset)}")
-    return position % len(dataset)
+    if not -count <= position < count:
+        raise IndexError(f"keyframe {position} of {name}, which has {count}")
+    return position % count

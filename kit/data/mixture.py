@@ -80,7 +80,7 @@ class Mixture:
 
     def part_of(self, index: SupportsIndex) -> tuple[int, int]:
         """The number of a keyframe's data set in `parts`, and its index there."""
-        position = position_of(index, self)
+        position = position_of(index, len(self), self.name)
         part = bisect_right(self._starts, position) - 1
         return part, position - self._starts[part]
 

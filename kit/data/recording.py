@@ -161,7 +161,7 @@ class Recording(ABC):
             IndexError: there is no such keyframe.
             ValueError: a file is broken or contradicts another one; the message has its name.
         """
-        frame = self.frames[position_of(index, self)]
+        frame = self.frames[position_of(index, len(self), self.name)]
         scan = self.scan_of(frame)
         return Keyframe(
             token=frame.token,
