@@ -25,7 +25,7 @@ AGAIN = (
 class DeferredInterrupts:
     """Note SIGINT (Ctrl-C) and SIGTERM while a block runs, instead of stopping in the middle of it.
 
-    The first signal prints what will happen, every further one that it is happening. Afterwards the
+    The first signal prints that the run stops after this step. Further ones print it again. Afterwards the
     earlier handlers are back, and a SIGTERM is sent to this process once more, so that it ends as
     it would have. Outside the main thread, signals cannot be handled and nothing changes. A signal
     that the process ignores (as under nohup) stays ignored.

@@ -36,8 +36,8 @@ class Release:
         inputs: how scans are prepared; None: as `import_checkpoint` does by default.
         miou: mIoU in percent that its README gives for the classification head in it.
         licence: of the repository.
-        sha256: of the file; None: not known. The publishers give none, and no machine that built
-            the kit could download the files. The digest is printed after a download.
+        sha256: of the file; None: not known. The publishers give none, and the files could not be
+            downloaded when this table was written. The digest is printed after a download.
     """
 
     url: str

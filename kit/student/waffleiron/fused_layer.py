@@ -1,9 +1,9 @@
 """One layer of WaffleIron, spatial mix and channel mix, on a GPU: few passes over the points.
 
-The same function as `SpatialMix` followed by `ChannelMix` of `model.py`, forward and backward. What
-lies between the matrix products are the kernels of `kernels/`. Kept for the backward pass are the
+The same function as `SpatialMix` followed by `ChannelMix` of `model.py`, forward and backward. The
+kernels of `kernels/` compute what lies between the matrix products. The backward pass keeps the
 layer's input, both norms' statistics, two arrays of cells, and the channel mix's input and hidden
-rows; the halo is computed again.
+rows. It computes the halo again.
 
 Source: WaffleIron (arXiv:2301.10100). The way it is computed is our own.
 """
