@@ -25,10 +25,10 @@ AGAIN = (
 class DeferredInterrupts:
     """Note SIGINT (Ctrl-C) and SIGTERM while a block runs, instead of stopping in the middle of it.
 
-    The first signal prints that the run stops after this step. Further ones print it again. Afterwards the
-    earlier handlers are back, and a SIGTERM is sent to this process once more, so that it ends as
-    it would have. Outside the main thread, signals cannot be handled and nothing changes. A signal
-    that the process ignores (as under nohup) stays ignored.
+    The first signal prints that the run stops after this step. Further ones print it again.
+    Afterwards the earlier handlers are back, and a SIGTERM is sent to this process once more, so
+    that it ends as it would have. Outside the main thread, signals cannot be handled and nothing
+    changes. A signal that the process ignores (as under nohup) stays ignored.
 
     Args:
         fabric: if any of its processes was interrupted, `wanted` is true in all of them. Only its

@@ -23,7 +23,8 @@ class DrawOrder:
 
     Each keyframe of a data set is drawn once per epoch, in a random order. The draws of a mixture
     are divided among its data sets by their weights: after any number of draws, each data set was
-    drawn in proportion to its weight, up to a few draws. Within a data set, again each keyframe is drawn once per epoch.
+    drawn in proportion to its weight, up to a few draws. Within a data set, again each keyframe is
+    drawn once per epoch.
 
     Args:
         dataset: one data set or a `Mixture`.

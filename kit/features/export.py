@@ -33,9 +33,9 @@ def write_features(
 
     Each file holds all rows of the lidar file, in the file's order: `point_feat` (N, C) of the last
     layer before the head, `head_feat` (N, D) in the teacher's feature space, and `valid` (N,).
-    Where the file has no finite point, `valid` is false and the features are zero. The header has the
-    digests of the checkpoint and of the scan, so a scan that was replaced is computed again. It also
-    has the mean and the deviation by which intensities were normalised.
+    Where the file has no finite point, `valid` is false and the features are zero. The header has
+    the digests of the checkpoint and of the scan, so a scan that was replaced is computed again. It
+    also has the mean and the deviation by which intensities were normalised.
 
     Args:
         data: "street" or the root of a data set.
