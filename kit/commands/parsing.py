@@ -29,7 +29,8 @@ SHORTHANDS = (
 class Command(Protocol):
     """The parsed options of a command, which can be run."""
 
-    def run(self) -> None: ...
+    def run(self) -> None:
+        """Run the command and print its results."""
 
 
 CLASSES: dict[str, type[Command]] = {

@@ -31,11 +31,13 @@ class Dtype:
     order: str = "<"
 
     def build(self, state: Any) -> None:
+        """Take the byte order from the state."""
         if not (isinstance(state, tuple) and state[1] in ("<", ">", "|", "=")):
             raise Refused("the byte order of a number type is broken")
         self.order = state[1]
 
     def numpy(self) -> np.dtype:
+        """The number type of NumPy."""
         found = _DTYPE.fullmatch(self.spec)
         if found is None:
             raise Refused("expected columns of numbers or text, found another type of column")
@@ -49,6 +51,7 @@ class Array:
     values: np.ndarray | None = None
 
     def build(self, state: Any) -> None:
+        """Make the array from the state: shape, number type and bytes."""
         _, shape, dtype, by_column, data = state
         self.values = _array(data, dtype, shape, "F" if by_column else "C")
 
@@ -60,6 +63,7 @@ class Backed:
     values: np.ndarray | None = None
 
     def build(self, state: Any) -> None:
+        """Take the only array in the state."""
         arrays = [part.values for part in state if isinstance(part, Array)]
         self.values = arrays[0] if len(arrays) == 1 else None
 
@@ -87,6 +91,7 @@ class Manager:
     axes: Any = ()
 
     def build(self, state: Any) -> None:
+        """Take axes and blocks from the state."""
         if state is None:
             return
         content = state[3]["0.14.1"]  # the layout of pandas 0.14.1 to 1.2
@@ -101,6 +106,7 @@ class Frame:
     manager: Manager | None = None
 
     def build(self, state: Any) -> None:
+        """Take the manager from the state."""
         self.manager = state.get("_mgr", state.get("_data"))
 
 

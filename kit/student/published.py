@@ -54,7 +54,8 @@ class Family(Protocol):
         where: str | Path,
         activation: str | None,
         inputs: InputConfig | None,
-    ) -> Converted: ...
+    ) -> Converted:
+        """Convert tensors of the family to the kit's names; arguments as in `import_checkpoint`."""
 
 
 FAMILIES: tuple[type, ...] = (PublishedWaffleIron, SLidR, SuperFlow)
