@@ -206,14 +206,14 @@ def again(table: AblationTable, **options: Any) -> AblationTable:
     """Run the ablation of a table again, for example of one that comes with the kit.
 
     Args:
-        table: knows how it was made.
+        table: with the command and the grid in `made`.
         options: see `ablate`, e.g. `data`, `out`, `repeats`.
 
     Raises:
-        ValueError: the table does not know how it was made, or see `ablate`.
+        ValueError: the table does not say how it was made, or see `ablate`.
     """
     if "grid" not in table.made:
-        raise ValueError("this table does not know how it was made, so it cannot be made again")
+        raise ValueError("this table does not say how it was made, so its runs cannot be repeated")
     return from_content(table.made["grid"], "the table's grid", **options)
 
 

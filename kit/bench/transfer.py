@@ -4,7 +4,7 @@
 
 FOLDER holds recordings in folders named as in `RECORDINGS`; those that are not there are left out.
 Streets with lidars of 32, 64 and 128 beams are always measured. Linear probes are fitted on each
-data set that has labels and several keyframes, and read on all that have labels; queries by name of
+data set that has labels and several keyframes, and scored on all that have labels; queries by name of
 an asset and discovery need no labels to learn from, so data sets with boxes are read too. FILE is a
 student to compare with the one that comes with the kit.
 """
@@ -78,7 +78,7 @@ ASSETS = {
     "two-wheeler": "bicycle",
 }  # asset prompt by common class
 IN_DETAIL = ("street, 32 beams", "PandaSet", "SemanticKITTI", "RELLIS-3D")
-CHANGED = ("street, 64 beams", "PandaSet")  # read again after changes of the scan
+CHANGED = ("street, 64 beams", "PandaSet")  # scored again after changes of the scan
 # Bounds of the student that comes with the kit, or of the teacher.
 TARGETS = {
     "student of the street: PandaSet -> SemanticKITTI, all points": ">= 35",
@@ -93,7 +93,7 @@ MIOU = "% mIoU"
 
 @dataclass(frozen=True)
 class Part:
-    """A data set with the keyframes to fit probes on, and those to read on."""
+    """A data set with the keyframes to fit probes on, and those to score them on."""
 
     name: str
     dataset: Dataset
@@ -132,7 +132,7 @@ def parts(data: str | None) -> list[Part]:
 
 
 def _recording(name: str, dataset: Dataset) -> Part:
-    """Fit probes on its training keyframes; read on those that are held out, or on all."""
+    """Fit probes on its training keyframes; score on those that are held out, or on all."""
     divided = split(dataset)
     if dataset.has_labels and divided.held_out:
         return Part(name, dataset, _some(divided.train, LEARN), _some(divided.held_out, READ))

@@ -4,8 +4,8 @@ In: features of keyframes that have labels. Out: mIoU of a linear probe, average
 score, recall of objects. Read `protocols.py` first (probing a data set), then `probe.py` and
 `metrics.py`; `annotated.py` takes foreground and objects from annotations, `stored.py` reads
 figures that benches measured. `fine_tuning.py` trains whole students with labels, and
-`label_lists.py` chooses how many. `resilience.py` scores features of scans that `corruptions.py`
-has spoiled. `transfer.py` fits a probe to one data set and scores it on another, in the classes of
+`label_lists.py` chooses how many. `resilience.py` scores features of scans that were changed by
+`corruptions.py`. `transfer.py` fits a probe to one data set and scores it on another, in the classes of
 `common_classes.py`; `stability.py` changes a scan and compares the features.
 """
 

@@ -89,7 +89,7 @@ def common_labels(keyframe: Keyframe) -> Int[Tensor, " N"]:
 
 
 def annotated(keyframe: Keyframe) -> Bool[Tensor, " N"]:
-    """Which points a person has looked at: all that have a label, or all where boxes were drawn."""
+    """Which points are annotated: those that have a label, or all where boxes were drawn."""
     if keyframe.labels is not None:
         return keyframe.labels != IGNORE
     everywhere = torch.ones(len(keyframe.points), dtype=torch.bool)

@@ -29,7 +29,7 @@ SHAKE = (0.05, 0.1, 0.2)  # standard deviation of the points' places, metres
 LOST_BEAMS = (0.25, 0.5, 0.75)  # ratio
 CROSSTALK = (0.01, 0.03, 0.06)  # ratio of the points
 LOST_ECHO = (0.5, 0.75, 0.9)  # ratio of the points on vehicles
-FEWER = (2, 3, 4)  # every so-and-so-many-th beam is left
+FEWER = (2, 3, 4)  # every second, third or fourth beam is kept
 CELL, ABOVE = 4.0, 0.3  # the ground: so many metres above the lowest point of a cell
 
 Corruption = Callable[[Keyframe, int, Generator], Keyframe]

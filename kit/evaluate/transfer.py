@@ -117,7 +117,7 @@ def fit_common(
 
 @dataclass
 class Reading:
-    """What probes and queries found on one data set, keyframe by keyframe.
+    """Predictions of probes and scores of queries on one data set, added up over its keyframes.
 
     Attributes:
         heads: fitted probes, by the name of the data set that they learned from.
