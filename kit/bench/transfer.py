@@ -4,8 +4,9 @@
 
 FOLDER holds recordings in folders named as in `RECORDINGS`; those that are not there are left out.
 Streets with lidars of 32, 64 and 128 beams are always measured. Linear probes are fitted on each
-data set that has labels and several keyframes, and scored on all that have labels; queries by name of
-an asset and discovery need no labels to learn from, so data sets with boxes are read too. FILE is a
+data set that has labels and several keyframes, and scored on all that have labels. Queries by name
+of an asset and discovery need no labels to learn from, so they are also scored on data sets with
+boxes. FILE is a
 student to compare with the one that comes with the kit.
 """
 

@@ -5,8 +5,8 @@ score, recall of objects. Read `protocols.py` first (probing a data set), then `
 `metrics.py`; `annotated.py` takes foreground and objects from annotations, `stored.py` reads
 figures that benches measured. `fine_tuning.py` trains whole students with labels, and
 `label_lists.py` chooses how many. `resilience.py` scores features of scans that were changed by
-`corruptions.py`. `transfer.py` fits a probe to one data set and scores it on another, in the classes of
-`common_classes.py`; `stability.py` changes a scan and compares the features.
+`corruptions.py`. `transfer.py` fits a probe to one data set and scores it on another, in the
+classes of `common_classes.py`; `stability.py` changes a scan and compares the features.
 """
 
 from kit.evaluate.annotated import annotated_foreground, annotated_objects

@@ -232,7 +232,7 @@ def test_the_command_reads_a_grid(root, tmp_path):
     assert table.made["command"] == "python -m kit ablate grid.json"
     repeated = module.again(table, out=tmp_path / "out")  # finished runs are not repeated
     assert repeated.rows == table.rows
-    with pytest.raises(ValueError, match="does not know how it was made"):
+    with pytest.raises(ValueError, match="does not say how it was made"):
         module.again(AblationTable([], ("loss",)))
     (tmp_path / "grid.json").write_text('{"axis": {}}')
     with pytest.raises(ValueError, match="grid.json: expected an object with axes"):
