@@ -6,8 +6,7 @@ FOLDER holds recordings in folders named as in `RECORDINGS`; those that are not 
 Streets with lidars of 32, 64 and 128 beams are always measured. Linear probes are fitted on each
 data set that has labels and several keyframes, and scored on all that have labels. Queries by name
 of an asset and discovery need no labels to learn from, so they are also scored on data sets with
-boxes. FILE is a
-student to compare with the one that comes with the kit.
+boxes. FILE is a student to compare with the one that comes with the kit.
 """
 
 from collections.abc import Iterator, Mapping
