@@ -107,13 +107,13 @@ def _how_made(content: Mapping[str, Any], command: str) -> dict[str, Any]:
 
 def one_run(run: Run, out: str) -> dict:
     """Make one run and write its row; what an interrupted run has done is used."""
-    began, config = time.perf_counter(), run.config
+    config = run.config
     dataset = open_dataset(config.data, weights=config.weights)
     dataset.prepare()
     parts, teacher = split(dataset), build_teacher(config.teacher)
     cache = store.FeatureCache()
     done = learn(config, Path(out) / run.key, dataset, parts, teacher, cache)
-    student = done.student
+    began, student = time.perf_counter(), done.student
     last = source(student, layer=student.layers[-1])
     probe = probe_dataset(last, dataset, parts.train, parts.held_out, config.probe, seen_points)
     row = {
@@ -124,7 +124,8 @@ def one_run(run: Run, out: str) -> dict:
         "iou": probe.iou,
         "held_out_loss": held_out_loss(student, teacher, dataset, parts, config, cache),
         **(_more(student, probe.head, dataset, parts, config)),
-        "seconds": round(time.perf_counter() - began, 1),
+        # The history has the time of all parts of a run that was interrupted.
+        "seconds": round(done.history[-1]["seconds"] + time.perf_counter() - began, 1),
         "peak_memory_mb": round(store.peak_memory()),
         "commit": commit()[0],
         "config": plain_config(config),

@@ -1,16 +1,22 @@
-"""Spread jobs over processes: on this machine, or on a Dask cluster."""
+"""Spread jobs over processes: on this machine, or on a Dask cluster.
+
+A worker process that dies (killed, out of memory) does not end the work: its job runs again in
+another process, at most `RETRIES` times. So a job must leave the same result when it runs twice.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from kit.store.machine import num_cores
 from kit.store.workers import exit_with_parent
 
 Job = tuple[Callable, tuple]
 ENGINES = ("loky", "dask")
+RETRIES = 3  # after which a death is taken for the job's fault
 
 
 def run_all(
@@ -36,22 +42,42 @@ def run_all(
     elif workers == 1 or len(jobs) < 2:
         yield from (function(*arguments) for function, arguments in jobs)
     else:
-        threads = max(1, num_cores() // workers)
-        with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
-            delayed = (joblib.delayed(_with_threads)(threads, *job) for job in jobs)
-            watch = {"initializer": exit_with_parent, "initargs": (os.getpid(),)}
-            yield from joblib.Parallel(return_as="generator_unordered", **watch)(delayed)
+        yield from _on_this_machine(jobs, workers)
 
 
-def _with_threads(threads: int, function: Callable, arguments: tuple) -> Any:
+def _on_this_machine(jobs: Sequence[Job], workers: int) -> Iterator[Any]:
+    threads, waiting = max(1, num_cores() // workers), dict(enumerate(jobs))
+    for attempt in range(RETRIES + 1):
+        try:
+            with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
+                delayed = (
+                    joblib.delayed(_numbered)(threads, number, *job)
+                    for number, job in list(waiting.items())
+                )
+                watch = {"initializer": exit_with_parent, "initargs": (os.getpid(),)}
+                made = joblib.Parallel(return_as="generator_unordered", **watch)(delayed)
+                for number, result in made:
+                    del waiting[number]
+                    yield result
+            return
+        except TerminatedWorkerError as error:
+            if attempt == RETRIES:
+                raise RuntimeError(
+                    f"worker processes ended {RETRIES + 1} times, {len(waiting)} of {len(jobs)} "
+                    "jobs are left. Is there too little memory? Try fewer workers; what is done "
+                    "is kept where the command writes files"
+                ) from error
+            print("a worker process ended (killed, or too little memory); its job runs again")
+
+
+def _numbered(threads: int, number: int, function: Callable, arguments: tuple) -> tuple[int, Any]:
     import torch
 
     torch.set_num_threads(threads)
-    return function(*arguments)
+    return number, function(*arguments)
 
 
 def _on_dask(jobs: Sequence[Job], scheduler: str | None) -> Iterator[Any]:
-    """A worker that dies is replaced: Dask gives its job to another one, which continues it."""
     if scheduler is None:
         raise ValueError(
             "the engine dask needs the address of a scheduler: start one with `dask scheduler` and "
@@ -65,6 +91,7 @@ def _on_dask(jobs: Sequence[Job], scheduler: str | None) -> Iterator[Any]:
             "[cluster]'"
         ) from error
     with Client(scheduler, timeout=30) as client:
-        futures = [client.submit(function, *args, pure=False, retries=3) for function, args in jobs]
+        options = {"pure": False, "retries": RETRIES}
+        futures = [client.submit(function, *args, **options) for function, args in jobs]
         for future in as_completed(futures):
             yield future.result()

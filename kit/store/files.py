@@ -76,7 +76,7 @@ def write_json(path: AnyPath, value: Any, checksum: bool = False) -> None:
     """
     data, target = (to_json(value, indent=2) + "\n").encode(), _target(path)
     if checksum or sidecar_of(target).exists():
-        with _locked(target.parent):
+        with locked_folder(target.parent):
             _replace_pair(target, data)
     else:
         write_bytes(path, data)
@@ -179,7 +179,7 @@ def save_tensors(
     """
     data = pack_tensors(tensors, meta)
     target = _target(path)
-    with _locked(target.parent):
+    with locked_folder(target.parent):
         if unless is None or not unless():
             _replace_pair(target, data)
 
@@ -375,7 +375,7 @@ def _read_if_there(path: Path) -> bytes | None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path) -> Iterator[None]:
     """Keep other processes from replacing checksummed files in this folder."""
     lock = FileLock(folder / LOCK, timeout=600, poll_interval=0.01)
     with write_errors(folder / LOCK):

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from kit import store
 from kit.data.keyframe import Dataset
-from kit.store.files import sidecar_of
+from kit.store.files import locked_folder, sidecar_of
 from kit.store.serialisation import parse_checksum_lines
 from kit.teacher.camera_maps import camera_maps
 from kit.teacher.feature_maps import FeatureMaps
@@ -74,15 +74,24 @@ def make_plan(
     folder = Path(folder)
     plan = Plan(folder, teacher.fingerprint, tuple(dataset.tokens), per_shard)
     if (folder / PLAN).exists():
-        there = read_plan(folder)
-        if (there.fingerprint, there.tokens) != (plan.fingerprint, plan.tokens):
-            what = "another teacher" if there.tokens == plan.tokens else "other keyframes"
-            raise ValueError(f"{folder} holds the maps of {what}; choose another folder")
-        return there
+        return _there(plan)
     content = {"fingerprint": plan.fingerprint, "tokens": plan.tokens, "per_shard": per_shard}
     content |= {"teacher": teacher.name, "image_size": teacher.image_size, "data": dataset.name}
-    store.write_json(folder / PLAN, content)
+    store.check_place(folder / PLAN)
+    with locked_folder(folder):  # several ranks start at once: one writes, the others compare
+        if (folder / PLAN).exists():
+            return _there(plan)
+        store.write_json(folder / PLAN, content)
     return plan
+
+
+def _there(plan: Plan) -> Plan:
+    """The plan in the same folder, if it is of the same maps."""
+    there = read_plan(plan.folder)
+    if (there.fingerprint, there.tokens) != (plan.fingerprint, plan.tokens):
+        what = "another teacher" if there.tokens == plan.tokens else "other keyframes"
+        raise ValueError(f"{plan.folder} holds the maps of {what}; choose another folder")
+    return there
 
 
 def read_plan(folder: str | Path) -> Plan:

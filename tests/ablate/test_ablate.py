@@ -1,13 +1,7 @@
 """Ablations: which runs, the comparison, going on after a crash, both engines."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +14,6 @@ from kit.demo import DemoConfig, plain_config, spread
 from kit.distill.settings import DistillConfig
 from kit.evaluate.fine_tuning import FineTuneConfig
 from kit.evaluate.probe import ProbeConfig
-from kit.store.engines import run_all
 from kit.street.dataroot.writer import write_dataroot
 from kit.street.dataset import Street
 from kit.student.scans import InputConfig
@@ -215,6 +208,18 @@ def test_an_ablation_goes_on_where_it_was_and_gives_the_same(root, tmp_path, mon
         assert one["miou"] == other["miou"] and one["held_out_loss"] == other["held_out_loss"]
 
 
+def test_the_seconds_of_a_continued_run_count_all_its_parts(root, tmp_path, monkeypatch):
+    def earlier(*arguments):
+        done = learn(*arguments)
+        done.history[-1]["seconds"] = 1000.0  # of all parts, see `kit.distill.loop`
+        return done
+
+    learn = module.learn
+    monkeypatch.setattr(module, "learn", earlier)
+    (row,) = kit.ablate(BASE, {"loss": ["l2"]}, root, repeats=1, out=tmp_path).rows
+    assert 1000 < row["seconds"] < 1060
+
+
 def test_processes_of_this_machine_give_the_same(root, tmp_path):
     axes = {"student.width": [8, 12]}
     one = kit.ablate(BASE, axes, root, repeats=1, out=tmp_path / "one")
@@ -254,56 +259,6 @@ def test_fine_tuning_and_corruptions_are_columns(root, tmp_path):
     assert table.compare("fine_tuned")[0].mean <= 1
     with pytest.raises(ValueError, match="no corruption 'rain'"):
         replace(base, corruptions=("rain",))
-
-
-def test_wrong_engines_are_refused():
-    with pytest.raises(ValueError, match="engine must be one of loky, dask"):
-        list(run_all([], "ray"))
-    with pytest.raises(ValueError, match="needs the address of a scheduler"):
-        list(run_all([], "dask"))
-
-
-def slow_job(folder, number):
-    """Write the worker's process number, then wait; a job of a killed worker runs again."""
-    Path(folder, f"{number}-{os.getpid()}").touch()
-    time.sleep(1.5)
-    return number
-
-
-def test_a_dask_cluster_goes_on_when_a_worker_is_killed(tmp_path):
-    pytest.importorskip("distributed")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    address_file = tmp_path / "scheduler.json"
-    start = [
-        sys.executable,
-        "-m",
-        "distributed.cli.dask_scheduler",
-        "--no-dashboard",
-        "--port",
-        "0",
-    ]
-    start += ["--host", "127.0.0.1", "--scheduler-file", str(address_file)]
-    processes = [subprocess.Popen(start, env=environment, stderr=subprocess.DEVNULL)]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-dashboard", "--no-nanny"]
-    worker += ["--nthreads", "1", "--scheduler-file", str(address_file)]
-    try:
-        for _ in range(2):
-            process = subprocess.Popen(worker, env=environment, stderr=subprocess.DEVNULL)
-            processes.append(process)
-        deadline = time.monotonic() + 60
-        while not address_file.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        address = json.loads(address_file.read_text())["address"]
-        jobs = [(slow_job, (str(tmp_path), number)) for number in range(4)]
-        results = run_all(jobs, "dask", scheduler=address)
-        found = [next(results)]  # both workers are busy again now
-        os.kill(processes[1].pid, signal.SIGKILL)
-        found += list(results)
-    finally:
-        for process in processes:
-            process.kill()
-    assert sorted(found) == [0, 1, 2, 3]
-    assert len(list(tmp_path.glob("[0-9]-*"))) >= 4
 
 
 def test_other_seeds_are_other_students():

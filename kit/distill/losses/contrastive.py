@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from kit.distill.losses.similarities import mean_over_rows, own_class, own_column
+
 NUM_PAIRS = 4096  # that are drawn from a batch, PPKT and OLIVINE
 TEMPERATURE = 0.07
 
@@ -20,8 +22,7 @@ def info_nce(
 
     Source: InfoNCE (arXiv:1807.03748).
     """
-    logits = rows @ columns.T / temperature
-    return F.cross_entropy(logits, torch.arange(len(rows), device=rows.device))
+    return mean_over_rows(rows, columns, temperature, own_column)
 
 
 def ppkt_loss(
@@ -58,10 +59,7 @@ def supervised_contrast(
 
     Source: OLIVINE (arXiv:2405.14271), supervised contrast.
     """
-    logits = rows @ columns.T / temperature
-    other_class = classes[:, None] != classes
-    of_class = logits.masked_fill(other_class, -torch.inf)
-    return (logits.logsumexp(1) - of_class.logsumexp(1)).mean()
+    return mean_over_rows(rows, columns, temperature, own_class(classes))
 
 
 def balanced_draw(

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kit.distill.losses.contrastive import NUM_PAIRS, TEMPERATURE
+from kit.distill.losses.similarities import like, mean_over_rows
 
 
 def relational_loss(
@@ -30,9 +31,6 @@ def relational_loss(
     """
     drawn = torch.randperm(len(student_feat), device=student_feat.device)[:num_pairs]
     student, teacher = (F.normalize(feat[drawn], dim=1) for feat in (student_feat, teacher_feat))
-    target = (teacher @ teacher.T / temperature).softmax(1)
-    total = student.new_zeros(())
-    for columns in (student, teacher):
-        predicted = (student @ columns.T / temperature).log_softmax(1)
-        total = total + F.kl_div(predicted, target, reduction="batchmean")
-    return total
+    target = like(teacher, temperature)
+    to_points = mean_over_rows(student, student, temperature, target)
+    return to_points + mean_over_rows(student, teacher, temperature, target)

@@ -7,7 +7,14 @@ import pytest
 import scipy.special
 import torch
 
-from kit.distill.losses import classwise, contrastive, patchwise, relational, superpixelwise
+from kit.distill.losses import (
+    classwise,
+    contrastive,
+    patchwise,
+    relational,
+    similarities,
+    superpixelwise,
+)
 from kit.distill.losses import von_mises_fisher as vmf
 
 
@@ -228,3 +235,30 @@ def test_fitting_a_distribution_inverts_its_mean_length():
     opposite = vmf.VonMisesFisher(-found.direction, concentration)
     expected = 2 * concentration * vmf.mean_length(concentration, 6)
     assert torch.allclose(vmf.kl_divergence(found, opposite), expected)
+
+
+@pytest.mark.parametrize("name", ["own_column", "own_class", "like"])
+def test_blocks_of_rows_change_nothing(name, monkeypatch):
+    """Values and gradients of whole matrices by torch, and of blocks of two rows."""
+    rows, columns = (features(7, seed=seed).requires_grad_() for seed in (0, 1))
+    classes, teacher = torch.tensor([0, 1, 0, 2, 2, 0, 1]), features(7, seed=2)
+    logits, given = rows @ columns.T / 0.3, teacher @ teacher.T / 0.3
+    log_q, log_p = logits.log_softmax(1), given.log_softmax(1)
+    same = classes[:, None] == classes
+    expected = {
+        "own_column": -log_q.diagonal().mean(),
+        "own_class": -(log_q.exp() * same).sum(1).log().mean(),
+        "like": (log_p.exp() * (log_p - log_q)).sum(1).mean(),
+    }[name]
+    row_loss = {
+        "own_column": similarities.own_column,
+        "own_class": similarities.own_class(classes),
+        "like": similarities.like(teacher, 0.3),
+    }[name]
+    wanted = torch.autograd.grad(expected, (rows, columns))
+    for block in (14, 2**20):  # two rows, all rows
+        monkeypatch.setattr(similarities, "BLOCK", block)
+        loss = similarities.mean_over_rows(rows, columns, 0.3, row_loss)
+        assert torch.allclose(loss, expected, atol=1e-12)
+        for ours, theirs in zip(torch.autograd.grad(loss, (rows, columns)), wanted, strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-12)
