@@ -1,8 +1,8 @@
 """Losses on the similarities of all rows to all columns, computed in blocks of rows.
 
 The loss and its gradient are computed in one pass, so the matrix of all similarities is never kept.
-A block stays in the processor's cache. For 4,096 pairs this needs about 60 % of the time of the same
-operations on whole matrices, and a tenth of the memory.
+A block stays in the processor's cache. For 4,096 pairs this needs about 60 % of the time of whole
+matrices, and a tenth of the memory.
 """
 
 from collections.abc import Callable
