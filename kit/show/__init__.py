@@ -8,6 +8,7 @@ browser. `text.py` prepares names for both. `explorer/` is the widget, drawn wit
 `picture.py` and `figures/clouds.py` first, then `explorer/widget.py`.
 """
 
+from kit.show.explorer.steps import Steps
 from kit.show.explorer.widget import Explorer
 from kit.show.figures.ablation import ablation
 from kit.show.figures.charts import curves, iou_bars, loss_curve, points_from_above
@@ -21,6 +22,7 @@ from kit.show.png.render import save_png
 __all__ = [
     "Explorer",
     "PcaBasis",
+    "Steps",
     "ablation",
     "curves",
     "errors",

@@ -153,11 +153,14 @@ class SizeInSpace:
     Attributes:
         metres: diameter in space.
         least, most: limits of the diameter in the picture, pixels.
+        spread: added to the diameter for each metre from the lidar, metres; far points of a scan
+            lie farther apart.
     """
 
     metres: float
     least: float
     most: float
+    spread: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

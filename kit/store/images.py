@@ -1,4 +1,4 @@
-"""Images as PNG or JPEG bytes, and back. Opens no file."""
+"""Images as PNG, JPEG or WebP bytes, and back. Opens no file."""
 
 import base64
 import io
@@ -16,6 +16,11 @@ def png_bytes(pixels: UInt[np.ndarray, "H W *rgb"], **options) -> bytes:
 def jpeg_bytes(pixels: UInt8[np.ndarray, "H W 3"], quality: int) -> bytes:
     """Encode pixels with loss; quality is 1 to 95."""
     return _encoded(pixels, "jpeg", dict(quality=quality))
+
+
+def webp_bytes(pixels: UInt8[np.ndarray, "H W 3"], quality: int) -> bytes:
+    """Encode pixels with loss, smaller than JPEG; quality is 1 to 100."""
+    return _encoded(pixels, "webp", dict(quality=quality, method=4))
 
 
 def _encoded(pixels: np.ndarray, kind: str, options: dict) -> bytes:

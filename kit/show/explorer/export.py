@@ -18,6 +18,7 @@ from kit.show.explorer.modules import FOLDER, compact, script_of
 from kit.show.explorer.packing import FEW, coarser, packed_payload
 from kit.show.explorer.paint import colours_of, scene_of
 from kit.show.explorer.payload import describe, keyframe_payload
+from kit.show.explorer.text85 import text_of
 from kit.show.png.render_scene import draw_scene
 from kit.store import files as store
 from kit.store.images import png_bytes
@@ -95,12 +96,7 @@ def page_html(title: str, traits: dict[str, Any], payloads: list[tuple[dict, byt
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "img-src blob: data:; base-uri 'none'; form-action 'none'"
     )
-    stored = "\n".join(
-        f'<script type="text/plain" data-keyframe="{number}" '
-        f'data-header="{html.escape(_json(header | {"keyframe": number}))}">'
-        f"{base64.b64encode(zlib.compress(payload, 9)).decode()}</script>"
-        for number, (header, payload) in enumerate(payloads)
-    )
+    stored = "\n".join(_stored(number, *payload) for number, payload in enumerate(payloads))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -108,6 +104,16 @@ def page_html(title: str, traits: dict[str, Any], payloads: list[tuple[dict, byt
         f"<title>{html.escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
         f'<script type="application/json" id="kx-traits">{_json(traits)}</script>\n'
         f'{stored}\n<script type="module">{script}</script>\n</body>\n</html>\n'
+    )
+
+
+def _stored(number: int, header: dict[str, Any], payload: bytes) -> str:
+    """The data of a keyframe as an element of the page."""
+    compressed = zlib.compress(payload, 9)
+    described = html.escape(_json(header | {"keyframe": number}))
+    return (
+        f'<script type="text/plain" data-keyframe="{number}" data-size="{len(compressed)}" '
+        f'data-header="{described}">{text_of(compressed)}</script>'
     )
 
 
@@ -149,7 +155,8 @@ def save_picture(
     if not all(isinstance(side, Integral) and 16 <= side <= MAX_SIDE for side in image_size):
         raise ValueError(f"image_size must be 16 to {MAX_SIDE:,} pixels a side, got {image_size}")
     per_set = explorer.side_by_side and explorer.content.sets
-    sets = explorer.content.sets if per_set else [explorer.feature_set]
+    own = explorer.feature_set
+    sets = explorer.content.panels(own) if per_set else [own]
     borders = np.linspace(0, width, len(sets) + 1).round().astype(int)
     panels = []
     for name, panel_width in zip(sets, np.diff(borders).tolist(), strict=True):

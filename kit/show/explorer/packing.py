@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kit.show.explorer.payload import PAGE_PHOTO, Payload, fill_payload
+from kit.show.explorer.payload import Payload, fill_payload
+from kit.show.explorer.photos import PAGE_PHOTO
 from kit.show.explorer.quantisation import measure
 from kit.show.explorer.state import QUANTISER_ROWS, Content, some_rows
 
@@ -20,6 +21,7 @@ METRES = 0.01  # of positions, unless they reach farther than 300 m
 LENGTH = 1 / 150  # of the length of features
 SCORE_STEPS = 1000  # from the least to the largest score
 AGREEMENT = 516  # of 32,767
+COLOUR_BITS = 2  # of 8, that are left out of the colours of pixels
 FINEST = 8  # of 65,536 steps over the width of an image
 
 
@@ -45,7 +47,11 @@ class PackedPayload(Payload):
             self.pack(name, array // FINEST, delta=True, step=FINEST, to="uint16")
         elif kind == "pairs":
             self.pack(name, array.reshape(len(array), -1), delta=True)
-        elif kind in ("direction", "colour", "labels", "predicted"):
+        elif kind == "colour":
+            rounded = (array.astype(np.uint16) + 2) >> COLOUR_BITS
+            stored = rounded.clip(0, 63).astype(np.uint8)
+            self.pack(name, stored, step=1 << COLOUR_BITS, to="uint8")
+        elif kind in ("direction", "labels", "predicted"):
             self.pack(name, array.reshape(len(array), -1))
         else:
             super().add(name, array)

@@ -14,10 +14,11 @@ from jaxtyping import Bool, Float, Int, UInt8
 from kit.data.classes import IGNORE
 from kit.projection import find_pairs
 from kit.show import theme
+from kit.show.explorer.agreement import agreement
 from kit.show.explorer.modes import Mode, mode_of
-from kit.show.explorer.payload import POINT_SIZE, agreement, class_colours, numbers
+from kit.show.explorer.payload import POINT_SIZE, class_colours, numbers, spread_of
 from kit.show.explorer.quantisation import unit_rows
-from kit.show.explorer.scales import SCALES
+from kit.show.explorer.scales import SCALES, STAGES, similarity_limits
 from kit.show.explorer.state import Content, features_at
 from kit.show.pca import to_bytes
 from kit.show.scene import Cloud, Scene, SizeInSpace, Viewpoint
@@ -135,6 +136,7 @@ def scene_of(
             scale * times * POINT_SIZE["metres"],
             scale * times * POINT_SIZE["least"],
             scale * times * POINT_SIZE["most"],
+            scale * times * spread_of(len(explorer.content.drawn[explorer.keyframe])),
         )
         clouds.append(Cloud(points[part], colours.rgb[part], size, np.flatnonzero(part)))
     view = {name: value for name, value in explorer.view.items() if name != "camera"}
@@ -186,7 +188,13 @@ def _by_number(task: _Task) -> Valued:
     if task.mode.kind == "score" and task.explorer.threshold is not None:
         kept = values >= task.explorer.threshold
     limits = next(m for m in task.explorer.setup["modes"] if m["name"] == task.mode.name)
-    return kept, _on_scale(values[kept], task.explorer.colour_map, limits["low"], limits["high"])
+    return kept, _on_scale(values[kept], _scale_of(task), limits["low"], limits["high"])
+
+
+def _scale_of(task: _Task) -> str:
+    """The name of the colour scale; answers to words have that of a similarity."""
+    own = task.mode.kind == "similarity" or task.mode.name in task.content.queries
+    return f"{'similarity' if own else task.explorer.colour_map} {_page(task.dark)}"
 
 
 def _by_pair(task: _Task) -> Valued:
@@ -199,7 +207,7 @@ def _by_pair(task: _Task) -> Valued:
         return None
     cosine, has = agreement(task.content, task.keyframe, pair)
     limits = next(m for m in explorer.setup["modes"] if m["name"] == task.mode.name)
-    return has, _on_scale(cosine[has], explorer.colour_map, limits["low"], limits["high"])
+    return has, _on_scale(cosine[has], _scale_of(task), limits["low"], limits["high"])
 
 
 def _by_segment(task: _Task) -> Valued:
@@ -252,7 +260,8 @@ def _by_error(task: _Task) -> Valued:
     if labels is None or predicted is None:
         return None
     has = (labels != IGNORE) & (predicted != IGNORE)
-    both = np.array([theme.rgb_of(theme.WRONG), theme.rgb_of(theme.CORRECT)], dtype=np.uint8)
+    page = STAGES[_page(task.dark)]
+    both = np.array([page["wrong"], page["correct"]], dtype=np.uint8)
     return has, both[(labels == predicted)[has].astype(np.int64)]
 
 
@@ -278,15 +287,7 @@ def _by_similarity(task: _Task) -> Valued:
     low, high = explorer.setup["similarity_low"][explorer.cosine], 1.0
     if explorer.similarity_range == "auto":
         low, high = similarity_limits(score[has])
-    return kept, _on_scale(score[kept], f"similarity {_page(task.dark)}", low, high)
-
-
-def similarity_limits(scores: Float[np.ndarray, " N"]) -> tuple[float, float]:
-    """The range of a similarity: from the median, which is dim, to all but two in a thousand."""
-    if not len(scores):
-        return 0.0, 1.0
-    low, high = np.percentile(scores, [50, 99.8])
-    return float(low), float(max(high, low + 0.02))
+    return kept, _on_scale(score[kept], _scale_of(task), low, high)
 
 
 KINDS: dict[str, Callable[[_Task], Valued]] = {

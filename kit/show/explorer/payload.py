@@ -4,13 +4,14 @@ The bytes hold arrays one after the other, each starting at a multiple of four; 
 Header and bytes are traits of the live widget, and are stored in a saved page.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from kit.data.annotations import Box
 from kit.data.classes import IGNORE
@@ -18,29 +19,26 @@ from kit.data.keyframe import Camera, Keyframe
 from kit.lens import PINHOLE
 from kit.projection import find_pairs, vertical_field_of_view
 from kit.show import arrays, theme
+from kit.show.explorer.agreement import agreement
 from kit.show.explorer.modes import mode_of
-from kit.show.explorer.quantisation import CHUNK, Quantised, Quantiser, unit_rows
-from kit.show.explorer.scales import COLOUR_MAPS, SCALES, STAGES
-from kit.show.explorer.state import Content, features_at, some_rows
+from kit.show.explorer.photos import LIVE_PHOTO, Photo, reading
+from kit.show.explorer.quantisation import Quantised, Quantiser
+from kit.show.explorer.scales import COLOUR_MAPS, SCALES, STAGES, similarity_limits
+from kit.show.explorer.state import Content, some_rows
 from kit.show.palette import distinct_colours
-from kit.store.images import jpeg_bytes, shrink
 
-
-@dataclass(frozen=True)
-class Photo:
-    """How images are stored: at most so many pixels wide, as JPEG of a quality of 1 to 95."""
-
-    width: int
-    quality: int
-
-
-LIVE_PHOTO, PAGE_PHOTO = Photo(960, 84), Photo(720, 70)
 # For a point_size of 1: the diameter in space, its limits in pixels, and the ratio by which points
 # without a value are smaller.
 POINT_SIZE = {"metres": 0.1, "least": 2, "most": 14, "without_value": 0.75}
-
+# Of the mean angle between points of a scan that covers 4.4 steradians; the rest are gaps.
+COVERED, MOST_SPREAD = 0.55, 0.0075
 
 PALETTES = ("distinct", "dataset")
+
+
+def spread_of(count: int) -> float:
+    """Metres by which a point's diameter grows for each metre from the lidar."""
+    return min(COVERED * float(np.sqrt(4.4 / max(count, 1))), MOST_SPREAD)
 
 
 def class_colours(content: Content, palette: str) -> list[tuple[int, int, int]]:
@@ -91,8 +89,6 @@ def describe(content: Content) -> dict[str, Any]:
         "scales": {name: list(stops) for name, stops in SCALES.items()},
         "colour_maps": list(COLOUR_MAPS),
         "series": list(theme.SERIES),
-        "correct": theme.CORRECT,
-        "wrong": theme.WRONG,
         "pages": STAGES,
         "point_size": POINT_SIZE,
         "keyframes": [
@@ -115,7 +111,7 @@ def notes(content: Content) -> list[str]:
         of_keyframes = f" in {len(thinned)} keyframes" if len(thinned) > 1 else ""
         found.append(arrays.count_text(*max(thinned)) + f" are drawn{of_keyframes}")
     for name, sets in content.features.items():
-        empty = sum(int((each.feat == 0).all(1).sum()) for each in sets)
+        empty = sum(_num_zero(each.feat) for each in sets)
         if empty:
             found.append(f"{name}: {empty:,} features are zero and have no direction: grey")
     widths = {name: sets[0].space.dim for name, sets in content.features.items()}
@@ -123,6 +119,12 @@ def notes(content: Content) -> list[str]:
     if other:
         found.append(f"{', '.join(other)}: another width, so colours come from another basis")
     return list(dict.fromkeys(found))
+
+
+def _num_zero(feat: Float[torch.Tensor, "N D"]) -> int:
+    """Number of features that are zero; most are not, as their first channel tells."""
+    maybe = feat[feat[:, 0] == 0]
+    return int((maybe == 0).all(1).sum())
 
 
 def _mode(name: str, content: Content) -> dict[str, Any]:
@@ -133,7 +135,8 @@ def _mode(name: str, content: Content) -> dict[str, Any]:
     if mode.kind not in ("number", "score"):
         return asdict(mode)
     count = range(len(content.keyframes))
-    low, high = arrays.robust_limits(np.concatenate([numbers(content, i, name) for i in count]))
+    values = np.concatenate([numbers(content, i, name) for i in count])
+    low, high = similarity_limits(values) if mode.query else arrays.robust_limits(values)
     return asdict(mode) | {"low": low, "high": high}
 
 
@@ -146,33 +149,10 @@ def numbers(content: Content, index: int, name: str) -> np.ndarray:
     return array[:, mode.column].numpy()
 
 
-def agreement(
-    content: Content, index: int, pair: tuple[int, int]
-) -> tuple[Float[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
-    """Cosine of each point's features in two sets, each minus the mean of its set.
-
-    Returns:
-        cosine: (N,); 0 where a point lacks one of the features.
-        has: (N,) whether it has both.
-    """
-    both = [content.features[content.sets[number]][index] for number in pair]
-    means = [content.quantisers[content.sets[number]].mean for number in pair]
-    points = torch.arange(both[0].num_points)
-    rows = [each.row_of(points) for each in both]
-    common = ((rows[0] >= 0) & (rows[1] >= 0)).nonzero()[:, 0]
-    cosine, has = np.zeros(len(points), dtype=np.float32), np.zeros(len(points), dtype=bool)
-    for some in common.split(CHUNK):
-        centred = []
-        for each, row, mean in zip(both, rows, means, strict=True):
-            unit = torch.nn.functional.normalize(each.feat[row[some]].float(), dim=1)
-            centred.append(unit_rows((unit - mean) * (unit != 0).any(1, keepdim=True)))
-        cosine[some.numpy()] = (centred[0] * centred[1]).sum(1).numpy()
-        has[some.numpy()] = ((centred[0] != 0).any(1) & (centred[1] != 0).any(1)).numpy()
-    return cosine, has
-
-
 def _feature_set(name: str, content: Content) -> dict[str, Any]:
     described = {"name": name, "predictions": name in content.predictions, "channels": 0}
+    if step := content.steps.get(name):
+        described |= {"group": step.group, "label": step.label}
     if name not in content.features:
         return described
     quantiser, basis = content.quantisers[name], content.bases[name]
@@ -198,7 +178,7 @@ def _similarity_low(content: Content) -> dict[str, float]:
     if not content.features:
         return {"centred": -1.0, "plain": -1.0}
     name, sets = next(iter(content.features.items()))
-    feat = some_rows(sets, 1000)
+    feat = some_rows(sets, 500)
     quantiser = content.quantisers[name]
     quantised = quantiser.quantise(feat)
     rows = np.flatnonzero(quantised.length > 0)
@@ -221,6 +201,27 @@ def fill_payload(
 ) -> dict[str, Any]:
     """Add the arrays of a keyframe; returns its header."""
     keyframe, drawn = content.keyframes[number], content.drawn[number]
+    with reading(keyframe, photo) as images:  # while features are quantised
+        _add_points(payload, content, number)
+        for pair in content.pairs:
+            cosine, has = agreement(content, number, pair)
+            steps = np.where(has, (cosine * 32767).round(), -32768).astype(np.int16)
+            payload.add(f"agreement/{pair[0]}/{pair[1]}", steps[drawn])
+        cameras, missing = _add_cameras(payload, content, number, images)
+    return {
+        "keyframe": number,
+        "count": len(drawn),
+        "spread": spread_of(len(drawn)),
+        "cameras": cameras,
+        "boxes": [_box(box) for box in keyframe.boxes],
+        "missing": missing,
+        "arrays": payload.arrays,
+    }
+
+
+def _add_points(payload: Payload, content: Content, number: int) -> None:
+    """Add what belongs to the points: positions, labels, features, predictions and scores."""
+    keyframe, drawn = content.keyframes[number], content.drawn[number]
     payload.add("position", keyframe.points.numpy()[drawn].astype(np.float32))
     payload.add("intensity", keyframe.intensity.numpy()[drawn].astype(np.float32))
     if len(drawn) < len(keyframe.points):
@@ -229,30 +230,33 @@ def fill_payload(
         payload.add("labels", content.labels[number][drawn].astype(np.uint8))
     for i, name in enumerate(content.sets):
         if name in content.features:
-            feat = features_at(content.features[name][number], drawn)
-            payload.add_features("", f"/{i}", content.quantisers[name].quantise(feat))
+            payload.add_features("", f"/{i}", _quantised(content, name, number))
         if name in content.predictions:
             predicted = content.predictions[name][number][drawn]
             payload.add(f"predicted/{i}", predicted.astype(np.uint8))
-    for pair in content.pairs:
-        cosine, has = agreement(content, number, pair)
-        steps = np.where(has, (cosine * 32767).round(), -32768).astype(np.int16)
-        payload.add(f"agreement/{pair[0]}/{pair[1]}", steps[drawn])
     for name, values in content.scores.items():
         payload.add(f"score/{name}", values[number][drawn])
-    cameras, missing = _add_cameras(payload, content, number, photo)
-    return {
-        "keyframe": number,
-        "count": len(drawn),
-        "cameras": cameras,
-        "boxes": [_box(box) for box in keyframe.boxes],
-        "missing": missing,
-        "arrays": payload.arrays,
-    }
+
+
+def _quantised(content: Content, name: str, number: int) -> Quantised:
+    """Quantised features of the points drawn; zeros for points without one."""
+    features, drawn = content.features[name][number], content.drawn[number]
+    row = features.row_of(torch.from_numpy(drawn))
+    has = (row >= 0).numpy()
+    every = has.sum() == len(features.feat)  # both ascend: no copy is needed
+    feat = features.feat if every else features.feat[row[row >= 0]]
+    found = content.quantisers[name].quantise(feat)
+    if has.all():
+        return found
+    spread = []
+    for array in (found.direction, found.scale, found.length):
+        spread.append(np.zeros((len(drawn), *array.shape[1:]), dtype=array.dtype))
+        spread[-1][has] = array
+    return Quantised(*spread)
 
 
 def _add_cameras(
-    payload: Payload, content: Content, number: int, photo: Photo
+    payload: Payload, content: Content, number: int, images: Sequence[Future]
 ) -> tuple[list[dict], list[str]]:
     """Add images, the pixel of each point, and the colour each point gets from them."""
     keyframe, drawn = content.keyframes[number], content.drawn[number]
@@ -260,11 +264,12 @@ def _add_cameras(
     pairs = find_pairs(points, keyframe.cameras)
     colour = np.zeros((len(drawn), 4), dtype=np.uint8)
     cameras, missing = [], []
-    for i, (camera, read) in enumerate(_read_images(keyframe, photo)):
-        if isinstance(read, Exception):
-            missing.append(f"{camera.name}: {read}")
+    for i, (camera, image) in enumerate(zip(keyframe.cameras.values(), images, strict=True)):
+        try:
+            pixels, encoded = image.result()
+        except (FileNotFoundError, ValueError) as error:
+            missing.append(f"{camera.name}: {error}")
             continue
-        pixels, encoded = read
         of_camera = pairs.of_camera(camera.name)
         uv, point = of_camera.uv.numpy(), of_camera.point.numpy()
         column, row = uv.astype(np.int64).T
@@ -284,21 +289,6 @@ def _add_cameras(
     if cameras:
         payload.add("colour", colour)
     return _left_to_right(cameras), missing
-
-
-def _read_images(keyframe: Keyframe, photo: Photo) -> list[tuple[Camera, Any]]:
-    """Each camera with its pixels and its photograph for the browser, or why it has none."""
-
-    def read(camera: Camera) -> Any:
-        try:
-            pixels = camera.pixels()
-        except (FileNotFoundError, ValueError) as error:
-            return error
-        return pixels, jpeg_bytes(shrink(pixels, photo.width), photo.quality)
-
-    cameras = list(keyframe.cameras.values())
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        return list(zip(cameras, pool.map(read, cameras), strict=True))
 
 
 def _add_map(payload: Payload, content: Content, number: int, camera: str, i: int) -> dict:
@@ -363,7 +353,7 @@ def first_view(content: Content) -> dict[str, Any]:
     middle = np.median(points[:, :2], axis=0)
     middle = middle if np.hypot(*middle) > 20 else np.zeros(2)  # a crop, seen from far away
     radius = float(np.percentile(np.hypot(*(points[:, :2] - middle).T), 85))
-    distance = float(np.clip(1.6 * radius, 4.0, 60.0))
+    distance = float(np.clip(1.4 * radius, 4.0, 46.0))
     turn = np.radians(azimuth)
     ahead = middle + 0.2 * distance * np.array([np.sin(turn), np.cos(turn)])
     target = [round(float(v), 2) for v in (*ahead, np.percentile(points[:, 2], 5))]
@@ -371,6 +361,6 @@ def first_view(content: Content) -> dict[str, Any]:
         "target": target,
         "distance": round(distance, 2),
         "azimuth": round(azimuth, 2),
-        "elevation": 32.0,
+        "elevation": 27.0,
         "fov": 50.0,
     }

@@ -26,7 +26,8 @@ from kit.show.pca import main_directions
 MAX_CHANNELS = 4096
 CHUNK = 4096  # rows that are quantised at once; they stay in the cache of the processor
 TOO_COARSE = 0.02  # cosine error above which 64 channels are kept instead of 32
-MAX_ROWS = 12_000  # for a fit; more change the directions by less than the rounding does
+MAX_ROWS = 6_000  # for a fit; more change the directions by less than the rounding does
+SHORT = 0.05  # length of a centred feature, below which a difference of products is too inexact
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,14 @@ class Quantised:
 
     def cosine(self, rows: np.ndarray, others: np.ndarray) -> Float[np.ndarray, "A B"]:
         """The mean-centred cosine as the shader computes it, between rows and other rows."""
-        left, right = self.coordinates()[rows], self.coordinates()[others]
+        left = self.direction[rows] * self.scale[rows, None]
+        right = self.direction[others] * self.scale[others, None]
         dot = left @ right.T
         norm, norm_right = np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1)
         within = np.clip(dot / np.maximum(np.outer(norm, norm_right), 1e-9), 0, 1)
         rest = np.sqrt(np.clip(1 - norm**2, 0, None))
         rest_right = np.sqrt(np.clip(1 - norm_right**2, 0, None))
-        return dot + np.outer(rest, rest_right) * within**4
+        return dot + np.outer(rest, rest_right) * np.square(np.square(within))
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,30 @@ class Quantiser:
 
     def _quantise(self, feat: Float[Tensor, "N D"]) -> tuple[np.ndarray, ...]:
         """Direction, scale and length of rows; a whole set at once would need much memory."""
-        unit = torch.nn.functional.normalize(feat, dim=1)
-        centred = unit - self.mean
-        length = centred.norm(dim=1)
-        length[(unit == 0).all(1) | (length < 1e-6)] = 0
-        direction = centred @ self.basis / torch.where(length > 0, length, 1.0)[:, None]
+        direction, length = self._centred(feat)
+        direction /= torch.where(length > 0, length, 1.0)[:, None]
         finest = direction.abs().amax(1) / 127
         scale = finest if self.step is None else torch.full_like(finest, self.step)
         scale = torch.where(length > 0, scale, 0.0)
         steps = torch.where(scale[:, None] > 0, direction / scale.clamp(min=1e-12)[:, None], 0.0)
         return steps.round().to(torch.int8).numpy(), scale.numpy(), length.numpy()
+
+    def _centred(self, feat: Float[Tensor, "N D"]) -> tuple[Tensor, Tensor]:
+        """Coordinates (N, K) and length (N,) of centred unit features, from one matrix product.
+
+        The length follows from |u - m|^2 = 1 - 2 u.m + m.m; short ones are computed directly.
+        """
+        norm = feat.norm(dim=1)
+        product = feat @ torch.cat([self.basis, self.mean[:, None]], dim=1)  # (N, K + 1)
+        product /= norm.clamp(min=1e-12)[:, None]
+        coordinates, along = product[:, :-1] - self.mean_coordinates, product[:, -1]
+        length = (1 - 2 * along + self.mean @ self.mean).clamp(min=0).sqrt()
+        short = (length < SHORT).nonzero()[:, 0]
+        if len(short):
+            centred = torch.nn.functional.normalize(feat[short], dim=1) - self.mean
+            coordinates[short], length[short] = centred @ self.basis, centred.norm(dim=1)
+        length[(norm == 0) | (length < 1e-6)] = 0
+        return coordinates, length
 
     @property
     def mean_coordinates(self) -> Float[Tensor, " K"]:
@@ -141,7 +157,7 @@ def fit_quantiser(feat: FeatureArray, channels: int | None = None) -> Quantiser:
     unit = unit_rows(feat)
     unit = unit[(unit != 0).any(1)]
     unit = unit[torch.from_numpy(choose(max(len(unit), 1), MAX_ROWS))] if len(unit) else unit
-    mean = unit.double().mean(0).float() if len(unit) else torch.zeros(unit.shape[1])
+    mean = unit.mean(0, dtype=torch.float64).float() if len(unit) else torch.zeros(unit.shape[1])
     if not len(unit) or (unit - mean).norm(dim=1).max() < 1e-5:
         mean = torch.zeros(unit.shape[1])  # one point, or all alike: a cosine without centring
     directions = main_directions(torch.nn.functional.normalize(unit - mean, dim=1))
@@ -156,17 +172,16 @@ def measure(
     quantiser: Quantiser, feat: FeatureArray, num_pairs: tuple[int, int] = (200, 2000)
 ) -> Quantiser:
     """Return the quantiser with the errors of its cosine, on pairs drawn from the features."""
-    unit = unit_rows(feat)
-    if len(unit) < 2:
+    if len(feat) < 2:
         return quantiser
-    rows = np.random.default_rng(0).permutation(len(unit))
+    rows = np.random.default_rng(0).permutation(len(feat))
     some, others = rows[: num_pairs[0]], rows[-num_pairs[1] :]
+    unit = unit_rows(feat[np.concatenate([some, others])])
     direction = torch.nn.functional.normalize(unit - quantiser.mean, dim=1)
-    exact = (direction[some] @ direction[others].T).numpy()
-    both = np.concatenate([some, others])
-    quantised = quantiser.quantise(unit[both])
     split = len(some)
-    error = np.abs(quantised.cosine(np.arange(split), np.arange(split, len(both))) - exact)
+    exact = (direction[:split] @ direction[split:].T).numpy()
+    quantised = quantiser.quantise(unit)
+    error = np.abs(quantised.cosine(np.arange(split), np.arange(split, len(unit))) - exact)
     error_99 = float(np.percentile(error, 99))
     return replace(quantiser, error_mean=float(error.mean()), error_99=error_99)
 

@@ -3,7 +3,13 @@
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from kit.show import theme
+
+# The part of a colour map that can be seen on each background.
+VISIBLE = {"dark": (0.18, 1.0), "light": (0.0, 0.88)}
 
 # For numbers; all can be read with the common colour vision deficiencies.
 COLOUR_MAPS = {
@@ -42,8 +48,19 @@ COLOUR_MAPS = {
     "grey": ("#2c2f36", "#5d626b", "#9399a3", "#c5cad1", "#f4f6f8"),
 }
 
+
+def visible_part(stops: tuple[str, ...], page: str) -> tuple[str, ...]:
+    """A colour map without its end that is close to the background, "dark" or "light"."""
+    ratios = np.linspace(*VISIBLE[page], len(stops))
+    return tuple(theme.hex_of(rgb) for rgb in theme.on_scale(ratios, stops, 0, 1))
+
+
 # Similar points glow, the others are close to the background.
-SCALES = COLOUR_MAPS | {
+SCALES = {
+    f"{name} {page}": visible_part(stops, page)
+    for name, stops in COLOUR_MAPS.items()
+    for page in VISIBLE
+} | {
     "similarity dark": (
         "#2b323f",
         "#39406a",
@@ -66,11 +83,22 @@ SCALES = COLOUR_MAPS | {
 }
 
 
-def _stage(page: theme.PageColours, frustum: tuple[int, int, int]) -> dict[str, Any]:
-    return asdict(page) | {"frustum": frustum}
+def similarity_limits(scores: Float[np.ndarray, " N"]) -> tuple[float, float]:
+    """The range of a similarity: from the median, which is dim, to all but two in a thousand."""
+    if not len(scores):
+        return 0.0, 1.0
+    low, high = np.percentile(scores, [50, 99.8])
+    return float(low), float(max(high, low + 0.02))
 
 
+def _stage(page: theme.PageColours, **others: tuple[int, int, int]) -> dict[str, Any]:
+    return asdict(page) | others
+
+
+# Correct points are close to the background, so that the wrong ones can be seen.
 STAGES = {
-    "dark": _stage(theme.DARK, (140, 152, 170)),
-    "light": _stage(theme.LIGHT, (90, 100, 116)),
+    "dark": _stage(theme.DARK, frustum=(140, 152, 170), correct=(84, 96, 112), wrong=(255, 82, 96)),
+    "light": _stage(
+        theme.LIGHT, frustum=(90, 100, 116), correct=(180, 186, 194), wrong=(214, 40, 57)
+    ),
 }

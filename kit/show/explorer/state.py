@@ -22,11 +22,12 @@ from kit.show import arrays
 from kit.show.explorer.modes import MODES
 from kit.show.explorer.quantisation import MAX_ROWS as QUANTISER_ROWS
 from kit.show.explorer.quantisation import Quantiser, fit_quantiser, unit_rows
+from kit.show.explorer.steps import Step, spread_steps, with_signs_of
 from kit.show.features import check_features, check_map
 from kit.show.pca import PcaBasis, fit_basis
 
 NUM_COMPONENTS = 12  # of the colours' basis, to choose red, green and blue from
-MAX_ROWS = 12_000  # for the fit of the colours' basis
+MAX_ROWS = 6_000  # for the fit of the colours' basis
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,7 @@ class Content:
         drawn: ascending index of the points that are drawn.
         channels: kept per feature; None: chosen by the error of cosines.
         queries: names of the scores that answer words.
+        steps: the feature sets that are steps, by name.
     """
 
     keyframes: list[Keyframe]
@@ -52,6 +54,7 @@ class Content:
     drawn: list[np.ndarray]
     channels: int | None = None
     queries: list[str] = field(default_factory=list)
+    steps: dict[str, Step] = field(default_factory=dict)
 
     def without_data(self) -> "Content":
         """A copy without keyframes and arrays, for a closed explorer."""
@@ -86,23 +89,60 @@ class Content:
 
     @cached_property
     def bases(self) -> dict[str, PcaBasis]:
-        """The colours' basis of each set: the first set's, where the width is the same."""
-        found: dict[int, PcaBasis] = {}
-        for sets in self.features.values():
-            if sets[0].space.dim not in found:
-                found[sets[0].space.dim] = _colour_basis(sets)
-        return {name: found[sets[0].space.dim] for name, sets in self.features.items()}
+        """The colours' basis of each set: the first set's, where the width is the same.
+
+        Steps of other spaces, such as layers, have bases of their own.
+        """
+        bases: dict[str, PcaBasis] = {}
+        before = ""
+        for name, sets in self.features.items():
+            shared = next((other for other in bases if self._share_basis(name, other)), None)
+            bases[name] = bases[shared] if shared else _colour_basis(sets)
+            if not shared and self._follow(before, name):
+                last = self.features[before][0]
+                bases[name] = with_signs_of(bases[name], sets[0], bases[before], last)
+            before = name
+        return bases
+
+    def _share_basis(self, name: str, other: str) -> bool:
+        """Whether sets are coloured alike: one width, and for steps also one space."""
+        spaces = [self.features[each][0].space for each in (name, other)]
+        if spaces[0].dim != spaces[1].dim:
+            return False
+        return spaces[0].key == spaces[1].key or not {name, other} & self.steps.keys()
+
+    def _follow(self, name: str, other: str) -> bool:
+        """Whether two sets are steps of one group."""
+        both = [self.steps.get(each) for each in (name, other)]
+        return all(both) and both[0].group == both[1].group
+
+    def panels(self, feature_set: str) -> list[str]:
+        """Sets that stand side by side: of steps the one that is shown, or the last one."""
+        groups: dict[str, str] = {}
+        for name in self.sets:
+            group = self.steps[name].group if name in self.steps else f"set {name}"
+            groups[group] = feature_set if self._follow(name, feature_set) else name
+        return list(groups.values())
+
+    def set_called(self, name: str) -> str:
+        """The set of this name; of a group of steps, the last one."""
+        return next((s for s in reversed(self.steps) if self.steps[s].group == name), name)
 
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:
-        """Numbers of the feature sets that can be compared: those of one width."""
+        """Numbers of the feature sets that can be compared: of one width, no steps of a group."""
         widths = {
             number: self.features[name][0].space.dim
             for number, name in enumerate(self.sets)
             if name in self.features
         }
         pairs = combinations(widths, 2)
-        return [(a, b) for a, b in pairs if widths[a] == widths[b]]
+        names = self.sets
+        return [
+            (a, b)
+            for a, b in pairs
+            if widths[a] == widths[b] and not self._follow(names[a], names[b])
+        ]
 
     @property
     def modes(self) -> list[str]:
@@ -159,7 +199,8 @@ def check_content(
     for name in scores or {}:
         if name in MODES:
             raise ValueError(f"a score cannot be called {name!r}: a mode has this name")
-    sets = _each("features", features, counts, check_features)
+    given, steps = spread_steps(features)
+    sets = _each("features", given, counts, check_features)
     for name, of_set in sets.items():
         if len({each.space.dim for each in of_set}) > 1:
             raise ValueError(f"features[{name!r}]: keyframes differ in the number of channels")
@@ -172,6 +213,7 @@ def check_content(
         feature_maps=_check_maps(feature_maps, listed, sets),
         drawn=[arrays.choose(count, max_points) for count in counts],
         channels=channels,
+        steps=steps,
     )
 
 

@@ -76,8 +76,8 @@ class Explorer(anywidget.AnyWidget):
     Args:
         keyframes: one, or a list of them (a sequence, with a slider).
         features: by name, e.g. teacher, random, distilled: `kit.Features`, or (N, D) for all
-            points. Points without a feature are grey. For several keyframes a list of these. The
-            colours of all sets come from a basis fitted on the first set.
+            points. Points without a feature are grey. For several keyframes a list of these. All
+            are coloured by a basis of the first. `kit.show.Steps`, e.g. of layers, get a slider.
         predictions: (N,) class indices per keyframe, by the name of a feature set.
         scores: (N,) numbers per keyframe, by name; each becomes a mode with a threshold.
         classes: names and colours of labels and predictions; by default the first keyframe's.
@@ -90,8 +90,7 @@ class Explorer(anywidget.AnyWidget):
         ask: answers words in the explorer's text box: a function of the text that returns a query
             with a method `score(features)`, as `kit.Query`, or (N,) numbers for a single keyframe.
 
-    The attributes are traits; set them from Python too, e.g. `explorer.mode = "height"`.
-
+    The attributes are traits, which can be set: `explorer.mode = "height"`.
     Attributes:
         mode: one of `explorer.modes`.
         feature_set: the one that is shown; `side_by_side` shows all of them.
@@ -156,6 +155,7 @@ class Explorer(anywidget.AnyWidget):
     swipe_with = _state(traitlets.Unicode(""), colours=True)
     swipe = _state(traitlets.Float(0.5, min=0.0, max=1.0))
     selected = traitlets.Instance(np.ndarray, allow_none=True)
+    _sent: _Keyframe | None = None
 
     def __init__(
         self,
@@ -176,7 +176,6 @@ class Explorer(anywidget.AnyWidget):
         )
         self.clicks: list[Click] = []
         self._callbacks: list[Callable[[Click], None]] = []
-        self._sent: _Keyframe | None = None
         self._ask = ask
         header, first = keyframe_payload(self.content, 0)
         setup = describe(self.content) | {"header": header, "can_ask": ask is not None}
@@ -195,8 +194,9 @@ class Explorer(anywidget.AnyWidget):
             self._sent.close()
             self._sent = None
         super().close()
-        self.payload, self.setup = b"", {}
-        self.content, self._ask = self.content.without_data(), None
+        self.payload, self.setup, self._ask = b"", {}, None
+        if "content" in vars(self):  # otherwise an argument was wrong
+            self.content = self.content.without_data()
 
     @classmethod
     def state_names(cls, **tags: bool) -> list[str]:
@@ -337,7 +337,8 @@ class Explorer(anywidget.AnyWidget):
 
     @traitlets.validate("feature_set")
     def _check_set(self, proposal) -> str:
-        return _one_of("feature_set", proposal["value"], self.content.sets or [""])
+        name = self.content.set_called(proposal["value"])
+        return _one_of("feature_set", name, self.content.sets or [""])
 
     @traitlets.validate("compare_with", "swipe_with")
     def _check_other(self, proposal) -> str:
@@ -349,12 +350,12 @@ class Explorer(anywidget.AnyWidget):
         numbers = [view.get(name) for name in ("distance", "azimuth", "elevation", "fov")]
         numbers += view["target"] if isinstance(view.get("target"), list | tuple) else [None]
         known = all(isinstance(number, Real) and math.isfinite(number) for number in numbers)
-        if not known or len(numbers) != 7 or view["distance"] <= 0 or not 0 < view["fov"] < 180:
-            raise traitlets.TraitError(
-                "view needs target (x, y, z), distance above 0, azimuth, elevation, and fov "
-                f"between 0 and 180, all finite numbers; got {view!r:.200}"
-            )
-        return view
+        if known and len(numbers) == 7 and view["distance"] > 0 and 0 < view["fov"] < 180:
+            return view
+        raise traitlets.TraitError(
+            "view needs target (x, y, z), distance above 0, azimuth, elevation, and fov "
+            f"between 0 and 180, all finite numbers; got {view!r:.200}"
+        )
 
     @traitlets.validate("keyframe", "picked_in")
     def _check_keyframe(self, proposal) -> int:

@@ -71,7 +71,8 @@ def _of_cloud(
     points, rgb = cloud.points.astype(np.float64), rgb_of(cloud, scale)
     if isinstance(cloud.size, SizeInSpace):
         _, depth = project(points, scene.view, image_size)
-        size = _in_pixels(cloud.size, depth, scene, image_size)
+        metres = cloud.size.metres + cloud.size.spread * np.linalg.norm(points, axis=1)
+        size = _in_pixels(cloud.size, metres, depth, scene, image_size)
     else:
         size = np.full(len(points), cloud.size * DISC)
     if scene.box is None:
@@ -81,11 +82,15 @@ def _of_cloud(
 
 
 def _in_pixels(
-    size: SizeInSpace, depth: np.ndarray, scene: Scene, image_size: tuple[int, int]
+    size: SizeInSpace,
+    metres: np.ndarray,
+    depth: np.ndarray,
+    scene: Scene,
+    image_size: tuple[int, int],
 ) -> np.ndarray:
-    """Diameters in pixels of the final picture, at these depths."""
+    """Diameters in pixels of the final picture, of diameters in metres at these depths."""
     focal = image_size[0] / FINER / 2 / np.tan(np.radians(scene.view.field_of_view) / 2)
-    return (size.metres * focal / np.maximum(depth, NEAREST)).clip(size.least, size.most)
+    return (metres * focal / np.maximum(depth, NEAREST)).clip(size.least, size.most)
 
 
 def _of_marks(points: np.ndarray, colour: str, size: np.ndarray | float) -> _Discs:

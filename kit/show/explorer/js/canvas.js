@@ -91,10 +91,12 @@ export class Canvas extends Content {
     const pixelRatio = window.devicePixelRatio || 1;
     const { background, point_size: pointSize, density, shading } = this.state;
     const isDark = background === "dark";
+    const { kind, query } = this.mode();
+    const glows = query || (kind === "similarity" && this.lastPicks?.[this.shownSet()]?.length);
     return {
       ...this.setup.pages[background], pixelRatio, pointSize, density, photo: this.photo,
       shading: shading ? SHADING : 0, lift: isDark ? 0.075 : 0.035,
-      glow: isDark && this.mode().kind === "similarity" && this.lastPicks?.[this.shownSet()]?.length ? 0.34 : 0,
+      glow: isDark && glows ? 0.34 : 0,
     };
   }
 

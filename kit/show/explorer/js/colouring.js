@@ -53,7 +53,7 @@ export function recolour(x) {
     limits: limitsOf(x, mode), classTable: classTable(x, mode.kind), plain: cosine === "plain",
     threshold: ["score", "similarity"].includes(mode.kind) ? x.state.threshold : null,
     components: x.state.components, scale: x.scaleName(), pair: "",
-    noValue: style.no_value, correct: rgbOf(x.setup.correct), wrong: rgbOf(x.setup.wrong), segments: null,
+    noValue: style.no_value, correct: style.correct, wrong: style.wrong, segments: null,
   };
   for (const number of numbers) x.cloud.colour(number, { ...job, pair: mode.kind === "pair" ? x.pairName(...x.pairOf()) : "" });
   [x.lastPicks, x.threshold] = [picks, job.threshold];

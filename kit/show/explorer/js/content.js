@@ -53,7 +53,7 @@ export class Content {
     const { sets } = this.setup;
     if (this.isSwiped()) return [this.shownSet(), sets.findIndex(({ name }) => name === this.state.swipe_with)];
     const all = this.state.side_by_side && this.mode().per_set && sets.length > 1;
-    return all ? sets.map((_, number) => number) : [this.shownSet()];
+    return all ? this.steps.entries.map((entry) => this.steps.current(entry)) : [this.shownSet()];
   }
 
   /** Show one set, all side by side, or two with a line between them. */
@@ -110,7 +110,8 @@ export class Content {
 
   /** The name of the colour scale of the mode. */
   scaleName() {
-    return this.mode().kind === "similarity" ? `similarity ${this.state.background}` : this.state.colour_map;
+    const { kind, query } = this.mode();
+    return `${kind === "similarity" || query ? "similarity" : this.state.colour_map} ${this.state.background}`;
   }
 
   classCounts(what) {

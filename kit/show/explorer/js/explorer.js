@@ -84,7 +84,7 @@ export class Explorer extends Canvas {
   /** Look for changes of the page: its size, its colours, whether the explorer is in sight. */
   watch() {
     this.observer = new ResizeObserver(() => {
-      this.legend.suit(this.stage.clientWidth);
+      this.legend.suit();
       this.redraw(true);
     });
     this.observer.observe(this.stage);
@@ -289,6 +289,7 @@ export class Explorer extends Canvas {
     this.footer.show();
     this.tools.showPhoto();
     showPanels(this);
+    this.legend.suit();
     this.legend.show();
     this.showStatus();
     this.showNotices();

@@ -7,6 +7,7 @@ import { History } from "./history.js";
 import { Legend } from "./legend.js";
 import { clamp } from "./maths.js";
 import { Selection } from "./selection.js";
+import { Steps } from "./steps.js";
 import { StageTools, Toolbar } from "./toolbar.js";
 import { Tooltip } from "./tooltip.js";
 
@@ -21,6 +22,7 @@ export function build(x) {
   x.selection = new Selection(x);
   x.legend = new Legend(x);
   x.tools = new StageTools(x);
+  x.steps = new Steps(x);
   x.toolbar = new Toolbar(x);
   x.footer = new Footer(x);
   x.tooltip = new Tooltip(x);
@@ -76,6 +78,7 @@ export function showPanels(x) {
   const shown = x.shownSets();
   const swiped = x.isSwiped();
   x.headings.replaceChildren(...(shown.length > 1 ? shown : []).map((number) => make("div", "kx-heading", make("span", "", x.setup.sets[number].name))));
+  x.headings.style.gridTemplateColumns = swiped ? `minmax(0, ${x.state.swipe}fr) minmax(0, ${1 - x.state.swipe}fr)` : "";
   x.swipeNode.hidden = !swiped;
   if (!swiped) return;
   x.swipeNode.style.left = `${100 * x.state.swipe}%`;

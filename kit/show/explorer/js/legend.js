@@ -6,6 +6,7 @@ import { bestOf, countOf, plainNumber, withCommas } from "./numbers.js";
 import { classBars } from "./selection.js";
 
 const LITTLE = 560; // pixels of the stage, below which the legend is folded at first
+const NARROW = 760; // the same for each of several panels
 const BEST = 100; // points whose classes are counted in a similarity
 
 /** A card that can be folded, and moved by its head. */
@@ -22,14 +23,15 @@ export class Legend {
 
   fold(folded) {
     this.folded = folded;
-    this.body.hidden = folded;
     this.folder.setAttribute("aria-expanded", String(!folded));
     this.node.dataset.folded = String(folded);
   }
 
-  /** Fold where there is little room, unless the user has chosen. */
-  suit(width) {
-    if (!this.chosen && width) this.fold(width < LITTLE);
+  /** Fold where there is little room in a panel, unless the user has chosen. */
+  suit() {
+    const { clientWidth: width } = this.x.stage;
+    const panels = this.x.isSwiped() ? 1 : this.x.shownSets().length;
+    if (!this.chosen && width) this.fold(width / panels < (panels > 1 ? NARROW : LITTLE));
   }
 
   /** Make the rows again; the focus stays where it was. */
@@ -80,7 +82,7 @@ export class Legend {
 // By kind of mode, see modes.py.
 const LEGENDS = {
   number: (x, mode) => [colourBar(x, mode.low, mode.high, mode.label), mapRow(x)],
-  score: (x, mode) => [colourBar(x, mode.low, mode.high, mode.label), thresholdRow(x, mode.low, mode.high), mapRow(x)],
+  score: (x, mode) => [colourBar(x, mode.low, mode.high, mode.label), thresholdRow(x, mode.low, mode.high), ...(mode.query ? [] : [mapRow(x)])],
   colour: () => [make("p", "", "Colour of the pixel each point falls on. Grey: no camera sees the point.")],
   features: (x) => componentRows(x),
   similarity: (x) => similarityRows(x),
@@ -95,7 +97,7 @@ function colourBar(x, low, high, label) {
   const bar = make("div", "kx-colourbar");
   bar.style.background = `linear-gradient(to right, ${x.setup.scales[x.scaleName()].join(", ")})`;
   const ends = make("div", "kx-ends", make("span", "", plainNumber(low)), make("span", "", label), make("span", "", plainNumber(high)));
-  return make("div", "", bar, ends);
+  return make("div", "kx-scale", bar, ends);
 }
 
 /** The colour map of numbers. */
@@ -203,14 +205,15 @@ function otherClasses(x, mode, open) {
 function errorRows(x) {
   const { correct, wrong } = x.errorCounts();
   if (correct + wrong === 0) return [make("p", "", "This keyframe has no labels or no predictions of this set.")];
+  const style = x.style();
   const line = (colour, text, count) => {
     const swatch = make("span", "kx-swatch");
-    swatch.style.background = colour;
+    swatch.style.background = `rgb(${colour.join(",")})`;
     return make("div", "kx-class", swatch, make("span", "kx-name", text), make("span", "kx-value", withCommas(count)));
   };
   return [
-    line(x.setup.wrong, "wrong", wrong),
-    line(x.setup.correct, "correct", correct),
+    line(style.wrong, "wrong", wrong),
+    line(style.correct, "correct", correct),
     make("p", "kx-small", `${((100 * wrong) / (correct + wrong)).toFixed(1)} % of the scored points are wrong`),
   ];
 }

@@ -3,10 +3,10 @@
 import { make } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { stateOf } from "./history.js";
+import { bytesOf } from "./text85.js";
 
-async function inflate(text) {
-  const compressed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("deflate"));
+async function inflate({ text, size }) {
+  const stream = new Blob([bytesOf(text, size)]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
@@ -14,11 +14,11 @@ async function openPage() {
   const traits = JSON.parse(document.getElementById("kx-traits").textContent);
   const payloads = new Map();
   for (const node of document.querySelectorAll("script[data-keyframe]")) {
-    payloads.set(Number(node.dataset.keyframe), { header: JSON.parse(node.dataset.header), text: node.textContent });
+    payloads.set(Number(node.dataset.keyframe), { header: JSON.parse(node.dataset.header), text: node.textContent, size: Number(node.dataset.size) });
   }
   const listeners = [];
   const first = payloads.get(traits.setup.header.keyframe);
-  const state = { ...traits, payload: new DataView((await inflate(first.text)).buffer) };
+  const state = { ...traits, payload: new DataView((await inflate(first)).buffer) };
   const linked = stateOf(location.hash);
   for (const name of traits.setup.state) if (linked && name in linked) state[name] = linked[name];
   const model = {
@@ -31,7 +31,7 @@ async function openPage() {
     send: async (message) => {
       const payload = message.type === "need" && payloads.get(message.keyframe);
       if (!payload) return;
-      const received = { header: payload.header, payload: await inflate(payload.text) };
+      const received = { header: payload.header, payload: await inflate(payload) };
       model.widget_manager = { get_model: async () => ({ get: (name) => received[name] }) };
       listeners.forEach((call) => call({ type: "keyframe" }));
     },

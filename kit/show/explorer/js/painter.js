@@ -70,6 +70,11 @@ export class Painter extends Cloud {
     return [metres * scale * focal * finer, least * pixelRatio * scale, most * pixelRatio * scale * finer, without_value];
   }
 
+  /** Ratio by which a point is larger for each metre from the lidar. */
+  spread() {
+    return this.data.spread / this.setup.point_size.metres;
+  }
+
   attributesFor(number) {
     const { gl, buffers } = this;
     const panel = this.panels.get(number);
@@ -120,6 +125,7 @@ export class Painter extends Cloud {
     this.scissor(panel);
     gl.uniformMatrix4fv(u.u_matrix, false, matrix);
     gl.uniform4f(u.u_size, ...this.pointSize(view, panel, style));
+    gl.uniform1f(u.u_spread, this.spread());
     gl.uniform3f(u.u_accent, ...style.accent.map((v) => v / 255));
     gl.uniform3f(u.u_glow, 0, 1, 0);
     gl.uniform1i(u.u_marking, 0);
@@ -216,6 +222,7 @@ export class Painter extends Cloud {
     const [least, most] = [Math.max(1.5, 3 * style.pixelRatio), WINDOW];
     gl.uniformMatrix4fv(u.u_matrix, false, this.matrixOf(view, panel));
     gl.uniform3f(u.u_size, this.pointSize(view, panel, style)[0], least, most);
+    gl.uniform1f(u.u_spread, this.spread());
     gl.uniform4f(u.u_window, (2 * x) / panel.width - 1, (2 * y) / panel.height - 1, panel.width / WINDOW, panel.height / WINDOW);
     gl.drawElements(gl.POINTS, Math.ceil(this.count * style.density), gl.UNSIGNED_INT, 0);
     const pixels = new Uint8Array(4 * WINDOW * WINDOW);

@@ -16,6 +16,7 @@ export function saveChoices(x) {
     button("Turntable (WebM)", `A film of one turn, ${TURN} seconds`, () => saveFilm(x, turntable), "kx-choice"),
   ];
   if (several) choices.push(button("Keyframes (WebM)", "A film of all keyframes", () => saveFilm(x, keyframes), "kx-choice"));
+  if (x.steps.group()) choices.push(button("Steps (WebM)", "A film of all steps of the feature set", () => saveFilm(x, throughSteps), "kx-choice"));
   choices.push(button("Copy link", "A link to this state: for a saved page, or for Explorer.restore", () => copyLink(x), "kx-choice"));
   return choices;
 }
@@ -145,6 +146,16 @@ export async function turntable(x, seconds = TURN) {
     turn(x, degrees / 0.35, 0);
     [last, done] = [now, done + degrees];
   }
+}
+
+/** All steps of the feature set, half a second each. */
+async function throughSteps(x) {
+  const first = x.state.feature_set;
+  for (const number of x.steps.group().steps) {
+    x.change({ feature_set: x.setup.sets[number].name });
+    await new Promise((done) => setTimeout(done, 500));
+  }
+  x.change({ feature_set: first });
 }
 
 /** All keyframes, half a second each. */

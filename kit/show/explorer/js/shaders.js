@@ -72,14 +72,14 @@ precision mediump float; out vec4 colour; void main() { colour = vec4(0.0); }`;
 export const POINT_SHADER = `#version 300 es
 precision highp float;
 in vec3 a_position; in vec4 a_colour; in uint a_mark; in float a_score;
-uniform mat4 u_matrix; uniform vec4 u_size; // pixels at one metre, least, most, ratio without a value
+uniform mat4 u_matrix; uniform float u_spread; uniform vec4 u_size; // pixels at one metre, least, most, ratio without a value
 uniform vec3 u_glow; // low, high end of the scores, and the strength; 0: no glow
 uniform bool u_marking; uniform float u_dim;
 out vec4 v_colour; flat out float v_marked; flat out float v_inner;
 void main() {
   bool marked = a_mark > 0u;
   gl_Position = u_matrix * vec4(a_position, 1.0);
-  float size = clamp(u_size.x / gl_Position.w, u_size.y, u_size.z);
+  float size = clamp(u_size.x * (1.0 + u_spread * length(a_position)) / gl_Position.w, u_size.y, u_size.z);
   gl_PointSize = marked ? max(size * 1.5, u_size.y * 2.2) : a_colour.a < 0.5 ? max(size * u_size.w, 1.0) : size;
   float ratio = clamp((a_score - u_glow.x) / (u_glow.y - u_glow.x), 0.0, 1.0);
   v_colour = vec4(a_colour.rgb, 1.0); v_marked = marked ? 1.0 : 0.0; v_inner = 0.0;
@@ -106,11 +106,11 @@ void main() {
 // The same points, each in the colour of its number, to read which point is under the pointer.
 export const NUMBER_SHADER = `#version 300 es
 precision highp float; precision highp int;
-in vec3 a_position; in vec4 a_colour; uniform mat4 u_matrix; uniform vec3 u_size; uniform vec4 u_window;
+in vec3 a_position; in vec4 a_colour; uniform mat4 u_matrix; uniform vec3 u_size; uniform vec4 u_window; uniform float u_spread;
 flat out uint v_number;
 void main() {
   vec4 place = u_matrix * vec4(a_position, 1.0);
-  gl_PointSize = clamp(u_size.x / place.w, u_size.y, u_size.z);
+  gl_PointSize = clamp(u_size.x * (1.0 + u_spread * length(a_position)) / place.w, u_size.y, u_size.z);
   if (a_colour.a < 0.1) place = vec4(2.0, 2.0, 2.0, 1.0);
   gl_Position = vec4((place.xy - u_window.xy * place.w) * u_window.zw, place.zw);
   v_number = uint(gl_VertexID) + 1u;

@@ -2,7 +2,7 @@
 
 import { unproject } from "./maths.js";
 
-const FRUSTUM = 1.1; // depth of a frustum's image, metres
+const FRUSTUM = 1.5; // depth of a frustum's image, metres
 const ALPHA = { photo: 0.94, line: 0.95 };
 
 /**

@@ -24,22 +24,22 @@ export class Toolbar {
       popover("save", "Save and share", () => saveChoices(x)),
       popover("help", "Keys and gestures", () => [keyList()]),
       button(icon("full"), "Full screen (F)", () => x.fullscreen(), "kx-tool"));
-    this.node = make("div", "kx-bar", this.modes, this.list, make("span", "kx-space"), x.asking.node, this.sets, this.compare, tools);
+    this.node = make("div", "kx-bar", this.modes, this.list, make("span", "kx-space"), x.asking.node, make("div", "kx-which", this.sets, x.steps.node, this.compare), tools);
   }
 
   /** Bring the buttons up to date; they stay the same elements, so that the focus stays. */
   show() {
     const { x } = this;
-    const { modes } = x.setup;
+    const modes = x.setup.modes.filter(({ query }) => !query); // queries are chips
     if (this.modes.childElementCount !== modes.length) {
       this.modes.replaceChildren(...modes.map((mode) => {
         const node = button(mode.title, mode.label || mode.title, () => x.change({ mode: mode.name }), "kx-mode");
         node.dataset.mode = mode.name;
         return node;
       }));
-      fill(this.list, modes.map(({ name, title }) => [name, title]), x.mode().name);
     }
     [...this.modes.children].forEach((node, i) => press(node, modes[i].name === x.mode().name));
+    if (this.list.childElementCount !== x.setup.modes.length) fill(this.list, x.setup.modes.map(({ name, title }) => [name, title]), "");
     this.list.value = x.mode().name;
     this.showSets();
   }
@@ -47,13 +47,15 @@ export class Toolbar {
   showSets() {
     const { x } = this;
     const { sets } = x.setup;
+    const { entries } = x.steps;
     const several = sets.length > 1;
-    if (this.sets.childElementCount !== sets.length) {
-      this.sets.replaceChildren(...sets.map(({ name }) => button(name, `Features of ${name}`, () => x.change({ feature_set: name, side_by_side: false }))));
+    if (this.sets.childElementCount !== entries.length) {
+      this.sets.replaceChildren(...entries.map((entry) => button(entry.name, `Features of ${entry.name}`, () => x.change({ feature_set: sets[x.steps.current(entry)].name, side_by_side: false }))));
       const choices = [["", "one set"], ["side", "side by side"], ...sets.map(({ name }) => [`swipe:${name}`, `swipe to ${name}`])];
       fill(this.compare, choices, "");
     }
-    [...this.sets.children].forEach((node, i) => press(node, !x.state.side_by_side && i === x.shownSet()));
+    [...this.sets.children].forEach((node, i) => press(node, !x.state.side_by_side && x.steps.isShown(entries[i])));
+    x.steps.show();
     this.sets.hidden = !sets.length;
     this.compare.hidden = !several;
     this.compare.value = x.state.side_by_side ? "side" : x.state.swipe_with ? `swipe:${x.state.swipe_with}` : "";
