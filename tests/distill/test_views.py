@@ -30,7 +30,8 @@ def views(keyframe, seed=0, **changes):
     return make_views(keyframe, INPUTS, config, torch.Generator().manual_seed(seed))
 
 
-def truth(keyframe, view):
+def annotated_hidden(keyframe, view):
+    """Which points of a view are hidden, according to the simulation."""
     kept = view.scan.kept if view.row is None else view.scan.kept[view.row]
     return keyframe.annotations.hidden[view.camera.name][kept]
 
@@ -39,8 +40,9 @@ def test_hidden_points_are_kept_estimated_or_left_out_exactly(street):
     keyframe = street[0]
     (kept,), (left_out,) = (views(keyframe, hidden=name) for name in ("kept", "left out"))
     (exact,) = views(keyframe, hidden="exact")
-    assert truth(keyframe, kept).any() and not truth(keyframe, exact).any()
-    assert truth(keyframe, left_out).float().mean() < truth(keyframe, kept).float().mean()
+    hidden = [annotated_hidden(keyframe, view) for view in (kept, left_out, exact)]
+    assert hidden[0].any() and not hidden[2].any()
+    assert hidden[1].float().mean() < hidden[0].float().mean()
     with pytest.raises(ValueError, match="hidden='exact' needs the annotations of a simulation"):
         views(replace(keyframe, annotations=None), hidden="exact")
 
