@@ -70,7 +70,7 @@ class Features:
                 f"features must be ({len(self.index)}, {self.space.dim}), one row a point in the "
                 f"space {self.space.name}, got {tuple(self.feat.shape)}"
             )
-        if not self.feat.isfinite().all():
+        if self.feat.numel() and not torch.stack(self.feat.aminmax()).isfinite().all():
             bad = (~self.feat.isfinite()).any(1).nonzero()[:, 0]
             raise ValueError(
                 f"features must be finite: {len(bad)} of {len(self.feat)} in the space "
@@ -83,6 +83,18 @@ class Features:
     def unit(self) -> Float[Tensor, "S D"]:
         """The features scaled to unit length; a zero feature stays zero."""
         return F.normalize(self.feat, dim=1)
+
+    @cached_property
+    def centred(self) -> Float[Tensor, "S D"]:
+        """The unit features minus their mean, at unit length again.
+
+        Features of one network have a large common part, so plain cosines are all high. Without it,
+        cosines show what differs between points. A zero feature stays zero, and so does a feature
+        that equals the mean.
+        """
+        differences = self.unit - self.unit.mean(0)
+        there = (self.unit != 0).any(1) & (differences.norm(dim=1) > 1e-6)
+        return F.normalize(differences, dim=1) * there[:, None]
 
     def __len__(self) -> int:
         return len(self.index)

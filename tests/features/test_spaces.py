@@ -20,6 +20,26 @@ def test_unit_features_have_unit_length_and_zero_stays_zero():
     assert f.feat.tolist() == [[3.0, 0.0, 4.0], [0.0, 0.0, 0.0]]
 
 
+def test_centred_features_lose_what_they_have_in_common():
+    """By hand: the mean of (1, 0), (0, 1), (1, 0), (0, 1) at unit length is (1/2, 1/2)."""
+    f = features([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    half = 0.5**0.5
+    expected = [[half, -half, 0.0], [-half, half, 0.0]] * 2
+    assert torch.allclose(f.centred, torch.tensor(expected), atol=1e-6)
+    common = torch.tensor([3.0, 1.0, 2.0])
+    generator = torch.Generator().manual_seed(0)
+    near = features((common + 0.1 * torch.randn(50, 3, generator=generator)).tolist())
+    plain, centred = near.unit @ near.unit.T, near.centred @ near.centred.T
+    assert plain.min() > 0.9 and centred.min() < -0.9 and abs(centred.mean()) < 0.1
+
+
+def test_a_zero_feature_and_the_mean_itself_stay_zero_when_centred():
+    f = features([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    assert f.centred[1].tolist() == [0.0, 0.0, 0.0]
+    same = features([[1.0, 0.0, 0.0]] * 3)
+    assert not same.centred.any()
+
+
 def test_points_are_found_by_their_number_in_the_keyframe():
     f = features([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]], index=[2, 5], num_points=7)
     assert f.of_points(torch.tensor([5, 2])).tolist() == [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]

@@ -156,6 +156,7 @@ def similarity(
     point: SupportsIndex,
     title: str = "",
     *,
+    centred: bool = True,
     limits: tuple[Number, Number] | None = None,
     max_points: int | None = None,
     size: Number = 1.8,
@@ -168,6 +169,8 @@ def similarity(
         features: of the keyframe: `kit.Features` or (N, D) for all points; or several by name,
             drawn beside each other with one colour scale.
         point: which of the keyframe's points.
+        centred: cosines of features without their mean (`kit.Features.centred`), which all of them
+            have in common; otherwise of the features as they are.
         limits: cosines drawn blue and red, e.g. (-1, 1); without, the lowest 2nd percentile of the
             panels, and 1. The colour bar says which.
         max_points: of each panel; without, 35,000, or 15,000 for several panels.
@@ -178,7 +181,7 @@ def similarity(
     """
     named = named_features(features, len(keyframe.points))
     point = operator.index(point)
-    cosines = {name: cosine_to(each, point, name) for name, each in named.items()}
+    cosines = {name: cosine_to(each, point, name, centred) for name, each in named.items()}
     if limits is None:
         lowest = min(float(np.percentile(cosine, 2)) for cosine in cosines.values())
         limits = (min(lowest, 0.999), 1.0)
@@ -198,7 +201,7 @@ def similarity(
     return _draw(panels, title, limit, scale, (pin,))
 
 
-def cosine_to(features: Features, point: int, name: str = "") -> np.ndarray:
+def cosine_to(features: Features, point: int, name: str = "", centred: bool = True) -> np.ndarray:
     """Return the cosine (S,) between each feature and that of one point; 0 for zero features.
 
     Raises:
@@ -215,7 +218,8 @@ def cosine_to(features: Features, point: int, name: str = "") -> np.ndarray:
             f"point {point} has no feature in the features{of}, no camera sees it; choose one of "
             "features.index"
         )
-    return (features.unit @ features.unit[row]).clamp(-1, 1).cpu().numpy()
+    feat = features.centred if centred else features.unit
+    return (feat @ feat[row]).clamp(-1, 1).cpu().numpy()
 
 
 def _points_of(

@@ -162,10 +162,14 @@ def test_a_panel_draws_the_points_that_have_a_feature():
         assert figure.layout.title.subtitle.text == "teacher: 80 points · student: 400 points"
 
 
-def test_similarity_to_itself_is_one_and_equals_the_cosine():
+@pytest.mark.parametrize("centred", [True, False])
+def test_similarity_to_itself_is_one_and_equals_the_cosine(centred):
     frame, feat = bare(scan()), features()
-    figure = show.similarity(frame, feat, 17)
+    figure = show.similarity(frame, feat, 17, **({} if centred else {"centred": False}))
     drawn = np.asarray(clouds_of(figure)[0].marker.color)
+    if centred:
+        unit = torch.nn.functional.normalize(feat, dim=1)
+        feat = unit - unit.mean(0)
     expected = torch.nn.functional.cosine_similarity(feat, feat[17:18]).numpy()
     np.testing.assert_allclose(drawn, expected, atol=1e-6)
     assert drawn[17] == pytest.approx(1, abs=1e-6)
