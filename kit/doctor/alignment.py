@@ -6,7 +6,7 @@ Source: J. Levinson and S. Thrun, Automatic Online Calibration of Cameras and La
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -26,11 +26,13 @@ SEARCH = {name: (2.5, 0.1) for name in TURNS} | {"right": (0.8, 0.04), "down": (
 SEARCH |= {"ahead": (1.6, 0.08)}
 CLOCK_SEARCH = (0.3, 0.01)  # seconds
 CERTAIN = 2.5  # standard errors, above which a shift is reported
+CERTAIN_TURN = 3.0  # the same for a turn about all axes together, which has more freedom to fit
+BETTER_TURN = 1.0  # standard errors by which it must be better than one motion
 SURE = 4.0  # standard errors, above which it is a problem and not a warning
 # Smaller shifts are not reported: degrees and metres, and seconds of the clock. The calibrations of
 # public data sets are exact to about 0.5 degrees and 0.12 m by this measure while the car moves.
 LEAST = {"pitch": 0.6, "yaw": 0.6, "roll": 0.6, "right": 0.16, "down": 0.16, "ahead": 0.16}
-LEAST |= {"clock": 0.03}
+LEAST |= {"clock": 0.03, "turn": 0.7}
 LEAST_CLOCK_EFFECT = 0.45  # degrees, median by which the clock moves edges
 LEAST_EDGES = 60
 PROBES = {"pitch": 1.0, "yaw": 1.0, "right": 0.2, "down": 0.2}  # shifts that should be found
@@ -49,16 +51,18 @@ class Shift:
     """One turn or move of the scan against the images.
 
     Attributes:
-        name: a key of `SEARCH`, or "clock".
+        name: a key of `SEARCH`; "turn" for a turn about all three axes together; or "clock".
         amount: degrees, metres, or seconds, in which standing things move past the camera.
         effect: degrees, median angle by which edges move.
         certainty: standard errors by which this fits better than the given calibration.
+        parts: of "turn", the degrees about each axis.
     """
 
     name: str
     amount: float
     effect: float
     certainty: float
+    parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def matters(self) -> bool:
@@ -69,6 +73,9 @@ class Shift:
     def __str__(self) -> str:
         if self.name == "clock":
             return f"taken {self.amount:+.2f} s later"
+        if self.name == "turn":
+            about = (f"{amount:+.1f} ({name})" for name, amount in self.parts.items())
+            return f"turned by {', '.join(about)} degrees"
         return WORDS[self.name].format(self.amount)
 
 
@@ -80,6 +87,7 @@ class Alignment:
         num_keyframes, num_edges: that were compared.
         fits: of each motion the best amount, from the search along this motion alone.
         shift: the motion with the highest certainty, if it is large and certain enough; else None.
+            A turn about all three axes is chosen if it is clearly more certain.
         correction: amounts of all motions that fit best together; empty without a shift.
         clock: the clock offset that fits best, if the motion of the lidar is known and fast.
         agreement: standard errors by which the edges fit better than edges at random places.
@@ -122,7 +130,7 @@ def measure(edges: CameraEdges) -> Alignment:
         if name in PROBES:
             margins.append(_margin(amounts, scores, PROBES[name]))
     enough = len(edges.points) >= LEAST_EDGES
-    shift = largest(fits.values()) if enough else None
+    shift = _choose(edges, fits, given) if enough else None
     correction = _refine(edges, shift) if shift else {}
     return Alignment(
         num_keyframes=len(edges.images.maps),
@@ -142,6 +150,38 @@ def largest(fits: Iterable[Shift]) -> Shift | None:
     large = [fit for fit in fits if fit.matters]
     best = max(large, key=lambda fit: fit.certainty, default=None)
     return best if best is not None and best.certainty >= CERTAIN else None
+
+
+def _choose(
+    edges: CameraEdges, fits: Mapping[str, Shift], given: Float[np.ndarray, " B"]
+) -> Shift | None:
+    """The shift to report: along one motion, or else a turn about all three axes together."""
+    shift = largest(fits.values())
+    turn = _fit_turn(edges, fits, given)
+    if not turn.matters or turn.certainty < CERTAIN_TURN:
+        return shift
+    clearly = shift is None or turn.certainty > shift.certainty + BETTER_TURN
+    return turn if clearly else shift
+
+
+def _fit_turn(
+    edges: CameraEdges, fits: Mapping[str, Shift], given: Float[np.ndarray, " B"]
+) -> Shift:
+    """The turn about all three axes together that fits best.
+
+    A missing rectification (R0_rect of KITTI) is such a turn: small about each axis alone.
+    """
+    first = max(TURNS, key=lambda name: fits[name].certainty)
+    parts = {first: fits[first].amount}
+    for _ in range(2):
+        for name in sorted(TURNS, key=lambda name: name == first):
+            amounts, scores = search(edges, name, parts, finer=2)
+            parts[name] = round(float(amounts[scores.sum(1).argmax()]), 3)
+    parts = {name: parts[name] for name in TURNS}
+    points = moved(edges.points, motion(**parts).numpy())
+    effect = _median(angles_between(edges.points, points))
+    certainty = standard_errors(edges.scores(points), given)
+    return Shift("turn", float(np.linalg.norm([*parts.values()])), effect, certainty, parts)
 
 
 def search(
@@ -188,7 +228,7 @@ def _median(values: Float[np.ndarray, " E"]) -> float:
 
 def _refine(edges: CameraEdges, shift: Shift) -> dict[str, float]:
     """Improve a shift by all motions in turn, twice."""
-    found = {shift.name: shift.amount}
+    found = dict(shift.parts) or {shift.name: shift.amount}
     for _ in range(2):
         for name in SEARCH:
             amounts, scores = search(edges, name, found, finer=2)

@@ -7,7 +7,7 @@ import numpy as np
 
 from kit.data.keyframe import Camera, Keyframe
 from kit.doctor.alignment import SURE, Alignment, Shift, measure, search_of_rig
-from kit.doctor.camera_edges import CameraEdges, Twist, gather, read_images
+from kit.doctor.camera_edges import TURNS, CameraEdges, Twist, gather, read_images
 from kit.doctor.causes import Cause, find_cause
 from kit.doctor.findings import Finding
 from kit.doctor.scan_edges import ScanEdges
@@ -237,7 +237,12 @@ def _also(clock: Shift | None) -> str:
 
 def _usual(shift: Shift) -> str:
     """What usually is the cause of a small turn or move."""
-    if shift.name in ("pitch", "yaw", "roll"):
+    if shift.name == "turn":
+        return (
+            "Usual causes: a rectifying rotation is missing (R0_rect of KITTI, R_rect of others), "
+            "or the camera's mount moved"
+        )
+    if shift.name in TURNS:
         return (
             "Usual causes: the camera's mount moved, or a rectifying rotation (R0_rect) is missing"
         )

@@ -57,6 +57,7 @@ CAMERA_FAULTS = {
     "translation is in millimetres": extrinsics(in_millimetres),
     "K is for images of about 427 x 213": resized_K(2 / 3),
     "K is for images of about 960 x 480": resized_K(1.5),
+    "(R0_rect": turned(pitch=-0.25, yaw=0.5, roll=0.6),
     "(yaw)": turned(yaw=1.0),
     "(pitch)": turned(pitch=-1.0),
     "to the right": turned(right=-0.2),

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
 import kit
 
@@ -40,3 +42,31 @@ def test_a_planted_error_is_found_in_a_real_recording(recording, amounts):
     fits = [camera.alignment.fits[name].amount for camera in report.cameras.values()]
     assert any(camera.alignment.shift for camera in report.cameras.values())
     assert any(abs(fit + amount) <= 0.3 * abs(amount) for fit in fits)
+
+
+def calibration(file):
+    """The matrices of a calibration file of KITTI by name, (3, 4) or (3, 3)."""
+    lines = (line.split(":") for line in file.read_text().splitlines() if ":" in line)
+    return {name: np.array(values.split(), float).reshape(3, -1) for name, values in lines}
+
+
+def without_rectification(keyframe, file):
+    """The camera as if its R0_rect had been forgotten."""
+    known, camera = calibration(file), keyframe.cameras["image_2"]
+    T = np.eye(4)
+    T[:3] = known["Tr_velo_to_cam"]
+    T[:3, 3] += np.linalg.solve(known["P2"][:, :3], known["P2"][:, 3])
+    return replace(keyframe, cameras={"image_2": replace(camera, T_cam_lidar=torch.from_numpy(T))})
+
+
+def test_a_missing_rectification_is_found_in_kitti(shared_data):
+    dataset = kit.open_dataset(shared_data / "kitti/training")
+    folder = shared_data / "kitti/training/calib"
+    files = [folder / f"{token.removeprefix('training_')}.txt" for token in dataset.tokens]
+    faulty = [without_rectification(dataset[i], file) for i, file in enumerate(files)]
+    report, camera = kit.doctor(faulty), faulty[0].cameras["image_2"]
+    (problem,) = report.problems
+    assert "a rectifying rotation is missing (R0_rect" in problem.text
+    mended = report.cameras["image_2"].alignment.T_correction @ camera.T_cam_lidar
+    turn = mended @ kit.geometry.invert_rigid(dataset[0].cameras["image_2"].T_cam_lidar)
+    assert torch.arccos((turn[:3, :3].trace() - 1) / 2).rad2deg() < 0.25  # of 0.8 degrees
