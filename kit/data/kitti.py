@@ -25,16 +25,15 @@ from kit.data.intensity import HDL_64E
 from kit.data.keyframe import Camera, Dataset
 from kit.data.kitti_calibration import (
     CalibrationFile,
-    make_camera,
     parse_numbers,
     read_calibration,
     read_text,
 )
+from kit.data.kitti_files import COLOUR, images_of, make_cameras, scan_numbers
 from kit.data.recording import FilesOnDisk, Frame, Recording
 from kit.data.scans import Scan, read_scan
 
 LOOKS_FOR = "velodyne/*.bin beside calib/ or label_2/, here or in training/ (KITTI objects)"
-CAMERAS = ("image_2", "image_3")  # of the projection matrices P2 and P3
 PARTS = ("training", "testing")
 _FIELDS = 14  # numbers of a box, after its type
 
@@ -110,7 +109,7 @@ class KittiObjects(Recording):
         """
         self.part, folder = _choose_part(Path(root).expanduser(), part)
         disk = FilesOnDisk(folder)
-        numbers = sorted(n.removesuffix(".bin") for n in disk.names("velodyne") if _is_scan(n))
+        numbers = scan_numbers(disk, "velodyne")
         if not numbers:
             raise FileNotFoundError(f"{folder / 'velodyne'}: expected scans such as 000008.bin")
         frames = [
@@ -120,7 +119,7 @@ class KittiObjects(Recording):
                 timestamp=0,
                 scan=f"velodyne/{number}.bin",
                 number=number,
-                images=_images(disk, number),
+                images=images_of(disk, number, {name: name for name in COLOUR}),
             )
             for number in numbers
         ]
@@ -153,10 +152,7 @@ class KittiObjects(Recording):
             return {}
         calibration = self._calibration(frame)
         T = _T_rect_lidar(calibration)
-        return {
-            name: make_camera(name, calibration, f"P{name[-1]}", T, self.root / image)
-            for name, image in frame.images.items()
-        }
+        return make_cameras(calibration, "P", frame.images, T, self.root)
 
     def boxes_of(self, frame: KittiFrame) -> tuple[Box, ...]:
         """The boxes of label_2; none without the calibration file. DontCare areas are no boxes."""
@@ -180,20 +176,6 @@ class KittiObjects(Recording):
 
     def _calibration(self, frame: KittiFrame) -> CalibrationFile:
         return read_calibration(self.root / f"calib/{frame.number}.txt")
-
-
-def _is_scan(name: str) -> bool:
-    return name.endswith(".bin") and not name.startswith(".")
-
-
-def _images(disk: FilesOnDisk, number: str) -> dict[str, str]:
-    """The images of a frame by camera; some tools store them as JPEG."""
-    found = {}
-    for camera in CAMERAS:
-        names = (f"{camera}/{number}{ending}" for ending in (".png", ".jpg"))
-        if file := next((name for name in names if name in disk), None):
-            found[camera] = file
-    return found
 
 
 def _T_rect_lidar(calibration: CalibrationFile) -> Float[Tensor, "4 4"]:

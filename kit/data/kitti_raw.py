@@ -29,11 +29,11 @@ from kit.data.intensity import HDL_64E
 from kit.data.keyframe import Camera, Dataset
 from kit.data.kitti_calibration import (
     CalibrationFile,
-    make_camera,
     parse_numbers,
     read_calibration,
     read_text,
 )
+from kit.data.kitti_files import images_of, make_cameras, scan_numbers
 from kit.data.recording import FilesOnDisk, Frame, Recording
 from kit.data.scans import Scan, read_scan
 
@@ -147,10 +147,7 @@ class KittiRaw(Recording):
         to_cam = self._calibration(frame, "cam_to_cam")
         T_cam_lidar = _transform(self._calibration(frame, "velo_to_cam"))
         T_rect_lidar = to_cam.rigid("R_rect_00") @ T_cam_lidar
-        return {
-            name: make_camera(name, to_cam, f"P_rect_{name[-2:]}", T_rect_lidar, self.root / image)
-            for name, image in frame.images.items()
-        }
+        return make_cameras(to_cam, "P_rect_", frame.images, T_rect_lidar, self.root)
 
     def pose_of(self, frame: DriveFrame) -> Float[Tensor, "4 4"] | None:
         """T_global_lidar from the inertial unit; None without its file or calibration."""
@@ -180,18 +177,9 @@ def _frames_of(disk: FilesOnDisk, folder: Path, cameras: tuple[str, ...]) -> lis
     date = f"{folder.parent.name}/"
     drive = f"{date}{folder.name}/"
     times = _timestamps(folder / "velodyne_points" / "timestamps.txt")
-    numbers = sorted(
-        name.removesuffix(".bin")
-        for name in disk.names(f"{drive}{_SCANS}")
-        if name.endswith(".bin") and not name.startswith(".")
-    )
+    folders = {camera: f"{drive}{camera}/data" for camera in cameras}
     frames = []
-    for number in numbers:
-        images = {}
-        for camera in cameras:
-            for ending in (".png", ".jpg"):
-                if (image := f"{drive}{camera}/data/{number}{ending}") in disk:
-                    images.setdefault(camera, image)
+    for number in scan_numbers(disk, f"{drive}{_SCANS}"):
         index = int(number) if number.isdecimal() else -1
         frames.append(
             DriveFrame(
@@ -202,7 +190,7 @@ def _frames_of(disk: FilesOnDisk, folder: Path, cameras: tuple[str, ...]) -> lis
                 date=date,
                 drive=drive,
                 number=number,
-                images=images,
+                images=images_of(disk, number, folders),
             )
         )
     return frames

@@ -27,19 +27,18 @@ from kit.data.intensity import HDL_64E, PublishedSensor
 from kit.data.keyframe import Camera, Dataset
 from kit.data.kitti_calibration import (
     CalibrationFile,
-    make_camera,
     parse_numbers,
     read_calibration,
     read_poses,
     read_text,
     rigid_from_row,
 )
+from kit.data.kitti_files import COLOUR, images_of, make_cameras, scan_numbers
 from kit.data.recording import FilesOnDisk, Frame, Recording
 from kit.data.scans import Scan, read_scan
 from kit.store.reading import read_regular
 
 LOOKS_FOR = "velodyne/*.bin, here or in sequences/*/ (KITTI odometry, SemanticKITTI)"
-CAMERAS = ("image_2", "image_3")  # of the projection matrices P2 and P3
 
 
 def recognises(source: str) -> bool:
@@ -151,13 +150,12 @@ class SemanticKitti(Recording):
         if frame.folder not in self._calibrated:
             return {}
         calibration = self._calibration(frame)
-        return {
-            name: make_camera(
-                name, calibration, f"P{name[-1]}", calibration.rigid("Tr"), self.root / image
-            )
+        images = {
+            name: image
             for name, image in frame.images.items()
             if f"P{name[-1]}" in calibration or name == "image_2"
         }
+        return make_cameras(calibration, "P", images, calibration.rigid("Tr"), self.root)
 
     def labels_of(self, frame: SequenceFrame, scan: Scan) -> Int[Tensor, " N"] | None:
         """Classes: the low 16 bits of the label file."""
@@ -216,20 +214,11 @@ def _frames_of(disk: FilesOnDisk, name: str, folder: Path) -> list[SequenceFrame
     """The frames of one sequence, in order."""
     below = folder.relative_to(disk.root).as_posix()
     start = "" if below == "." else f"{below}/"
-    scans = sorted(
-        file.removesuffix(".bin")
-        for file in disk.names(f"{start}velodyne")
-        if file.endswith(".bin") and not file.startswith(".")
-    )
+    folders = {camera: f"{start}{camera}" for camera in COLOUR}
     times = _timestamps(folder / "times.txt")
     frames = []
-    for number in scans:
+    for number in scan_numbers(disk, f"{start}velodyne"):
         label = f"{start}labels/{number}.label"
-        images = {}
-        for camera in CAMERAS:
-            for ending in (".png", ".jpg"):
-                if (image := f"{start}{camera}/{number}{ending}") in disk:
-                    images.setdefault(camera, image)
         frames.append(
             SequenceFrame(
                 token=f"{name}_{number}",
@@ -238,7 +227,7 @@ def _frames_of(disk: FilesOnDisk, name: str, folder: Path) -> list[SequenceFrame
                 scan=f"{start}velodyne/{number}.bin",
                 folder=below,
                 number=number,
-                images=images,
+                images=images_of(disk, number, folders),
                 labels=label if label in disk else None,
             )
         )
