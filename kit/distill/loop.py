@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
@@ -61,14 +62,33 @@ class DistillRun:
 
 
 def make_fabric(config: DistillConfig) -> Fabric:
-    """Use one device, a GPU if there is one; under torchrun, the devices of all its processes."""
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    nodes = int(os.environ.get("WORLD_SIZE", 1)) // processes
+    """One device, a GPU if there is one; under torchrun or srun, the devices of all processes."""
+    processes, nodes = processes_and_nodes()
     fabric = Fabric(
         accelerator="auto", devices=processes, num_nodes=nodes, precision=config.precision
     )
     fabric.launch()
     return fabric
+
+
+def processes_and_nodes() -> tuple[int, int]:
+    """Processes on each machine and the number of machines, as torchrun or srun say; else (1, 1).
+
+    Raises:
+        ValueError: srun started several processes, but did not get --ntasks-per-node.
+    """
+    if "LOCAL_WORLD_SIZE" in os.environ:  # torchrun, perhaps started by srun
+        processes = int(os.environ["LOCAL_WORLD_SIZE"])
+        return processes, int(os.environ["WORLD_SIZE"]) // processes
+    if not SLURMEnvironment.detect() or int(os.environ["SLURM_NTASKS"]) == 1:
+        return 1, 1
+    if "SLURM_NTASKS_PER_NODE" not in os.environ:
+        raise ValueError(
+            f"srun started {os.environ['SLURM_NTASKS']} processes: give it --ntasks-per-node, the "
+            "number of GPUs of a machine, instead of --ntasks"
+        )
+    processes = int(os.environ["SLURM_NTASKS_PER_NODE"])
+    return processes, int(os.environ["SLURM_NTASKS"]) // processes
 
 
 def distill(

@@ -86,6 +86,7 @@ class RunFolder:
                 what differs or the file. A run that is there is never begun anew, except one that
                 was stopped before its first checkpoint; this is printed.
         """
+        check_ranks(self.description, self.fabric)
         if self.folder is None:
             return 0, []
         store.check_place(self.folder / STUDENT)
@@ -128,6 +129,30 @@ class RunFolder:
         store.save_checkpoint(self.folder, step, student, optimizer, self.description)
         if finished:
             save_student(student, self.folder / STUDENT)
+
+
+def check_ranks(description: dict, fabric: Fabric) -> None:
+    """Refuse to train together with processes that were started with other settings.
+
+    Args:
+        description: of this process, see `describe`.
+        fabric: knows the others.
+
+    Raises:
+        ValueError: in every process, if two of them differ; names what differs.
+    """
+    first = fabric.broadcast(description, src=0)
+    for rank in range(1, fabric.world_size):
+        other = fabric.broadcast(description, src=rank)
+        differences = [
+            f"{part}.{name}: {first[part].get(name)} in process 0, {value} in process {rank}"
+            for part in first
+            for name, value in other[part].items()
+            if name not in FREE and value != first[part].get(name)
+        ]
+        if differences:
+            listed = "\n  ".join(line[:200] for line in differences)
+            raise ValueError(f"two processes of one run have different settings:\n  {listed}")
 
 
 def read_history(folder: Path, steps: int) -> list[dict]:

@@ -1,14 +1,17 @@
 """The training loop: the loss falls, and a run that was killed ends with the same weights."""
 
 import signal
+import socket
 import time
 from dataclasses import replace
+from unittest.mock import Mock
 
 import psutil
 import pytest
 import tiny_distillation
 import torch
 import torch.nn.functional as F
+from lightning.fabric import Fabric
 from tiny_distillation import (
     CONFIG,
     interrupted_child,
@@ -20,8 +23,9 @@ from tiny_distillation import (
 )
 
 from kit import extract, space_of, store
-from kit.distill.loop import distill
+from kit.distill.loop import distill, processes_and_nodes
 from kit.distill.losses import LOSSES
+from kit.distill.run_folder import check_ranks
 from kit.distill.step import DistillStep
 from kit.student.checkpoints import load_student
 from kit.student.presets import build_student
@@ -226,6 +230,55 @@ def launched(out, *launcher, kill_at=None):
     assert child.wait(timeout=120) == (-signal.SIGKILL if kill_at else 0)
 
 
+def launched_by_srun(out):
+    """Distil in two processes that have the variables of `srun --ntasks-per-node=2`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    variables = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "2"}
+    variables |= {"SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1", "SLURM_NODEID": "0"}
+    variables |= {"SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    children = [
+        program("distill", out, variables={**variables, "SLURM_PROCID": n, "SLURM_LOCALID": n})
+        for n in ("0", "1")
+    ]
+    assert [child.wait(timeout=120) for child in children] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, (1, 1)),
+        ({"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "train"}, (1, 1)),
+        ({"SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "4"}, (4, 2)),
+        ({"SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "4", "SLURM_JOB_NAME": "bash"}, (1, 1)),
+        ({"SLURM_NTASKS": "2", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}, (4, 2)),
+    ],
+)
+def test_processes_are_those_of_torchrun_or_srun(variables, expected, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert processes_and_nodes() == expected
+
+
+def test_srun_without_a_number_of_processes_for_a_machine_is_refused(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "8")
+    with pytest.raises(ValueError, match="srun started 8 processes: give it --ntasks-per-node"):
+        processes_and_nodes()
+
+
+def test_processes_with_different_settings_refuse():
+    def ranks(*lrs):
+        found = [{"distill": {"lr": lr, "num_workers": n}} for n, lr in enumerate(lrs)]
+        fabric = Mock(Fabric, world_size=len(lrs))
+        fabric.broadcast.side_effect = lambda _, src: found[src]
+        return fabric
+
+    check_ranks({}, ranks(0.1, 0.1))  # the number of workers may differ
+    with pytest.raises(ValueError, match="distill.lr: 0.1 in process 0, 0.2 in process 2"):
+        check_ranks({}, ranks(0.1, 0.1, 0.2))
+
+
 def test_a_killed_run_ends_with_the_same_weights(whole, tmp_path):
     launched(tmp_path, kill_at=5)
     assert store.load_checkpoint(tmp_path).step in (2, 4, 6)
@@ -236,7 +289,7 @@ def test_a_killed_run_ends_with_the_same_weights(whole, tmp_path):
 
 def test_two_processes_share_the_views_and_continue_when_launched_again(whole, tmp_path):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    launched(tmp_path / "whole", *torchrun)
+    launched_by_srun(tmp_path / "whole")
     stopped = tmp_path / "stopped"
     launched(stopped, *torchrun, kill_at=3)
     assert store.load_checkpoint(stopped).step in (2, 4)

@@ -54,9 +54,9 @@ def demo(out):
     return demo.demo(config, out, dataset=street())
 
 
-def program(name, out, *launcher, **options):
-    """Start this file in another process."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+def program(name, out, *launcher, variables=None, **options):
+    """Start this file in another process, with more variables of the environment."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **(variables or {})}
     command = [sys.executable, *launcher, __file__, name, str(out)]
     return subprocess.Popen(command, env=environment, **options)
 
