@@ -194,6 +194,32 @@ def pose(T) -> dict:
     return {"position": position, "heading": {"w": w, "x": x, "y": y, "z": z}}
 
 
+def pandaset_points(number, T_world_lidar, time) -> dict:
+    """The columns of a scan in the world frame, of two lidars in turn."""
+    points = scan(number)
+    turned = points[:, [1, 0, 2]] * [-1, 1, 1]  # to x right, y forward, z up
+    world = turned.astype(np.float64) @ T_world_lidar[:3, :3].T + T_world_lidar[:3, 3]
+    return dict(zip("xyz", world.T, strict=True)) | {
+        "i": np.round(100.0 * points[:, 3]).astype(np.float64),
+        "t": np.full(len(points), time - 0.05),
+        "d": np.arange(len(points)) % 3 // 2,
+    }
+
+
+def pandaset_boxes(T_world_lidar) -> dict:
+    """The columns of two boxes at one place, a car of both lidars and a tram of the second one."""
+    centre = T_world_lidar[:3, :3] @ [0, 12, -0.9] + T_world_lidar[:3, 3]
+    size = zip("xyz", (2, 5, 1.6), strict=True)
+    return {
+        "uuid": np.array(["a", "b"], dtype=object),
+        "label": np.array(["Car", "Tram / Subway"], dtype=object),
+        "yaw": np.array([0.5, 0.0]),
+        **{f"position.{axis}": np.full(2, v) for axis, v in zip("xyz", centre, strict=True)},
+        **{f"dimensions.{axis}": np.full(2, v) for axis, v in size},
+        "cuboids.sensor_id": np.array([-1, 1]),
+    }
+
+
 def write_pandaset(root, T_ego_lidar, frames=3, sequence="002"):
     """PandaSet: points of two lidars in the world frame, while the car moves and turns.
 
@@ -206,41 +232,24 @@ def write_pandaset(root, T_ego_lidar, frames=3, sequence="002"):
         turn = Rotation.from_euler("z", 0.3 + 0.1 * number).as_matrix()
         T_world_ego = rigid(turn, [100.0 + 3 * number, 50.0, 2.0])
         T_world_lidar = T_world_ego @ T_ego_lidar
-        points = scan(number)
-        turned = points[:, [1, 0, 2]] * [-1, 1, 1]  # to x right, y forward, z up
-        world = turned.astype(np.float64) @ T_world_lidar[:3, :3].T + T_world_lidar[:3, 3]
         times.append(1000.5 + 0.1 * number)
-        table = dict(zip("xyz", world.T, strict=True))
-        table |= {"i": np.round(100.0 * points[:, 3]).astype(np.float64)}
-        table |= {"t": np.full(len(points), times[-1] - 0.05), "d": np.arange(len(points)) % 3 // 2}
-        write_bytes(folder / f"lidar/{name}.pkl.gz", gzip.compress(data_frame(table)))
-        ids = {"class": np.array([7, 13, 5, 0])[np.arange(len(points)) % 4]}
-        file = folder / f"annotations/semseg/{name}.pkl.gz"
-        write_bytes(file, gzip.compress(data_frame(ids)))
-        centre = T_world_lidar[:3, :3] @ [0, 12, -0.9] + T_world_lidar[:3, 3]
-        boxes = {
-            "uuid": np.array(["a", "b"], dtype=object),
-            "label": np.array(["Car", "Tram / Subway"], dtype=object),
-            "yaw": np.array([0.5, 0.0]),
-            **{f"position.{axis}": np.full(2, v) for axis, v in zip("xyz", centre, strict=True)},
-            **{
-                f"dimensions.{axis}": np.full(2, v)
-                for axis, v in zip("xyz", (2, 5, 1.6), strict=True)
-            },
-            "cuboids.sensor_id": np.array([-1, 1]),
+        tables = {
+            "lidar": pandaset_points(number, T_world_lidar, times[-1]),
+            "annotations/semseg": {"class": np.array([7, 13, 5, 0])[np.arange(NUM_POINTS) % 4]},
+            "annotations/cuboids": pandaset_boxes(T_world_lidar),
         }
-        file = folder / f"annotations/cuboids/{name}.pkl.gz"
-        write_bytes(file, gzip.compress(data_frame(boxes)))
+        for below, table in tables.items():
+            file = folder / below / f"{name}.pkl.gz"
+            write_bytes(file, gzip.compress(data_frame(table)))
         poses.append(pose(T_world_ego))
         to_forward = rigid([[0, 1, 0], [-1, 0, 0], [0, 0, 1]], [0, 0, 0])
         camera_poses.append(pose(T_world_lidar @ np.linalg.inv(T_CAM_LIDAR @ to_forward)))
         write_image(folder / f"camera/front_camera/{name}.jpg", number)
     write_text(folder / "lidar/poses.json", json.dumps(poses))
     write_text(folder / "lidar/timestamps.json", json.dumps(times))
-    values = dict(
-        zip(("fx", "fy", "cx", "cy"), K[[0, 1, 0, 1], [0, 1, 2, 2]].tolist(), strict=True)
-    )
-    write_text(folder / "camera/front_camera/intrinsics.json", json.dumps(values))
+    names, values = ("fx", "fy", "cx", "cy"), K[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()
+    intrinsics = json.dumps(dict(zip(names, values, strict=True)))
+    write_text(folder / "camera/front_camera/intrinsics.json", intrinsics)
     write_text(folder / "camera/front_camera/poses.json", json.dumps(camera_poses))
     return root
 

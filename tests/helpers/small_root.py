@@ -74,39 +74,47 @@ def tables(keyframes=2, scenes=1, vehicle="robot1") -> dict[str, list[dict]]:
         "sample_annotation": [],
     }
     for channel in CHANNELS:
-        rotation, translation = _pose_of(channel)
-        is_camera = channel.startswith("CAM")
-        found["sensor"].append(
-            {
-                "token": f"sensor-{channel}",
-                "channel": channel,
-                "modality": "camera" if is_camera else "lidar",
-            }
-        )
-        found["calibrated_sensor"].append(
-            {
-                "token": f"calibration-{channel}",
-                "sensor_token": f"sensor-{channel}",
-                "translation": translation.tolist(),
-                "rotation": wxyz(rotation),
-                "camera_intrinsic": K if is_camera else [],
-            }
-        )
+        _add_sensor(found, channel)
     for scene in range(scenes):
-        samples = [f"sample-{scene}-{number}" for number in range(keyframes)]
-        found["scene"].append(
-            {
-                "token": f"scene-{scene}",
-                "name": f"walk-{scene}",
-                "log_token": "log-0",
-                "nbr_samples": keyframes,
-                "first_sample_token": samples[0],
-            }
-        )
-        for number, token in enumerate(samples):
-            after = samples[number + 1] if number + 1 < keyframes else ""
-            _add_keyframe(found, scene, number, token, after)
+        _add_scene(found, scene, keyframes)
     return found
+
+
+def _add_sensor(found, channel):
+    rotation, translation = _pose_of(channel)
+    is_camera = channel.startswith("CAM")
+    found["sensor"].append(
+        {
+            "token": f"sensor-{channel}",
+            "channel": channel,
+            "modality": "camera" if is_camera else "lidar",
+        }
+    )
+    found["calibrated_sensor"].append(
+        {
+            "token": f"calibration-{channel}",
+            "sensor_token": f"sensor-{channel}",
+            "translation": translation.tolist(),
+            "rotation": wxyz(rotation),
+            "camera_intrinsic": K if is_camera else [],
+        }
+    )
+
+
+def _add_scene(found, scene, keyframes):
+    samples = [f"sample-{scene}-{number}" for number in range(keyframes)]
+    found["scene"].append(
+        {
+            "token": f"scene-{scene}",
+            "name": f"walk-{scene}",
+            "log_token": "log-0",
+            "nbr_samples": keyframes,
+            "first_sample_token": samples[0],
+        }
+    )
+    for number, token in enumerate(samples):
+        after = samples[number + 1] if number + 1 < keyframes else ""
+        _add_keyframe(found, scene, number, token, after)
 
 
 def _add_keyframe(found, scene, number, sample, after):

@@ -119,11 +119,7 @@ class NuScenesFolder(Recording):
             )
         self.num_missing = len(contents.records) - len(records)
         self.num_without_scan = contents.num_without_scan
-        files = [image.file for record in records for image in record.cameras]
-        labels = [record.labels for record in records if record.labels]
-        self._absent = {file for file in (*files, *labels) if file not in present}
-        self.num_missing_images = sum(file in self._absent for file in files)
-        self.num_missing_labels = sum(file in self._absent for file in labels)
+        labelled = self._find_absent(records, present)
         self._wants_boxes = boxes
         if boxes:
             nuscenes_boxes.check_tables(self.root / self.version)
@@ -133,9 +129,18 @@ class NuScenesFolder(Recording):
             _label_classes(self.root / self.version, contents),
             records,
             lidar=lidar,
-            num_labelled=len(labels) - self.num_missing_labels,
+            num_labelled=labelled,
             missing=self._counts_of_missing(lidar),
         )
+
+    def _find_absent(self, records: list, present: FilesOnDisk) -> int:
+        """Find the images and label files that are not on disk; returns the labelled keyframes."""
+        files = [image.file for record in records for image in record.cameras]
+        labels = [record.labels for record in records if record.labels]
+        self._absent = {file for file in (*files, *labels) if file not in present}
+        self.num_missing_images = sum(file in self._absent for file in files)
+        self.num_missing_labels = sum(file in self._absent for file in labels)
+        return len(labels) - self.num_missing_labels
 
     def _counts_of_missing(self, lidar: str) -> dict[str, int]:
         return {
