@@ -19,6 +19,7 @@ COMMANDS = {
     "street": "Write a simulated street as a data set in the nuScenes schema.",
     "pretrain": "Make the student that comes with the kit.",
     "import-checkpoint": "Convert a published checkpoint to a student's file.",
+    "export": "Write a student as an ONNX file, for programs without PyTorch.",
     "init-recording": "Write a first recording.json for a folder of point files and images.",
     "bench": "Measure time, memory or quality; print a table and write JSON.",
     "figures": "Write docs/figures.md from the JSON files of the benches.",

@@ -42,7 +42,7 @@ class Features:
         out: folder for the features, one file per keyframe.
         data: "street" or the root of a data set.
         half: store half precision (float16).
-        format: "safetensors"; with "parquet" or "las" a second file beside each of them.
+        format: "safetensors"; with "parquet", "las" or "rrd" a second file beside each of them.
         processes: that write.
     """
 
@@ -50,7 +50,7 @@ class Features:
     out: Path
     data: str = "street"
     half: bool = False
-    format: Literal["safetensors", "parquet", "las"] = "safetensors"
+    format: Literal["safetensors", "parquet", "las", "rrd"] = "safetensors"
     processes: Annotated[Processes, Flat] = Processes()
 
     def run(self) -> None:
@@ -61,6 +61,27 @@ class Features:
         files = write_features(self.data, self.checkpoint, self.out, half=self.half, **options)
         if self.format != "safetensors":
             convert_files(self.data, files, self.format)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Options of `export`.
+
+    Attributes:
+        checkpoint: file of a WaffleIron, e.g. runs/demo/student.safetensors.
+        out: the new file; None: the same name with .onnx, in the current folder.
+    """
+
+    checkpoint: tyro.conf.Positional[Path]
+    out: Path | None = None
+
+    def run(self) -> None:
+        from kit.student.checkpoints import load_student
+        from kit.student.waffleiron.onnx_model import INPUTS, OUTPUTS, export_onnx
+
+        out = self.out or Path(self.checkpoint.name).with_suffix(".onnx")
+        export_onnx(load_student(self.checkpoint), out)
+        print(f"{', '.join(INPUTS)} -> {', '.join(OUTPUTS)}; written to {out}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import tyro
 
 from kit import store
-from kit.commands.files import Evaluate, Features, ImportCheckpoint, TeacherFeatures
+from kit.commands.files import Evaluate, Export, Features, ImportCheckpoint, TeacherFeatures
 from kit.commands.learning import Ablate, Demo, Distill, Pretrain
 from kit.commands.tools import Bench, Cache, Cost, Doctor, Figures, InitRecording, Street
 from kit.demo import LearnConfig, config_of_plain
@@ -45,6 +45,7 @@ CLASSES: dict[str, type[Command]] = {
     "street": Street,
     "pretrain": Pretrain,
     "import-checkpoint": ImportCheckpoint,
+    "export": Export,
     "init-recording": InitRecording,
     "bench": Bench,
     "figures": Figures,

@@ -1,4 +1,4 @@
-"""Features of points in files for other programs: Parquet, LAS."""
+"""Features of points in files for other programs: Parquet, LAS, Rerun."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ from torch import Tensor
 from kit import store
 from kit.data import open_dataset
 from kit.data.keyframe import Keyframe
+from kit.features.rerun_file import RerunWriter
 
 MOST_LAS_CHANNELS = 300  # a LAS header describes each channel in 192 of at most 65,535 bytes
 
@@ -23,14 +24,15 @@ def convert_files(data: str | Path, files: Sequence[Path], kind: str) -> list[Pa
 
     Raises:
         ValueError: an unknown format, or it cannot hold so many channels.
+        ImportError: the package of the format is not installed.
     """
     if kind not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {kind!r}")
-    dataset, made = open_dataset(data), []
+    dataset, made, write = open_dataset(data), [], FORMATS[kind]()
     for index, file in enumerate(files):
         tensors, meta = store.load_tensors(file)
         made.append(file.with_suffix(f".{kind}"))
-        store.write_bytes(made[-1], FORMATS[kind](dataset[index], tensors, meta))
+        store.write_bytes(made[-1], write(dataset[index], tensors, meta))
     return made
 
 
@@ -100,7 +102,9 @@ def las(keyframe: Keyframe, tensors: dict[str, Tensor], meta: dict) -> bytes:
     return sink.getvalue()
 
 
-FORMATS: dict[str, Callable[[Keyframe, dict[str, Tensor], dict], bytes]] = {
-    "parquet": parquet,
-    "las": las,
+Writer = Callable[[Keyframe, dict[str, Tensor], dict], bytes]
+FORMATS: dict[str, Callable[[], Writer]] = {
+    "parquet": lambda: parquet,
+    "las": lambda: las,
+    "rrd": RerunWriter,
 }

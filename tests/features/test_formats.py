@@ -1,6 +1,7 @@
 """Features in Parquet and LAS files: the same numbers, read by other libraries."""
 
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -67,5 +68,35 @@ def test_half_precision_is_near_and_the_header_has_the_scale(files, tmp_path):
 
 
 def test_an_unknown_format_is_named(files):
-    with pytest.raises(ValueError, match="parquet, las"):
+    with pytest.raises(ValueError, match="parquet, las, rrd"):
         convert_files("street", [], "xls")
+
+
+def test_rerun_holds_points_colours_labels_and_cameras(files, tmp_path):
+    pytest.importorskip("rerun", reason="writes rrd files: pip install rerun-sdk")
+    reader = pytest.importorskip("rerun.dataframe", reason="reads rrd files, up to rerun-sdk 0.22")
+    street, write = files
+    first, second = convert_files("street", write(), "rrd")
+    assert first.suffix == ".rrd" and first.read_bytes()[:4] == b"RRF2"
+    for number, file in enumerate((first, second)):
+        recording = reader.load_recording(file)
+        table = recording.view(index="keyframe", contents="/**").select().read_all()
+        row = {
+            name: table[name].to_pylist()[-1] for name in table.column_names if "log" not in name
+        }
+        assert row["keyframe"] == number
+        points = np.array(row["/lidar/features:Position3D"], dtype=np.float32)
+        assert np.array_equal(points, street[number].points.numpy())
+        colours = np.array(row["/lidar/features:Color"], dtype=np.uint32)
+        assert len(colours) == len(points) and len(np.unique(colours)) > 100
+        known = street[number].labels != 255
+        assert len(row["/lidar/labels:ClassId"]) == int(known.sum())
+        names = {key.split(":")[0] for key in row}
+        assert {f"/lidar/{name}" for name in street[number].cameras} <= names
+
+
+def test_without_rerun_the_message_says_what_to_install(files, monkeypatch):
+    _, write = files
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    with pytest.raises(ImportError, match=r"lidar-distillation-kit\[rerun\]"):
+        convert_files("street", write(), "rrd")
