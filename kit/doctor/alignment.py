@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kit.doctor.camera_edges import (
+    MOVES,
     TURNS,
     CameraEdges,
     angles_between,
@@ -35,7 +36,8 @@ LEAST = {"pitch": 0.6, "yaw": 0.6, "roll": 0.6, "right": 0.16, "down": 0.16, "ah
 LEAST |= {"clock": 0.03, "turn": 0.7}
 LEAST_CLOCK_EFFECT = 0.45  # degrees, median by which the clock moves edges
 LEAST_EDGES = 60
-PROBES = {"pitch": 1.0, "yaw": 1.0, "right": 0.2, "down": 0.2}  # shifts that should be found
+PROBES = {name: 1.0 for name in TURNS} | {name: 0.2 for name in MOVES}  # degrees and metres
+OF_THE_IMAGE = ("pitch", "yaw", "right", "down")  # motions that move all edges of an image alike
 WORDS = {
     "pitch": "turned by {:+.1f} degrees about the axis to the right (pitch)",
     "yaw": "turned by {:+.1f} degrees about the axis downwards (yaw)",
@@ -91,8 +93,8 @@ class Alignment:
         correction: amounts of all motions that fit best together; empty without a shift.
         clock: the clock offset that fits best, if the motion of the lidar is known and fast.
         agreement: standard errors by which the edges fit better than edges at random places.
-        sharpness: standard errors by which the best amount of a motion is better than those 1
-            degree or 20 cm beside it; the smallest of all motions of the image.
+        sharpness: of each motion, standard errors by which its best amount is better than those 1
+            degree or 20 cm beside it.
         curves: score by amount of every motion, divided by the number of edges.
     """
 
@@ -103,7 +105,7 @@ class Alignment:
     correction: Mapping[str, float]
     clock: Shift | None
     agreement: float
-    sharpness: float
+    sharpness: Mapping[str, float]
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
     @property
@@ -111,7 +113,17 @@ class Alignment:
         """ "shifted", "aligned", or "unknown" if a shift would not be found."""
         if self.shift is not None:
             return "shifted"
-        return "aligned" if self.sharpness >= CERTAIN else "unknown"
+        return "aligned" if self.least_sharpness >= CERTAIN else "unknown"
+
+    @property
+    def least_sharpness(self) -> float:
+        """The smallest sharpness of the motions that move all edges of an image alike."""
+        return min(self.sharpness[name] for name in OF_THE_IMAGE)
+
+    @property
+    def not_measurable(self) -> tuple[str, ...]:
+        """The motions of which 1 degree or 20 cm would hardly be found with these edges."""
+        return tuple(name for name, value in self.sharpness.items() if value < CERTAIN)
 
     @property
     def T_correction(self) -> Float[Tensor, "4 4"]:
@@ -122,14 +134,13 @@ class Alignment:
 def measure(edges: CameraEdges) -> Alignment:
     """Search the turn or move that fits best."""
     given = edges.scores(edges.points)
-    fits, curves, margins = {}, {}, []
+    fits, curves, sharpness = {}, {}, {}
+    enough = len(edges.points) >= LEAST_EDGES
     for name in SEARCH:
         amounts, scores = search(edges, name, {})
         fits[name] = _best(edges, name, amounts, scores, given)
         curves[name] = (amounts, scores.sum(1) / max(len(edges.points), 1))
-        if name in PROBES:
-            margins.append(_margin(amounts, scores, PROBES[name]))
-    enough = len(edges.points) >= LEAST_EDGES
+        sharpness[name] = _margin(amounts, scores, PROBES[name]) if enough else 0.0
     shift = _choose(edges, fits, given) if enough else None
     correction = _refine(edges, shift) if shift else {}
     return Alignment(
@@ -140,7 +151,7 @@ def measure(edges: CameraEdges) -> Alignment:
         correction=correction,
         clock=_clock(edges, given),
         agreement=standard_errors(given, 0 * given),
-        sharpness=min(margins) if enough else 0.0,
+        sharpness=sharpness,
         curves=curves,
     )
 
@@ -243,7 +254,7 @@ def _margin(
     amounts: Float[np.ndarray, " A"], scores: Float[np.ndarray, "A B"], off: float
 ) -> float:
     """How surely the best amount is better than those that are `off` on either side."""
-    best, away = int(scores.sum(1).argmax()), round(off / (amounts[1] - amounts[0]))
+    best, away = int(scores.sum(1).argmax()), round(float(off / (amounts[1] - amounts[0])))
     sides = [at for at in (best - away, best + away) if 0 <= at < len(amounts)]
     return min(standard_errors(scores[best], scores[at]) for at in sides)
 

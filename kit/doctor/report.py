@@ -181,7 +181,8 @@ def _cameras(report: Report) -> str:
 
 def camera_line(camera: CameraReport) -> str:
     """The measurements of a camera in one line."""
-    seen = f"{camera.num_images:3} images  {camera.ratio_seen:4.0%} of the points  "
+    images = f"{camera.num_images:3} image{' s'[camera.num_images != 1]}"
+    seen = f"{images}  {camera.ratio_seen:4.0%} of the points  "
     return seen + alignment_words(camera)
 
 
@@ -196,4 +197,6 @@ def alignment_words(camera: CameraReport) -> str:
         return f"off: fits better {alignment.shift}"
     if alignment.verdict == "unknown":
         return "alignment unknown"
-    return f"aligned ({alignment.sharpness:.1f} standard errors)"
+    rest = alignment.not_measurable
+    unknown = f"; not measurable: {', '.join(rest)}" if rest else ""
+    return f"aligned ({alignment.least_sharpness:.1f} standard errors){unknown}"
