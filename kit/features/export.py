@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from kit import store
 from kit.data import open_dataset
 from kit.data.keyframe import Keyframe
 from kit.features.extract import extract_layers
 from kit.store.engines import run_all
+from kit.store.progress import progress_bar
 from kit.student.checkpoints import load_student
 from kit.student.student import HEAD, Student
 
@@ -69,7 +69,7 @@ def write_features(
             for index, file in enumerate(files)
         ]
         made = run_all(jobs, engine, workers, scheduler)
-    replaced = sum(tqdm(made, desc="features", unit="keyframe", total=len(files)))
+    replaced = sum(progress_bar(made, desc="features", unit="keyframe", total=len(files)))
     if replaced:
         print(f"{replaced} files in {out} were made again: their scans have changed since")
     return files

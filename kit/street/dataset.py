@@ -17,7 +17,6 @@ import psutil
 import torch
 from joblib import Parallel, delayed
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from kit.data.annotations import ExactAnnotations, PixelAnnotations
 from kit.data.classes import NUSCENES
@@ -26,6 +25,7 @@ from kit.data.keyframe import Camera, Keyframe
 from kit.data.sweeps import Sweep
 from kit.store import FeatureCache
 from kit.store.machine import num_cores
+from kit.store.progress import progress_bar
 from kit.store.workers import exit_with_parent
 from kit.street.render.moment import (
     KEYFRAME_INTERVAL,
@@ -176,7 +176,7 @@ class Street:
             initargs=(os.getpid(),),
         )
         done = workers(jobs)
-        for _ in tqdm(done, "rendering the street", len(missing), unit="keyframe"):
+        for _ in progress_bar(done, "rendering the street", len(missing), unit="keyframe"):
             pass
 
 
@@ -215,7 +215,7 @@ def _rendered(moment: Moment) -> dict[str, Tensor]:
     stored = cache.get(_key(moment))
     if stored is None:
         text = f"rendering the street, scene {moment.scene}, keyframe {moment.keyframe}"
-        with tqdm(total=1 + len(moment.rig.cameras), desc=text, unit="view") as bar:
+        with progress_bar(total=1 + len(moment.rig.cameras), desc=text, unit="view") as bar:
             stored = render_moment(moment, bar.update)
         _store(_key(moment), stored, cache)
     return stored

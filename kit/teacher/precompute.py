@@ -5,10 +5,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
 
 from kit.data import open_dataset
 from kit.store.engines import run_all
+from kit.store.progress import progress_bar
 from kit.teacher.presets import TeacherConfig, build_teacher
 from kit.teacher.stored_maps import (
     KEYFRAMES_PER_SHARD,
@@ -62,7 +62,7 @@ def teacher_features(
     shards = range(first, len(plan), count)
     jobs = [(_job, (data, teacher, plan, shard)) for shard in shards]
     made = run_all(jobs, engine, workers, scheduler)
-    computed = sum(tqdm(made, desc="teacher features", unit="shard", total=len(jobs)))
+    computed = sum(progress_bar(made, desc="teacher features", unit="shard", total=len(jobs)))
     complete = write_manifest(plan)
     print(
         f"{computed} of {len(jobs)} shards were computed, the others were there; "

@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageDraw
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from kit.data.classes import CATEGORIES, NUSCENES
 from kit.data.keyframe import Keyframe
 from kit.store import files as store
 from kit.store.images import jpeg_bytes, png_bytes
+from kit.store.progress import progress_bar
 from kit.street.dataroot.tables import (
     LIDAR,
     VERSION,
@@ -57,7 +57,7 @@ def write_dataroot(street: Street, folder: str | Path) -> None:
     _prepare_folder(root, street)
     missing = [index for index in range(len(street)) if not _is_complete(street, root, index)]
     street.prepare(missing)
-    for index in tqdm(missing, "writing keyframes", unit="keyframe", disable=not missing):
+    for index in progress_bar(missing, "writing keyframes", unit="keyframe", disable=not missing):
         _write_keyframe(street, root, index)
     annotations = [
         store.read_json(_annotation_file(street, root, index)) for index in range(len(street))
