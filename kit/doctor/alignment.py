@@ -96,6 +96,7 @@ class Alignment:
         sharpness: of each motion, standard errors by which its best amount is better than those 1
             degree or 20 cm beside it.
         curves: score by amount of every motion, divided by the number of edges.
+        scores: (A, B) of every motion, by amount and cell, to be added up over all cameras.
     """
 
     num_keyframes: int
@@ -107,6 +108,7 @@ class Alignment:
     agreement: float
     sharpness: Mapping[str, float]
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    scores: Mapping[str, np.ndarray]
 
     @property
     def verdict(self) -> str:
@@ -134,12 +136,13 @@ class Alignment:
 def measure(edges: CameraEdges) -> Alignment:
     """Search the turn or move that fits best."""
     given = edges.scores(edges.points)
-    fits, curves, sharpness = {}, {}, {}
+    fits, curves, sharpness, found = {}, {}, {}, {}
     enough = len(edges.points) >= LEAST_EDGES
     for name in SEARCH:
         amounts, scores = search(edges, name, {})
         fits[name] = _best(edges, name, amounts, scores, given)
         curves[name] = (amounts, scores.sum(1) / max(len(edges.points), 1))
+        found[name] = scores
         sharpness[name] = _margin(amounts, scores, PROBES[name]) if enough else 0.0
     shift = _choose(edges, fits, given) if enough else None
     correction = _refine(edges, shift) if shift else {}
@@ -153,6 +156,7 @@ def measure(edges: CameraEdges) -> Alignment:
         agreement=standard_errors(given, 0 * given),
         sharpness=sharpness,
         curves=curves,
+        scores=found,
     )
 
 
@@ -288,8 +292,13 @@ def search_of_rig(
     return found
 
 
-def fit_rig(searches: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Shift]:
-    """The motion of the lidar against all cameras together that fits best, for each motion."""
+def fit_together(searches: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Shift]:
+    """The amount of each motion that fits all cameras together best.
+
+    Args:
+        searches: (A, B) scores of each camera by motion: of motions of the lidar (`search_of_rig`),
+            or of the same motion in the frame of each camera (`Alignment.scores`).
+    """
     fits = {}
     for name in SEARCH:
         amounts = steps(*SEARCH[name])

@@ -13,7 +13,7 @@ from kit import geometry
 from kit.data import open_dataset
 from kit.data.clocks import HasPoses, Poses
 from kit.data.keyframe import Dataset, Keyframe
-from kit.doctor.alignment import Shift, fit_rig, largest
+from kit.doctor.alignment import Shift, fit_together, largest
 from kit.doctor.camera_checks import (
     CameraReport,
     examine_camera,
@@ -29,6 +29,7 @@ from kit.doctor.scan_edges import find_edges
 
 ERRORS = (OSError, ValueError)
 FASTEST = 70.0  # m/s; faster cars show wrong poses or time stamps
+MORE_CERTAIN = 0.5  # standard errors, by which an error of every camera beats one of the lidar
 SLOW = 1.0  # m/s; below, a clock offset cannot be measured
 
 
@@ -140,7 +141,7 @@ def _examine(
     twists = _twists(opened, cached, keyframes)
     findings += _check_poses(keyframes, twists)
     cameras = _cameras(keyframes, twists, findings)
-    rig = _rig(cameras, findings)
+    rig, each = _together(cameras, findings)
     missing = getattr(opened, "missing", {})
     findings += [
         Finding("note", "files", f"missing: {count:,} {what}")
@@ -158,6 +159,7 @@ def _examine(
         keyframes,
         len(set(cached.scenes)),
         rig,
+        each,
     )
 
 
@@ -183,23 +185,34 @@ def _cameras(
     return reports
 
 
-def _rig(cameras: Mapping[str, CameraReport], findings: list[Finding]) -> Shift | None:
-    """The turn or move of the lidar against all cameras; adds a finding if it is certain."""
-    searches = [each.rig for each in cameras.values() if each.rig and each.cause is None]
-    if len(searches) < 2:
-        return None
-    shift = largest(fit_rig(searches).values())
-    if shift is not None:
-        findings.append(
-            Finding(
-                "problem",
-                "all cameras",
-                f"together they fit better if the scan is {in_lidar_frame(shift)} (lidar frame, "
-                f"{shift.certainty:.1f} standard errors)",
-                "look for the pose of the lidar in the calibration: T_ego_lidar, or its mount",
-            )
-        )
-    return shift
+def _together(
+    cameras: Mapping[str, CameraReport], findings: list[Finding]
+) -> tuple[Shift | None, Shift | None]:
+    """The turn or move that all cameras have in common; adds a finding if it is certain.
+
+    Returns:
+        that of the lidar, and that in the frame of each camera; the second one is None if the first
+        one explains as much.
+    """
+    fair = [each for each in cameras.values() if each.rig and each.cause is None]
+    if len(fair) < 2:
+        return None, None
+    rig = largest(fit_together([each.rig for each in fair]).values())
+    each = largest(fit_together([each.alignment.scores for each in fair]).values())
+    if rig is not None and each is not None and each.certainty < rig.certainty + MORE_CERTAIN:
+        each = None
+    if each is not None:
+        words = f"{each} in the frame of each camera"
+        mend = "look for a mistake that is made for every camera: code that makes T_cam_lidar"
+    elif rig is not None:
+        words = f"{in_lidar_frame(rig)} (lidar frame)"
+        mend = "look for the pose of the lidar in the calibration: T_ego_lidar, or its mount"
+    else:
+        return None, None
+    certainty = (each or rig).certainty
+    text = f"together they fit better if the scan is {words}: {certainty:.1f} standard errors"
+    findings.append(Finding("problem", "all cameras", text, mend))
+    return rig, each
 
 
 def in_lidar_frame(shift: Shift) -> str:

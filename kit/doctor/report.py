@@ -32,6 +32,8 @@ class Report:
         keyframes: the examined ones.
         num_scenes: in the data set.
         rig: the turn or move of the lidar against all cameras, if one is certain.
+        every_camera: the same turn or move in the frame of each camera, if one is certain and
+            explains clearly more.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Report:
     keyframes: Mapping[int, Keyframe] = field(default_factory=dict, repr=False)
     num_scenes: int = 0
     rig: Shift | None = None
+    every_camera: Shift | None = None
 
     @property
     def problems(self) -> tuple[Finding, ...]:

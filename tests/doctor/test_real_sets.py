@@ -44,6 +44,21 @@ def test_a_planted_error_is_found_in_a_real_recording(recording, amounts):
     assert any(abs(fit + amount) <= 0.3 * abs(amount) for fit in fits)
 
 
+@pytest.mark.parametrize("amounts", [{"pitch": -1.0}, {"ahead": 0.2}], ids=["pitch", "ahead"])
+def test_an_error_of_every_camera_is_found_in_one_keyframe_of_32_beams(shared_data, amounts):
+    keyframe = kit.open_dataset(shared_data / "nuscenes")[0]
+    error = kit.doctor.motion(**amounts)
+    faulty = {
+        name: replace(camera, T_cam_lidar=error @ camera.T_cam_lidar)
+        for name, camera in keyframe.cameras.items()
+    }
+    report = kit.doctor(replace(keyframe, cameras=faulty))
+    (name, amount), *_ = amounts.items()
+    assert report.every_camera.name == name
+    assert abs(report.every_camera.amount + amount) <= 0.3 * abs(amount)
+    assert any(f.subject == "all cameras" for f in report.problems)
+
+
 def calibration(file):
     """The matrices of a calibration file of KITTI by name, (3, 4) or (3, 3)."""
     lines = (line.split(":") for line in file.read_text().splitlines() if ":" in line)
