@@ -114,7 +114,7 @@ class TrainingBatches(torch.utils.data.Dataset):
         steps: number of batches.
         seed: of everything that is drawn.
         augment: rotate, flip and scale the points.
-        hidden, cameras, beam_drop: as in `kit.distill.views.ViewConfig`.
+        hidden, cameras, beam_drop, sensor_jitter: as in `kit.distill.views.ViewConfig`.
         superpixels: which ones, as in `DistillConfig`.
         needs: the inputs that the loss needs, see `kit.distill.losses.needs`.
         cache: keeps superpixels, so that they are computed once per image.
@@ -138,6 +138,7 @@ class TrainingBatches(torch.utils.data.Dataset):
         hidden: str = "kept",
         cameras: str = "one",
         beam_drop: float = 0.0,
+        sensor_jitter: float = 0.0,
         superpixels: str = "slic",
         needs: Collection[str] = (),
         cache: FeatureCache | None = None,
@@ -150,7 +151,7 @@ class TrainingBatches(torch.utils.data.Dataset):
             raise ValueError(f"batch_size {batch_size} is less than the {world_size} processes")
         self.dataset, self.keyframes, self.inputs = dataset, tuple(keyframes), inputs
         self.batch_size, self.steps, self.seed = batch_size, steps, seed
-        self.view_config = ViewConfig(augment, hidden, cameras, beam_drop)
+        self.view_config = ViewConfig(augment, hidden, cameras, beam_drop, sensor_jitter)
         self.needs, self.cache, self.superpixels = frozenset(needs), cache, superpixels
         self.rank, self.world_size = rank, world_size
         self._order = DrawOrder(dataset, self.keyframes, seed, steps * batch_size)

@@ -25,7 +25,6 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins.environments import SLURMEnvironment
 from torch import nn
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from kit.data.keyframe import Dataset
 from kit.distill.batches import TrainingBatches
@@ -35,6 +34,7 @@ from kit.distill.run_folder import RunFolder, describe
 from kit.distill.settings import DistillConfig
 from kit.distill.step import DistillStep
 from kit.store import FeatureCache, keep_freed_memory
+from kit.store.progress import progress_bar
 from kit.student.student import DistilledFrom, Student
 from kit.teacher.teacher import Teacher
 
@@ -178,6 +178,7 @@ def _batches(
         hidden=config.hidden,
         cameras=config.cameras,
         beam_drop=config.beam_drop,
+        sensor_jitter=config.sensor_jitter,
         superpixels=config.superpixels,
         needs=needs(config.loss),
         cache=cache,
@@ -253,7 +254,7 @@ def _run(
     options = {"desc": "distilling", "unit": "step", "disable": not (progress and is_first)}
     with (
         DeferredInterrupts(folder.fabric) as interrupts,
-        tqdm(total=config.steps, initial=done, **options) as bar,
+        progress_bar(total=config.steps, initial=done, **options) as bar,
     ):
         for row in rows:
             row["seconds"] = round(earlier + time.perf_counter() - began, 3)

@@ -37,6 +37,8 @@ class DistillConfig:
         cameras: "one", drawn at random, and the points that it sees (ScaLR); or "all": the whole
             scan with the pixels of all cameras (D-DITR).
         beam_drop: probability that a view has only half or a quarter of the lidar's beams, 0 to 1.
+        sensor_jitter: probability that a view is changed as if another lidar, mounted in another
+            way, had recorded it: tilt, height, and the curve of intensities, 0 to 1.
         superpixels: of the losses that need them: "slic" (SLidR), "teacher" for clusters of the
             teacher's features, or "exact" for the objects and classes of a simulation.
         seed: seed of everything that the distillation draws at random.
@@ -63,6 +65,7 @@ class DistillConfig:
     hidden: str = "kept"
     cameras: str = "one"
     beam_drop: float = 0.0
+    sensor_jitter: float = 0.0
     superpixels: str = "slic"
     seed: int = 0
     precision: str = "32-true"
@@ -78,7 +81,7 @@ class DistillConfig:
         check_number(self, 0, self.lr if self.schedule == "cosine" else 10, "min_lr")
         check_number(self, 0, 100, "weight_decay")
         check_number(self, 0, 1, "warmup")
-        check_number(self, 0, 1, "beam_drop")
+        check_number(self, 0, 1, "beam_drop", "sensor_jitter")
         check_choice(self, loss=LOSSES, schedule=SCHEDULES, precision=PRECISIONS)
         check_choice(self, hidden=HIDDEN, cameras=CAMERAS, superpixels=KINDS)
 

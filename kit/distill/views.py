@@ -19,7 +19,7 @@ from kit.data.keyframe import Camera, Keyframe
 from kit.geometry import k_nearest
 from kit.projection import hidden_points, project_into
 from kit.store.ranges import check_choice
-from kit.student.augment import rotate_flip_scale
+from kit.student.augment import rotate_flip_scale, vary_sensor
 from kit.student.beams import drop_beams
 from kit.student.scans import InputConfig, NoPointsLeft, Scan, prepare_scan
 
@@ -45,6 +45,8 @@ class ViewConfig:
             (D-DITR).
         beam_drop: probability that a view keeps only every second or every fourth beam of the
             lidar, 0 to 1.
+        sensor_jitter: probability that a view is changed as if another lidar, mounted in another
+            way, had recorded it (`vary_sensor`), 0 to 1.
 
     Raises:
         ValueError: an unknown name.
@@ -54,6 +56,7 @@ class ViewConfig:
     hidden: str = "kept"
     cameras: str = "one"
     beam_drop: float = 0.0
+    sensor_jitter: float = 0.0
 
     def __post_init__(self):
         check_choice(self, hidden=HIDDEN, cameras=CAMERAS)
@@ -171,10 +174,13 @@ def _scan(
     if config.beam_drop > 0:
         kept = drop_beams(keyframe.points, config.beam_drop, generator)
         visible = kept if visible is None else visible & kept
+    points, intensity = keyframe.points, keyframe.intensity
+    if config.sensor_jitter > 0 and torch.rand(1, generator=generator) < config.sensor_jitter:
+        points, intensity = vary_sensor(points, intensity, keyframe.sensor, generator)
     try:
         return prepare_scan(
-            keyframe.points,
-            keyframe.intensity,
+            points,
+            intensity,
             keyframe.sensor,
             inputs,
             visible=visible,

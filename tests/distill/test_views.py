@@ -113,6 +113,18 @@ def test_beams_are_left_out_as_often_as_asked(street):
     assert torch.equal(none.scan.kept, usual.scan.kept)
 
 
+def test_other_sensors_are_drawn_as_often_as_asked_and_keep_their_pixels(street):
+    keyframe = street[0]
+    changed = 0
+    for seed in range(20):
+        (view,) = views(keyframe, seed, sensor_jitter=0.5)
+        points, camera = keyframe.points[view.scan.kept], view.camera
+        changed += not torch.allclose(view.scan.feat[:, 1:4], points)
+        uv, _, visible = project_points(points, camera.T_cam_lidar, camera.K, camera.image_size)
+        assert visible.all() and torch.allclose(uv, view.uv, atol=1e-3)
+    assert 4 <= changed <= 16
+
+
 def test_exact_superpixels_are_objects_and_classes(street):
     keyframe = street[0]
     view = next(v for v in views(keyframe, cameras="all") if v.pixels().objects.max() >= 0)

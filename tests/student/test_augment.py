@@ -2,7 +2,8 @@
 
 import torch
 
-from kit.student.augment import rotate_flip_scale
+from kit.data.keyframe import Sensor
+from kit.student.augment import rotate_flip_scale, vary_sensor
 
 
 def draw(seed, points):
@@ -42,3 +43,41 @@ def test_the_same_seed_gives_the_same_points():
     points = torch.randn(5, 3)
     assert torch.equal(draw(3, points), draw(3, points))
     assert not torch.equal(draw(3, points), draw(4, points))
+
+
+SENSOR = Sensor("lidar", intensity_mean=20.0, intensity_std=10.0)
+
+
+def varied(seed):
+    generator = torch.Generator().manual_seed(0)
+    points = 20 * torch.randn(500, 3, generator=generator)
+    intensity = 100 * torch.rand(500, generator=generator) ** 3
+    before = points.clone(), intensity.clone()
+    changed = vary_sensor(points, intensity, SENSOR, torch.Generator().manual_seed(seed))
+    assert torch.equal(points, before[0]) and torch.equal(intensity, before[1])
+    return points, intensity, *changed
+
+
+def test_another_sensor_keeps_distances_and_the_order_of_intensities():
+    for seed in range(40):
+        points, intensity, moved, changed = varied(seed)
+        assert torch.allclose(torch.pdist(moved), torch.pdist(points), atol=1e-3)
+        assert (changed[intensity.argsort()].diff() >= -1e-4).all()
+
+
+def test_another_sensor_is_tilted_by_2_degrees_and_lifted_by_30_cm():
+    changes = [(moved - points, points) for points, _, moved, _ in map(varied, range(300))]
+    lift = torch.stack([change[:, 2].median() for change, _ in changes])
+    slope = torch.stack(
+        [torch.linalg.lstsq(p[:, :2], (c[:, 2:] - c[:, 2].median()))[0][0, 0] for c, p in changes]
+    )
+    assert 0.25 < lift.std() < 0.35 and abs(lift.mean()) < 0.06
+    assert 1.6 < slope.std().atan().rad2deg() < 2.4
+
+
+def test_a_fifth_of_other_sensors_has_no_intensity():
+    changed = [varied(seed)[3] for seed in range(300)]
+    constant = sum(bool((each == SENSOR.intensity_mean).all()) for each in changed)
+    assert 40 < constant < 80
+    others = torch.cat([each for each in changed if each.std() > 0])
+    assert 15 < others.mean() < 25 and 9 < others.std() < 14
