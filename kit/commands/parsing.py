@@ -11,7 +11,7 @@ import tyro
 from kit import store
 from kit.commands.files import Evaluate, Export, Features, ImportCheckpoint, TeacherFeatures
 from kit.commands.learning import Ablate, Demo, Distill, Pretrain
-from kit.commands.tools import Bench, Cache, Cost, Doctor, Figures, InitRecording, Street
+from kit.commands.tools import Bench, Cache, Cost, Doctor, Figures, Gallery, InitRecording, Street
 from kit.demo import LearnConfig, config_of_plain
 from kit.distill.recipes import RECIPES, recipe
 from kit.student.presets import preset
@@ -49,6 +49,7 @@ CLASSES: dict[str, type[Command]] = {
     "init-recording": InitRecording,
     "bench": Bench,
     "figures": Figures,
+    "gallery": Gallery,
     "cache": Cache,
 }
 

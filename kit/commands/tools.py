@@ -131,6 +131,26 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Gallery:
+    """Options of `gallery`.
+
+    Attributes:
+        runs: saved explorers (HTML), or folders in which they are looked for.
+        out: folder of the page, which holds copies of them.
+        title: of the page.
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    out: Path = Path("site")
+    title: str = "Explorers"
+
+    def run(self) -> None:
+        from kit.show.gallery import write_gallery
+
+        print(f"written to {write_gallery(self.runs, self.out, self.title)}")
+
+
+@dataclass(frozen=True)
 class Cache:
     """Options of `cache`. Without options it only shows what is there.
 

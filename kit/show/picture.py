@@ -25,6 +25,9 @@ MAX_TEXT = 260.0  # pixels of width that are kept for a text
 TITLE_ROOM, SUBTITLE_ROOM, HEADING_ROOM = 28, 22, 28  # height of each, pixels
 
 
+DIVERGING_STOPS = 65  # colours of a diverging scale whose sides differ in length
+
+
 @dataclass(frozen=True)
 class Scale:
     """Numbers as colours.
@@ -80,8 +83,17 @@ class Scale:
 
     @property
     def colours(self) -> tuple[str, ...]:
-        """The colours from the low to the high end, evenly spaced."""
-        return theme.scale_colours(self.name)
+        """The colours from the low to the high end, evenly spaced.
+
+        On a diverging scale with numbers of both signs, 0 has the grey of the middle, and each side
+        reaches its darkest colour.
+        """
+        colours = theme.scale_colours(self.name)
+        if self.zero is None:
+            return colours
+        numbers = np.linspace(self.low, self.high, DIVERGING_STOPS)
+        signed = np.where(numbers < 0, numbers / -self.low, numbers / self.high)
+        return tuple(theme.hex_of(rgb) for rgb in theme.on_scale(signed, colours, -1, 1))
 
     def rgb(self, values: np.ndarray) -> UInt8[np.ndarray, "*N 3"]:
         """Interpolate the colours at numbers."""

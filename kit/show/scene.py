@@ -205,6 +205,7 @@ class Scene:
         name: above the panel.
         pins: (3,) points that a pin marks.
         background: red, green, blue in 0..255.
+        shading: strength of the depth shading, as in the explorer; 0: none.
     """
 
     clouds: tuple[Cloud, ...]
@@ -214,6 +215,7 @@ class Scene:
     pins: tuple[np.ndarray, ...] = ()
     background: tuple[int, int, int] = (255, 255, 255)
     place: Place = WHOLE
+    shading: Number = 0
 
     @property
     def marks(self) -> tuple[Cloud, ...]:

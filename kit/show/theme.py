@@ -34,9 +34,10 @@ SCALES = {
     "depth": (PLASMA, "depth (m)"),
     "intensity": (VIRIDIS, "intensity"),
     "similarity": (BLUE_RED, "cosine"),
+    "score": (BLUE_RED, "score"),
 }
 
-DIVERGING = ("similarity",)  # from negative to positive numbers
+DIVERGING = ("similarity", "score")  # from negative to positive numbers
 
 FONT = "Inter, 'Source Sans 3', 'Helvetica Neue', Arial, sans-serif"
 # Text heights in pixels.
@@ -68,7 +69,7 @@ class PageColours:
     divider: tuple[int, int, int]
 
 
-LIGHT = PageColours((247, 248, 250), (205, 209, 215), (214, 40, 120), (217, 221, 227))
+LIGHT = PageColours((236, 239, 243), (193, 198, 206), (214, 40, 120), (217, 221, 227))
 DARK = PageColours((17, 20, 25), (62, 68, 77), (255, 92, 170), (43, 49, 58))
 
 

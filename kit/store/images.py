@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import UInt, UInt8
@@ -21,6 +22,14 @@ def jpeg_bytes(pixels: UInt8[np.ndarray, "H W 3"], quality: int) -> bytes:
 def webp_bytes(pixels: UInt8[np.ndarray, "H W 3"], quality: int) -> bytes:
     """Encode pixels with loss, smaller than JPEG; quality is 1 to 100."""
     return _encoded(pixels, "webp", dict(quality=quality, method=4))
+
+
+def gif_bytes(frames: Sequence[UInt8[np.ndarray, "H W 3"]], milliseconds: int) -> bytes:
+    """Encode pictures as a film that repeats, each shown for so long; with 256 colours each."""
+    first, *others = (Image.fromarray(frame).quantize(256) for frame in frames)
+    file = io.BytesIO()
+    first.save(file, "gif", save_all=True, append_images=others, duration=milliseconds, loop=0)
+    return file.getvalue()
 
 
 def _encoded(pixels: np.ndarray, kind: str, options: dict) -> bytes:

@@ -16,10 +16,10 @@ import numpy as np
 
 from kit.show.explorer.modules import FOLDER, compact, script_of
 from kit.show.explorer.packing import FEW, coarser, packed_payload
-from kit.show.explorer.paint import colours_of, scene_of
+from kit.show.explorer.paint import colours_of
 from kit.show.explorer.payload import describe, keyframe_payload
+from kit.show.explorer.poster import draw_clouds, poster_uri
 from kit.show.explorer.text85 import text_of
-from kit.show.png.render_scene import draw_scene
 from kit.store import files as store
 from kit.store.images import png_bytes
 
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from kit.show.explorer.widget import Explorer
 
 MAX_SIDE = 16_384  # pixels of a picture
-PAGE_STYLE = "html, body { margin: 0; height: 100%; } .kx-page { height: 100vh !important; }"
+PAGE_STYLE = (
+    "html, body { margin: 0; height: 100%; background: #14171c; } "
+    ".kx-page { height: 100vh !important; } "
+    "#kx-poster { position: fixed; inset: 0; width: 100%; height: 100%; object-fit: contain; }"
+)
 
 
 def save_page(
@@ -76,17 +80,20 @@ def save_page(
     name = title or content.keyframes[explorer.keyframe].scene or "Explorer"
     name = name.encode("utf8", "replace").decode("utf8")  # half a surrogate pair has no bytes
     traits = state | {"height": explorer.height, "setup": setup}
-    store.write_text(path, page_html(name, traits, list(payloads.values())))
+    store.write_text(path, page_html(name, traits, list(payloads.values()), poster_uri(explorer)))
     return Path(path)
 
 
-def page_html(title: str, traits: dict[str, Any], payloads: list[tuple[dict, bytes]]) -> str:
+def page_html(
+    title: str, traits: dict[str, Any], payloads: list[tuple[dict, bytes]], picture: str = ""
+) -> str:
     """The page of an explorer.
 
     Args:
         title: of the page.
         traits: the state of the explorer by name, with its `setup` and its height.
         payloads: header and bytes of each keyframe, see `keyframe_payload`.
+        picture: shown until the page is ready, and by a gallery: an address that holds it.
     """
     script = compact(script_of("page.js"))
     style = compact((FOLDER / "explorer.css").read_text(encoding="utf8")) + PAGE_STYLE
@@ -102,6 +109,7 @@ def page_html(title: str, traits: dict[str, Any], payloads: list[tuple[dict, byt
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        f'<img id="kx-poster" alt="{html.escape(title)}" src="{picture}">\n'
         f'<script type="application/json" id="kx-traits">{_json(traits)}</script>\n'
         f'{stored}\n<script type="module">{script}</script>\n</body>\n</html>\n'
     )
@@ -154,16 +162,7 @@ def save_picture(
     height, width = image_size
     if not all(isinstance(side, Integral) and 16 <= side <= MAX_SIDE for side in image_size):
         raise ValueError(f"image_size must be 16 to {MAX_SIDE:,} pixels a side, got {image_size}")
-    per_set = explorer.side_by_side and explorer.content.sets
-    own = explorer.feature_set
-    sets = explorer.content.panels(own) if per_set else [own]
-    borders = np.linspace(0, width, len(sets) + 1).round().astype(int)
-    panels = []
-    for name, panel_width in zip(sets, np.diff(borders).tolist(), strict=True):
-        scene = scene_of(explorer, name, dark, panel_width / height)
-        pixels, _ = draw_scene(scene, (height, panel_width))
-        panels.append(pixels)
-    store.write_bytes(path, png_bytes(np.concatenate(panels, axis=1)))
+    store.write_bytes(path, png_bytes(draw_clouds(explorer, (height, width), dark)))
     return Path(path)
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from kit.show.explorer.widget import Explorer
 
 
+SHADING = 5  # strength of the depth shading, as in `js/canvas.js`
+
+
 @dataclass(frozen=True, eq=False)
 class Colours:
     """The colours of a keyframe's points in one mode.
@@ -141,7 +144,9 @@ def scene_of(
         clouds.append(Cloud(points[part], colours.rgb[part], size, np.flatnonzero(part)))
     view = {name: value for name, value in explorer.view.items() if name != "camera"}
     page = theme.DARK if _is_dark(explorer, dark) else theme.LIGHT
-    return Scene(tuple(clouds), Viewpoint.orbit(**view, aspect=aspect), background=page.background)
+    shading = SHADING if explorer.shading else 0
+    seen_from = Viewpoint.orbit(**view, aspect=aspect)
+    return Scene(tuple(clouds), seen_from, background=page.background, shading=shading)
 
 
 def colours_of(

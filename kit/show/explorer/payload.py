@@ -344,6 +344,12 @@ def _forward_azimuth(cameras: list[dict]) -> float:
     return front["azimuth"]
 
 
+def cameras_from_left(keyframe: Keyframe) -> list[Camera]:
+    """The cameras from the left rear over the front to the right rear, as images are shown."""
+    poses = [_pose(camera) | {"name": camera.name} for camera in keyframe.cameras.values()]
+    return [keyframe.cameras[pose["name"]] for pose in _left_to_right(poses)]
+
+
 def first_view(content: Content) -> dict[str, Any]:
     """The first view: from behind and above, in the direction of the front camera."""
     keyframe: Keyframe = content.keyframes[0]

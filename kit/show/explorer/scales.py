@@ -72,8 +72,8 @@ SCALES = {
         "#fdf6b0",
     ),
     "similarity light": (
-        "#d6dae0",
-        "#c9c5dc",
+        "#c6cbd3",
+        "#bfb8d6",
         "#bd9fd0",
         "#b070b6",
         "#9c3f8d",
@@ -99,6 +99,6 @@ def _stage(page: theme.PageColours, **others: tuple[int, int, int]) -> dict[str,
 STAGES = {
     "dark": _stage(theme.DARK, frustum=(140, 152, 170), correct=(84, 96, 112), wrong=(255, 82, 96)),
     "light": _stage(
-        theme.LIGHT, frustum=(90, 100, 116), correct=(180, 186, 194), wrong=(214, 40, 57)
+        theme.LIGHT, frustum=(90, 100, 116), correct=(166, 173, 183), wrong=(214, 40, 57)
     ),
 }

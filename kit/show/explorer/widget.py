@@ -11,10 +11,7 @@ browser, colours and views are computed there, and Python is informed of every c
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Real
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -24,34 +21,16 @@ import traitlets
 
 from kit.data.classes import ClassMap
 from kit.data.keyframe import Keyframe
+from kit.show.explorer.click import Click
 from kit.show.explorer.links import link_of, state_of
 from kit.show.explorer.modules import FOLDER, script_of
 from kit.show.explorer.payload import PALETTES, describe, first_view, keyframe_payload
 from kit.show.explorer.reruns import close_earlier
+from kit.show.explorer.saving import Saving
 from kit.show.explorer.scales import COLOUR_MAPS
 from kit.show.explorer.state import Content, check_content
 
 MAX_POINTS = 300_000  # the colours follow a click in about half a second without a graphics card
-
-
-@dataclass(frozen=True)
-class Click:
-    """One click, in the order of arrival.
-
-    Attributes:
-        point: which of the keyframe's points.
-        kind: "pick", "positive" (with shift) or "negative" (with alt).
-        keyframe: number of the keyframe.
-        place: "cloud", or the name of the camera whose image was clicked.
-        picked, negatives: the picked points after this click.
-    """
-
-    point: int
-    kind: str
-    keyframe: int
-    place: str
-    picked: tuple[int, ...]
-    negatives: tuple[int, ...]
 
 
 class _Keyframe(ipywidgets.Widget):
@@ -70,7 +49,7 @@ def _state(trait: traitlets.TraitType, colours: bool = False) -> traitlets.Trait
     return trait.tag(sync=True, state=True, colours=colours)
 
 
-class Explorer(anywidget.AnyWidget):
+class Explorer(Saving, anywidget.AnyWidget):
     """Show keyframes in 3-D beside their images, and compare features by clicks.
 
     Args:
@@ -198,6 +177,15 @@ class Explorer(anywidget.AnyWidget):
         if "content" in vars(self):  # otherwise an argument was wrong
             self.content = self.content.without_data()
 
+    def _repr_mimebundle_(self, **options) -> tuple[dict, dict] | None:
+        """The widget, and a picture where none can run, as on pages of nbconvert and on GitHub."""
+        from kit.show.explorer.poster import poster_png
+
+        found = super()._repr_mimebundle_(**options)
+        if found is not None:
+            found[0]["image/png"] = poster_png(self)
+        return found
+
     @classmethod
     def state_names(cls, **tags: bool) -> list[str]:
         """Names of the traits that browser, Python and saved pages share, with these tags."""
@@ -222,42 +210,6 @@ class Explorer(anywidget.AnyWidget):
     def on_click(self, call: Callable[[Click], None]) -> None:
         """Call a function with every `Click`."""
         self._callbacks.append(call)
-
-    def save(
-        self,
-        path: str | PathLike,
-        *,
-        keyframes: Sequence[int] | None = None,
-        title: str = "",
-        exact: bool = False,
-    ) -> Path:
-        """Write a self-contained HTML page, see `kit.show.explorer.export.save_page`."""
-        from kit.show.explorer.export import save_page
-
-        return save_page(self, path, keyframes=keyframes, title=title, exact=exact)
-
-    def save_png(
-        self,
-        path: str | PathLike,
-        image_size: tuple[int, int] = (800, 1280),
-        dark: bool | None = None,
-    ) -> Path:
-        """Draw the cloud as it is shown, without a browser, in (height, width) pixels."""
-        from kit.show.explorer.export import save_picture
-
-        return save_picture(self, path, image_size, dark)
-
-    def save_ply(self, path: str | PathLike, feature_set: str | None = None) -> Path:
-        """Write the coloured cloud of this keyframe and mode as PLY."""
-        from kit.show.explorer.export import save_ply
-
-        return save_ply(self, path, feature_set)
-
-    def save_gltf(self, path: str | PathLike, feature_set: str | None = None) -> Path:
-        """Write the coloured cloud of this keyframe and mode as glTF (.gltf) or binary (.glb)."""
-        from kit.show.explorer.export import save_gltf
-
-        return save_gltf(self, path, feature_set)
 
     def _receive(self, _, message: dict[str, Any], buffers: list) -> None:
         """Handle a message of the browser: a click, a box, a missing keyframe, no WebGL2."""

@@ -16,6 +16,7 @@ from kit.show import arrays, theme
 from kit.show.arrays import Number, Points
 from kit.show.figures.clouds import MAX_POINTS, PLOT_HEIGHT, SCENE_MARGINS
 from kit.show.figures.render import figure_of
+from kit.show.palette import distinct_colours
 from kit.show.picture import Picture
 from kit.show.scene import Box, Cloud, Scene, Viewpoint
 
@@ -35,12 +36,13 @@ def labels(
     size: Number = 1.8,
     limit: Number = 50.0,
 ) -> go.Figure:
-    """Draw classes in their colours; a click in the legend hides a class.
+    """Draw classes in colours; a click in the legend hides a class.
 
     Args:
         points: (N, 3) metres, lidar frame.
         labels: (N,) class indices; IGNORE is drawn light grey as "not scored".
-        class_map: names and colours.
+        class_map: names, and colours that are changed so far that all can be told apart, as in the
+            explorer.
         title, max_points, size, limit: as in `points`.
 
     Raises:
@@ -49,6 +51,7 @@ def labels(
     xyz = arrays.check_points(points)
     classes = _checked_labels(labels, len(xyz), class_map, "labels")
     index = arrays.choose(len(xyz), max_points)
+    colours = distinct_colours(tuple(class_map.colours))
     clouds = []
     for label in (IGNORE, *range(len(class_map))):
         of_class = index[classes[index] == label]
@@ -56,7 +59,7 @@ def labels(
             continue
         scored = label != IGNORE
         name = class_map.names[label].replace("_", " ") if scored else NOT_SCORED
-        colour = theme.hex_of(class_map.colours[label]) if scored else theme.UNSCORED
+        colour = theme.hex_of(colours[label]) if scored else theme.UNSCORED
         clouds.append(Cloud(xyz[of_class], colour, size, of_class, name, True, name))
     return _draw(clouds, xyz, limit, title, arrays.count_text(len(index), len(xyz)))
 

@@ -59,7 +59,7 @@ def draw_scene(
     rgb = np.concatenate([each.rgb for each in discs])
     size = np.concatenate([each.size for each in discs]) * FINER
     uv, depth = project(points, scene.view, fine)
-    picture = splat(uv, depth, rgb, size, fine, scene.background)
+    picture = splat(uv, depth, rgb, size, fine, scene.background, scene.shading)
     blocks = picture.reshape(height, FINER, width, FINER, 3)
     summed = blocks.astype(np.uint16).sum(1).sum(2)  # (height, width, 3), rows first: faster
     return (summed // FINER**2).astype(np.uint8), labels

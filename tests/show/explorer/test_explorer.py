@@ -212,7 +212,8 @@ def test_the_similarity_is_the_mean_cosine_to_picked_minus_negatives():
 def test_a_page_holds_no_markup_from_data_and_one_script_that_may_run(tmp_path):
     shown = explorer(names=(HOSTILE, "CAM_FRONT"), scores={HOSTILE: torch.ones(900)})
     text = shown.save(tmp_path / "page.html", title=HOSTILE).read_text(encoding="utf8")
-    assert HOSTILE not in text and "<img" not in text.split('<script type="module">')[0]
+    markup = text.split('<script type="module">')[0]
+    assert HOSTILE not in text and markup.count("<img") == markup.count('<img id="kx-poster"') == 1
     assert text.count("</script>") == 3  # traits, one keyframe, the program
     assert "'unsafe" not in text.split("Content-Security-Policy")[1].split(">")[0]
     assert "http://" not in text and "https://" not in text

@@ -4,6 +4,8 @@ import torch
 
 from kit import show
 from kit.data.classes import IGNORE, NUSCENES
+from kit.show import theme
+from kit.show.palette import distinct_colours
 
 CAR, TRUCK, ROAD = (NUSCENES.names.index(n) for n in ("car", "truck", "driveable_surface"))
 
@@ -22,7 +24,9 @@ def test_each_class_is_one_trace_in_its_colour():
     legend = {t.name: t for t in figure.data if t.showlegend}
     assert set(legend) == {"car", "driveable surface", "not scored"}
     np.testing.assert_array_equal(legend["car"].x, points[[0, 2], 0])
-    assert legend["car"].marker.color == "#ff9e00"  # (255, 158, 0)
+    colours = [theme.hex_of(each) for each in distinct_colours(tuple(NUSCENES.colours))]
+    assert legend["car"].marker.color == colours[CAR]
+    assert legend["driveable surface"].marker.color == colours[ROAD]
     np.testing.assert_array_equal(legend["not scored"].z, points[[3], 2])
 
 

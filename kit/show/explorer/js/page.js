@@ -39,6 +39,7 @@ async function openPage() {
   const root = make("div", "kx-page");
   document.body.append(make("main", "", make("h1", "kx-hidden", document.title), root));
   root.explorer = new Explorer(model, root);
+  document.getElementById("kx-poster")?.remove();
   document.documentElement.dataset.ready = "yes";
 }
 

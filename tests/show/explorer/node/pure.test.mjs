@@ -9,6 +9,8 @@ const { bestOf, countOf, nextRatio, percentile, scaleTable, similarityLimits } =
 const { cosineTo, decode, derived, featureOf, meanCosine, pointOfIndex, surfaceOf, unpack } = await from("data");
 const { linkOf, stateOf } = await from("history");
 const { segmentsOf } = await from("asking");
+const { entriesOf } = await from("steps");
+const { bytesOf } = await from("text85");
 const close = (a, b, error = 1e-4) => a.forEach((value, i) => assert.ok(Math.abs(value - b[i]) < error, `${a} is not ${b}`));
 
 const VIEW = { target: [1, 2, 3], distance: 10, azimuth: 30, elevation: 20, fov: 50 };
@@ -123,4 +125,15 @@ test("a link gives the state back, and nothing else is one", () => {
 test("each point belongs to the query it exceeds most", () => {
   const queries = [{ scores: [0.9, 0.1, 0.2], threshold: 0.5 }, { scores: [0.8, 0.9, 0.1], threshold: 0.6 }];
   assert.deepEqual([...segmentsOf(queries, 3, 255)], [0, 1, 255]);
+});
+
+test("steps of a group share a button, wherever they stand", () => {
+  const sets = [{ name: "t" }, { name: "s: 1", group: "s" }, { name: "r" }, { name: "s: 2", group: "s" }];
+  const entries = entriesOf(sets).map(({ name, steps }) => [name, steps]);
+  assert.deepEqual(entries, [["t", [0]], ["s", [1, 3]], ["r", [2]]]);
+});
+
+test("bytes as text, by hand", () => {
+  assert.deepEqual([...bytesOf("00031", 4)], [0, 0, 1, 0]);
+  assert.deepEqual([...bytesOf("0003100000", 5)], [0, 0, 1, 0, 0]);
 });

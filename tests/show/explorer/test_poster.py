@@ -1,0 +1,88 @@
+"""Still pictures of an explorer: in notebooks and pages, and films of them."""
+
+import base64
+import io
+
+import explorer_scene as scene
+import numpy as np
+import pytest
+from nbconvert import HTMLExporter
+from nbformat import v4
+from PIL import Image
+
+from kit.show import Steps
+from kit.show.explorer.poster import SIZE, draw_clouds, poster
+from kit.show.png.splat import shade
+
+
+@pytest.fixture(scope="module")
+def made():
+    return scene.explorer(2, mode="labels")
+
+
+def test_a_notebook_stores_a_picture_beside_the_widget(made):
+    data, _ = made._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as image:
+        assert image.width == SIZE[1] and image.height > SIZE[0]  # with a row of images
+    output = v4.new_output("display_data", {"image/png": data["image/png"]})
+    notebook = v4.new_notebook(cells=[v4.new_code_cell("explorer", outputs=[output])])
+    page = HTMLExporter().from_notebook_node(notebook)[0]
+    assert f"data:image/png;base64,{data['image/png'][:60]}" in page
+
+
+def test_the_picture_shows_the_cloud_above_the_images(made):
+    pixels = poster(made, (200, 400))
+    assert np.array_equal(pixels[:200], draw_clouds(made, (200, 400)))
+    for part, colour in ((slice(0, 198), (70, 90, 120)), (slice(202, 400), (120, 80, 60))):
+        usual = np.median(pixels[200:, part].reshape(-1, 3), axis=0)  # between white lines
+        assert np.abs(usual - colour).max() <= 16
+
+
+def test_a_closed_explorer_has_no_picture():
+    closed = scene.explorer(mode="labels")
+    closed.close()
+    assert closed._repr_mimebundle_ is None
+
+
+def test_depth_shading_darkens_what_lies_behind_its_neighbours():
+    pixels = np.full((20, 20, 3), 200, dtype=np.uint8)
+    depth = np.full((20, 20), 10.0)
+    depth[:, 10:] = 20.0
+    shaded = shade(pixels, depth, 5)
+    assert (shaded[:, :10] == 200).all() and (shaded[:, 13:] == 200).all()
+    # Three of the eight neighbours of column 10 are nearer by log2(20 / 10) = 1.
+    assert shaded[10, 10, 0] == int(200 * np.exp(-5 * 3 / 8))
+    depth[:, :10] = np.inf  # nothing there: no shade
+    assert (shade(pixels, depth, 5) == 200).all()
+
+
+def frames_of(path) -> list[np.ndarray]:
+    with Image.open(path) as film:
+        assert film.info["loop"] == 0
+        frames = []
+        for number in range(film.n_frames):
+            film.seek(number)
+            frames.append(np.asarray(film.convert("RGB")).astype(int))
+    return frames
+
+
+def test_films_of_a_turn_of_keyframes_and_of_steps(made, tmp_path):
+    state = {name: getattr(made, name) for name in made.state_names()}
+    size = (90, 160)
+    turn = frames_of(made.save_gif(tmp_path / "turn.gif", "turn", 4, image_size=size))
+    assert len(turn) == 4 and np.abs(turn[0] - turn[2]).mean() > 2
+    assert len(frames_of(made.save_gif(tmp_path / "all.gif", "keyframes", image_size=size))) == 2
+    assert {name: getattr(made, name) for name in made.state_names()} == state
+    drawn = draw_clouds(made, size).astype(int)
+    assert np.abs(turn[0] - drawn).mean() < 6  # 256 colours
+    with pytest.raises(ValueError, match="through steps needs at least two frames, got 0"):
+        made.save_gif(tmp_path / "none.gif", "steps")
+
+
+def test_a_film_of_steps_has_a_frame_for_each(tmp_path):
+    frame = scene.keyframe()
+    sets = {"s": Steps({str(dim): scene.features(frame, dim, dim) for dim in (8, 16, 24)})}
+    made = scene.Explorer(frame, sets, mode="features")
+    frames = frames_of(made.save_gif(tmp_path / "steps.gif", "steps", image_size=(90, 160)))
+    assert len(frames) == 3
