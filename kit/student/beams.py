@@ -1,7 +1,8 @@
 """Beams of a lidar: which one measured a point, and scans with fewer of them.
 
 A spinning lidar has lasers at fixed angles, its beams. Data sets rarely tell which one measured a
-point, so beams are estimated from the elevations of the points.
+point, so beams are estimated from the elevations of the points. Before, the correction for the
+motion of the car is undone, see `scan_motion.py`.
 """
 
 import numpy as np
@@ -11,14 +12,12 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from torch import Generator, Tensor
 
+from kit.student.scan_motion import STILL, elevations, find_motion
+
 BIN = 0.01  # of the histogram of elevations, degrees
 SMOOTHING = 3  # standard deviation of the Gaussian, bins
 PROMINENCE = 0.4  # of a peak in the logarithm of the histogram; 0.4 is a factor of 1.5
-
-
-def elevation(points: Float[Tensor, "N 3"]) -> Float[Tensor, " N"]:
-    """Angle of each point above the horizontal plane through the lidar, degrees."""
-    return torch.atan2(points[:, 2], points[:, :2].norm(dim=1)).rad2deg()
+SHARP = 1.4  # likewise, where the motion of the car was undone; a factor of 4
 
 
 def find_beams(points: Float[Tensor, "N 3"], num_beams: int | None = None) -> Int[Tensor, " N"]:
@@ -26,9 +25,9 @@ def find_beams(points: Float[Tensor, "N 3"], num_beams: int | None = None) -> In
 
     Beams are peaks of the histogram of elevations; a point belongs to the nearest peak.
 
-    The estimate has errors, mostly because scans are corrected for the motion of the car, which
-    changes elevations of near points. On the simulated street 59 % of the points of a lidar of 32
-    beams get their own beam. On scans of 64 beams neighbouring beams are often confused.
+    Of the points of a real nuScenes scan 99 % get the number that the file tells, and on the
+    simulated street 99 % for each of its lidars (32, 64 and 64 beams) their own. Where no motion is
+    found although the car drove, it is far less: 3 to 90 % on scans of PandaSet.
 
     Args:
         points: lidar frame, metres.
@@ -42,12 +41,14 @@ def find_beams(points: Float[Tensor, "N 3"], num_beams: int | None = None) -> In
     """
     if len(points) == 0 or (num_beams is not None and num_beams < 1):
         raise ValueError(f"beams need points and a beam, got {len(points)} and {num_beams}")
-    angle = elevation(points).double().numpy()
+    motion = find_motion(points)
+    angle = elevations(points.double().numpy(), motion)
     low = angle.min() - 5 * SMOOTHING * BIN  # empty bins at both ends, so that each peak has sides
     bins = int(np.ptp(angle) / BIN) + 10 * SMOOTHING
     count, edges = np.histogram(angle, bins, (low, low + bins * BIN))
     smooth = np.log1p(gaussian_filter1d(count.astype(np.float64), SMOOTHING, mode="constant"))
-    least = PROMINENCE if num_beams is None else 1e-3
+    clear = PROMINENCE if motion == STILL else SHARP
+    least = clear if num_beams is None else 1e-3
     peaks, found = find_peaks(smooth, prominence=least)
     if num_beams is not None:
         peaks = np.sort(peaks[np.argsort(-found["prominences"], kind="stable")[:num_beams]])
