@@ -5,11 +5,14 @@ import tarfile
 
 import pytest
 import torch
+from official_waffleiron import Segmenter
 
 from kit.__main__ import main
+from kit.data.keyframe import Sensor
 from kit.student.checkpoints import load_probe, load_student, probe_file
+from kit.student.point_batch import collate
 from kit.student.published import import_checkpoint
-from kit.student.scans import InputConfig
+from kit.student.scans import InputConfig, prepare_scan
 from kit.student.waffleiron.config import WaffleIronConfig
 from kit.student.waffleiron.model import WaffleIron
 
@@ -39,7 +42,7 @@ def same_weights(one, other):
         (
             "model_points",
             "module.",
-            WaffleIronConfig(48, 768, head=(2048, 1024), activation="gelu"),
+            WaffleIronConfig(4, 8, head=(16, 6), activation="gelu"),
         ),
         ("net", "module.", WaffleIronConfig(48, 384, head=(16,), norm="batch")),
         ("", "", WaffleIronConfig(2, 8, head=(6,))),
@@ -52,6 +55,29 @@ def test_the_size_is_inferred_and_every_weight_taken(key, prefix, config, tmp_pa
     assert found.student.config == config
     assert (found.key, found.left_out, found.missing) == (key, [], [])
     assert same_weights(student, load_student(tmp_path / "ours.safetensors"))
+
+
+@torch.no_grad()
+def test_a_file_of_scalr_plus_gives_the_features_of_the_official_classes(tmp_path):
+    inputs = InputConfig(fov=(8.0, 8.0, 3.0))
+    torch.manual_seed(0)
+    official = Segmenter(768, 48, inputs.grids, (2048, 1024), torch.nn.GELU).eval()
+    for module in official.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    state = {f"module.{name}": tensor for name, tensor in official.state_dict().items()}
+    torch.save({"model_points": state, "epoch": 64}, tmp_path / "scalr_plus.pth")
+    student = import_checkpoint(tmp_path / "scalr_plus.pth", inputs=inputs).student
+    assert (student.config.depth, student.config.width) == (48, 768)
+    assert (student.config.head, student.config.activation) == ((2048, 1024), "gelu")
+    points = torch.randn(150, 3) * torch.tensor([3.0, 3.0, 1.0])
+    scan = prepare_scan(points, 50 * torch.rand(150), Sensor("lidar", 20.0, 10.0), inputs)
+    tokens, head = official(scan.feat.T[None], scan.cells[None], scan.neighbours.T[None])
+    feat = student.features(collate([scan], inputs))
+    assert 1 < float(feat.abs().max()) < 100
+    assert torch.allclose(feat, tokens[0].T, atol=1e-4, rtol=1e-4)
+    assert torch.allclose(student.head(feat), head[0].T, atol=1e-4, rtol=1e-4)
 
 
 WRAPPED = {
