@@ -211,6 +211,8 @@ class TrainingBatches(torch.utils.data.Dataset):
                 return views
         keyframe = self._load(self.keyframes[0])
         why = why_unseen(keyframe.points, keyframe.cameras)
+        if not keyframe.cameras:
+            why = "no image. `python -m kit doctor FOLDER` shows what works without images"
         raise ValueError(
             f"{self.dataset.name}: {NOTHING_SEEN} in any of {min(len(others), MOST_DRAWS)} "
             "keyframes. Are the images on disk, is the calibration right, and are max_points and "
