@@ -66,7 +66,7 @@ def test_every_field_of_every_setting_is_documented_by_itself(command):
     required = {"features": ["--checkpoint", "x", "--out", "y"], "street": ["--out", "x"]}
     required |= {"import-checkpoint": ["x"], "bench": ["x"], "ablate": ["x"], "doctor": ["x"]}
     required |= {"init-recording": ["x"], "evaluate": ["--checkpoint", "x"]}
-    required |= {"teacher-features": ["--out", "x"]}
+    required |= {"teacher-features": ["--out", "x"], "export": ["x"]}
     waiting = [parse(name, options + required.get(name, []))]
     while waiting:
         settings = waiting.pop()
