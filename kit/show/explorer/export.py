@@ -117,7 +117,7 @@ def page_html(
 
 def _stored(number: int, header: dict[str, Any], payload: bytes) -> str:
     """The data of a keyframe as an element of the page."""
-    compressed = zlib.compress(payload, 9)
+    compressed = zlib.compress(payload, 6)  # 9 takes five times as long for 1 % less
     described = html.escape(_json(header | {"keyframe": number}))
     return (
         f'<script type="text/plain" data-keyframe="{number}" data-size="{len(compressed)}" '

@@ -22,7 +22,8 @@ LENGTH = 1 / 150  # of the length of features
 SCORE_STEPS = 1000  # from the least to the largest score
 AGREEMENT = 516  # of 32,767
 COLOUR_BITS = 2  # of 8, that are left out of the colours of pixels
-FINEST = 8  # of 65,536 steps over the width of an image
+DECIMETRE = 10  # centimetres, of depths in images
+FINEST = 12  # of 65,536 steps over the width of an image
 
 
 class PackedPayload(Payload):
@@ -45,6 +46,9 @@ class PackedPayload(Payload):
             self.pack(name, steps[:, None], step=AGREEMENT, to="int16", none=-128)
         elif kind == "pairs" and name.endswith("/uv"):
             self.pack(name, array // FINEST, delta=True, step=FINEST, to="uint16")
+        elif kind == "pairs" and name.endswith("/depth"):
+            stored = array[:, None] // DECIMETRE
+            self.pack(name, stored, delta=True, step=DECIMETRE, to="uint16")
         elif kind == "pairs":
             self.pack(name, array.reshape(len(array), -1), delta=True)
         elif kind == "colour":

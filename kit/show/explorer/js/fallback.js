@@ -29,7 +29,7 @@ function flatPicture(setup, bytes) {
   const canvas = make("canvas", "kx-flat");
   [canvas.width, canvas.height] = [900, 900];
   const context = canvas.getContext("2d");
-  const table = scaleTable(setup.scales.viridis);
+  const table = scaleTable(setup.scales["viridis light"]);
   const { low, high } = setup.modes.find(({ name }) => name === "height");
   const step = Math.max(1, Math.ceil(data.count / 10_000));
   for (let i = 0; i < data.count; i += step) {
