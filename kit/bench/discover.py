@@ -21,7 +21,7 @@ from kit.discover.foreground import (
     cluster_score,
     find_foreground,
     principal_component_score,
-    refine,
+    refined_score,
     seed_score,
 )
 from kit.discover.objects import find_objects, object_features, unsupervised_classes
@@ -40,7 +40,7 @@ METHODS: dict[str, Callable[[Features, Geometry], Tensor]] = {
     "seed on the ground": lambda f, g: seed_score(f, background_seed(f, "ground", g)),
     "typical seed": lambda f, g: seed_score(f, background_seed(f, "typical")),
     "clusters": cluster_score,
-    "refined": lambda f, g: refine(f, shape_score(g), g.component, g.config),
+    "refined": refined_score,
 }
 NUM_CLASSES = 8  # unsupervised
 

@@ -23,8 +23,8 @@ from kit.bench.discover import all_points, metrics
 from kit.data import open_dataset
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.split import split
-from kit.discover.foreground import refine
-from kit.discover.shape import Geometry, shape_score
+from kit.discover.foreground import refined_score
+from kit.discover.shape import Geometry
 from kit.evaluate.annotated import annotated, annotated_foreground
 from kit.evaluate.baselines import position, random_student
 from kit.evaluate.transfer import (
@@ -36,7 +36,6 @@ from kit.evaluate.transfer import (
     extractor,
     fit_common,
 )
-from kit.features.spaces import Features
 from kit.store import FeatureCache
 from kit.street.dataset import Street
 from kit.street.render.lidar import Lidar
@@ -257,7 +256,8 @@ class Foreground:
         if key not in self.geometry:
             self.geometry[key] = Geometry.of(keyframe.points)
         features = extracted.head
-        self.found.append(all_points(features, _refined(features, self.geometry[key])))
+        geometry = self.geometry[key].restrict(features.index)
+        self.found.append(all_points(features, refined_score(features, geometry)))
         has_feature = torch.zeros(len(wanted), dtype=torch.bool)
         has_feature[features.index] = True
         points = (scored & annotated(keyframe) & has_feature).nonzero()[:, 0]
@@ -271,12 +271,6 @@ class Foreground:
 
     def _metrics(self) -> dict[str, float]:
         return metrics(self.found, self.annotations)
-
-
-def _refined(features: Features, geometry: Geometry) -> torch.Tensor:
-    """As `kit.find_foreground`, with a geometry that is known."""
-    part = geometry.restrict(features.index)
-    return refine(features, shape_score(part), part.component, part.config)
 
 
 def table(values: Mapping[tuple[str, str], float]) -> str:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from kit.store.ranges import check_number, check_whole
+from kit.store.ranges import check_choice, check_number, check_whole
+
+PRIORS = ("none", "veto", "both")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class DiscoverConfig:
             computed.
         surface_voxel: one point of each voxel of this size is used for surface variation. Without
             it, a wall near the lidar is as rough as the noise.
+        prior: what a prior of foreground may do that was learned on simulated streets, for features
+            of the teacher that comes with the kit or of a student distilled from it: "none";
+            "veto": refute foreground of the shape; "both": also keep what the shape takes for
+            background from being learned as such, for hills and hedges. See `kit.discover.prior`.
         rounds: trainings of the linear layer; from the second one on, on its own scores. 0: the
             shape of the scan alone.
         examples: points drawn for each side of every training.
@@ -68,6 +74,7 @@ class DiscoverConfig:
     component_neighbours: int = 10
     surface_neighbours: int = 32
     surface_voxel: float = 0.1
+    prior: str = "veto"
     rounds: int = 1
     examples: int = 3000
     seed: int = 0
@@ -78,6 +85,7 @@ class DiscoverConfig:
     max_object_length: float = 25.0
 
     def __post_init__(self):
+        check_choice(self, prior=PRIORS)
         for name, (low, high) in _LENGTHS.items():
             check_number(self, low, high, name)
         for name, (low, high) in _COUNTS.items():

@@ -11,6 +11,7 @@ from kit.evaluate.common_classes import GROUPS, MOVABLE, OTHER, group_of_class, 
 from kit.projection import find_pairs
 
 THINGS = NUSCENES.names[:10]  # can move or be moved; nuScenes annotates their boxes
+OWN_RADIUS = 2.5  # metres around the lidar's axis: points on the vehicle that carries it
 _THINGS = {plain_name(name) for name in THINGS}
 
 
@@ -92,11 +93,12 @@ def annotated(keyframe: Keyframe) -> Bool[Tensor, " N"]:
     """Which points are annotated: those that have a label, or all where boxes were drawn."""
     if keyframe.labels is not None:
         return keyframe.labels != IGNORE
-    everywhere = torch.ones(len(keyframe.points), dtype=torch.bool)
+    annotated = keyframe.points[:, :2].norm(dim=1) > OWN_RADIUS
     if keyframe.classes == KITTI_OBJECTS:
-        everywhere = ~everywhere
-        everywhere[find_pairs(keyframe.points, keyframe.cameras).seen_points()] = True
-    return everywhere
+        seen = torch.zeros_like(annotated)
+        seen[find_pairs(keyframe.points, keyframe.cameras).seen_points()] = True
+        annotated &= seen
+    return annotated
 
 
 def groups_to_find(keyframe: Keyframe) -> tuple[str, ...]:

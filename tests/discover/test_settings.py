@@ -110,7 +110,9 @@ def keyframe():
 
 
 def test_every_field_is_tried_below():
-    assert {*CHANGES, *OBJECT_CHANGES} == {field.name for field in fields(DiscoverConfig)}
+    others = {"prior"}  # needs features of the teacher's space: tests/discover/test_prior.py
+    known = {*CHANGES, *OBJECT_CHANGES} | others
+    assert known == {field.name for field in fields(DiscoverConfig)}
 
 
 @pytest.mark.parametrize("field", CHANGES)
