@@ -12,7 +12,7 @@ from kit import store
 from kit.commands.files import Evaluate, Export, Features, ImportCheckpoint, TeacherFeatures
 from kit.commands.learning import Ablate, Demo, Distill, Pretrain
 from kit.commands.tools import Bench, Cache, Cost, Doctor, Figures, Gallery, InitRecording, Street
-from kit.demo import LearnConfig, config_of_plain
+from kit.demo import FIVE_MINUTES, FROM_RANDOM, LearnConfig, config_of_plain
 from kit.distill.recipes import RECIPES, recipe
 from kit.student.presets import preset
 from kit.teacher.presets import TeacherConfig
@@ -93,6 +93,8 @@ def _starting_point(
     if named.teacher is not None:
         config = replace(config, teacher=TeacherConfig(named.teacher))
     given = {option.split("=")[0] for option in rest}
+    if config == replace(FIVE_MINUTES, teacher=config.teacher) and "--init" not in given:
+        config = with_student(config, FROM_RANDOM)  # the kit's student has seen this street
     if "--steps" in given and "--minutes" not in given:
         config = replace(config, minutes=None)  # as many steps as were asked for
     return config, rest
