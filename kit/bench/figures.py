@@ -3,7 +3,8 @@
 The template holds the texts of the page, and a TOML block in the place of each table. A cell of a
 table is found by a regular expression over the names of a bench's rows. The name of a file says
 how it was made: `discover_pandaset.json` was written by `python -m kit bench discover --data
-<root of PandaSet> --out <file>`; `discover_street.json` would be the same without `--data`.
+<root of PandaSet> --out <file>`; `discover_street.json` would be the same without `--data`. A
+block `ablation` names a stored table of `kit.ablate` and one of its metrics.
 """
 
 import re
@@ -13,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit import bench, store
+from kit.bench._ablations import ablation, is_stored
 
 RESULTS = Path(__file__).parent / "results"
 TEMPLATE = Path(__file__).parent / "figures_template.md"
 BLOCK = re.compile(r"(?ms)^```toml\n(.*?)^```\n")
+ABLATION = re.compile(r"(?m)^```ablation\n(\w+) (\w+)\n```\n")
 Reports = Mapping[str, dict]  # content of each JSON file, by its name without the suffix
 
 
@@ -69,9 +72,13 @@ def figures_page(template: str, reports: Reports) -> tuple[str, list[str]]:
     kept, left_out = [], []
     for part in re.split(r"(?m)^(?=#{2,3} )", template):  # a heading and what is below it
         tables = [Table(**tomllib.loads(block)) for block in BLOCK.findall(part)]
-        if all(file in reports for table in tables for file in table.files):
+        ablations = [name for name, _ in ABLATION.findall(part)]
+        files_there = all(file in reports for table in tables for file in table.files)
+        if files_there and all(map(is_stored, ablations)):
             made = iter([render(table, reports) for table in tables])
-            kept.append((bool(tables), BLOCK.sub(lambda _, made=made: next(made), part)))
+            part = ABLATION.sub(lambda found: ablation(*found.groups()), part)
+            part = BLOCK.sub(lambda _, made=made: next(made), part)
+            kept.append((bool(tables or ablations), part))
         else:
             left_out.append(part.splitlines()[0].lstrip("# "))
     page = ""

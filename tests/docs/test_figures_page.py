@@ -129,3 +129,13 @@ def test_results_have_what_the_page_needs():
         report = store.read_json(file)
         assert {"rows", "machine", "commit"} <= set(report), file
         assert figures.how_made(file.stem, report)
+
+
+def test_a_stored_table_of_an_ablation_is_written_with_what_helped():
+    template = "# Figures\n\n## Ablations\n\n### Losses\n\n```ablation\nteacher_street miou\n```\n"
+    page, left_out = figures.figures_page(template, {})
+    assert left_out == [] and "`python -m kit ablate teacher_street.json` on 2 cores" in page
+    assert "| random | 19.6 ± 2.6 | -14.1 ± 0.1 | worse | 2 |" in page
+    assert "Better than the base: none. Worse than the base: random (-14.1 ± 0.1 points" in page
+    page, left_out = figures.figures_page(template.replace("teacher_street", "losses_moon"), {})
+    assert left_out == ["Losses"] and "Ablations" not in page
