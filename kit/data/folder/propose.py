@@ -40,9 +40,9 @@ def propose(root: Path) -> tuple[dict[str, Any], list[str]]:
         )
     scan_folder = max(scans, key=lambda folder: (len(scans[folder]), -len(folder)))
     files = scans[scan_folder]
-    notes = [f"lidar: {len(files):,} point files in {scan_folder}/"]
+    notes = [f"lidar: {_counted(files)} in {scan_folder}/"]
     others = {folder: names for folder, names in scans.items() if folder != scan_folder}
-    notes += [f"not used: {len(names):,} point files in {f}/" for f, names in others.items()]
+    notes += [f"not used: {_counted(names)} in {folder}/" for folder, names in others.items()]
     lidar: dict[str, Any] = {"files": _place(scan_folder, files)}
     if Path(files[0]).suffix.lower() == ".bin":
         lidar |= _columns(root / scan_folder / files[0], notes)
@@ -59,9 +59,13 @@ def propose(root: Path) -> tuple[dict[str, Any], list[str]]:
         notes.append(
             f"cameras: {', '.join(cameras)}. Fill in K (3 rows), T_cam_lidar (4 rows: lidar frame "
             "to camera frame, x right, y down, z forward) and, if the images are not rectified, "
-            'distortion: {"model": ..., "coefficients": [...]}'
+            'distortion: {"model": ..., "coefficients": [...]}. Until then they are left out'
         )
     return content, notes
+
+
+def _counted(files: Sequence[str]) -> str:
+    return f"{len(files):,} point file{'s' * (len(files) != 1)}"
 
 
 def _folders(root: Path, wanted: Any) -> dict[str, list[str]]:
