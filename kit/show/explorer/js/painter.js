@@ -197,7 +197,7 @@ export class Painter extends Cloud {
     gl.uniform1f(u.u_photoAlpha, photo ? style.photo : 0);
     gl.uniform3f(u.u_background, ...style.background.map((v) => v / 255));
     gl.uniform1f(u.u_lift, style.lift);
-    gl.uniform1f(u.u_strength, style.shading);
+    gl.uniform1f(u.u_strength, photo ? 0 : style.shading); // the photograph shows the depth
     gl.uniform1f(u.u_radius, 1.4 * style.pixelRatio);
     gl.uniform1i(u.u_taps, moving ? 4 : 8);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
