@@ -67,6 +67,8 @@ def cluster(tmp_path_factory):
     start += ["--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(address_file)]
     worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-dashboard", "--no-nanny"]
     worker += ["--nthreads", "1", "--scheduler-file", str(address_file)]
+    start += ["--idle-timeout", "120"]  # where the tests are killed
+    worker += ["--death-timeout", "60"]
     processes = [subprocess.Popen(command, **options) for command in (start, worker, worker)]
     try:
         deadline = time.monotonic() + 60
