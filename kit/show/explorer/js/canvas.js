@@ -13,6 +13,7 @@ import { drawnView } from "./view.js";
 
 const REST = 220; // milliseconds without a move, after which all points are drawn
 const SHADING = 5; // strength of the depth shading
+const FEW = 0.25; // ratio of the points drawn while the view moves, below which there is no shading
 
 export class Canvas extends Content {
   /** The browser took the context away: say so, and get one when the explorer is looked at. */
@@ -130,7 +131,9 @@ export class Canvas extends Content {
     const { frusta, boxes } = this.state;
     const shapes = shapesOf(this.data, { frusta, boxes }, (label) => this.classColours()[label] || [160, 170, 180], this.style().frustum);
     const began = performance.now();
-    this.cloud.draw(this.panels, view, { ...this.style(), shapes }, ratio);
+    const style = this.style();
+    if (ratio < FEW) style.shading = 0; // a slow machine: the pixels cost more than the points
+    this.cloud.draw(this.panels, view, { ...style, shapes }, ratio);
     if (!this.pending) this.measure(began, ratio);
     this.drawMarks(view);
     if (this.imagesStale || this.resized) {
