@@ -7,7 +7,25 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from kit.store.state_dict import some
+from kit.student.scans import InputConfig
 from kit.student.student import StudentConfig
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """What a family of students converts.
+
+    Attributes:
+        tensors: by their names in the file, without prefixes.
+        path: of the file, for messages.
+        activation: "relu" or "gelu" of a WaffleIron; None: it is inferred.
+        inputs: how scans are prepared; None: as in the publication.
+    """
+
+    tensors: Mapping[str, Tensor]
+    path: str | Path
+    activation: str | None = None
+    inputs: InputConfig | None = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from kit.store.state_dict import (
     without_wrappers,
 )
 from kit.student.checkpoints import probe_file, save_probe, save_student
-from kit.student.converted import Converted
+from kit.student.converted import Converted, PublishedFile
 from kit.student.minkunet.config import MinkUNetConfig
 from kit.student.minkunet.published import SLidR, SuperFlow
 from kit.student.presets import student_from_config
@@ -132,7 +132,7 @@ def import_checkpoint(
     """
     family, tensors, left_out, key = _find_student(_read(Path(path)), path)
     check_values(tensors, path)
-    found = family.convert(tensors, path, activation, inputs)
+    found = family.convert(PublishedFile(tensors, path, activation, inputs))
     with torch.device("meta"):  # nothing is allocated for names that do not fit together
         expected = student_from_config(found.config).state_dict()
     if wrong := list(misfits(found.tensors, expected)):

@@ -45,6 +45,26 @@ def small_student(depth=18, **changes):
     return student.eval()
 
 
+def same(conv, x, mask):
+    weight = conv.weight.permute(0, 4, 1, 2, 3)
+    return F.conv3d(x, weight, padding=weight.shape[-1] // 2) * mask
+
+
+def normed(norm, x, mask):
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    shift = norm.bias - norm.running_mean * scale
+    return (x * scale.view(1, -1, 1, 1, 1) + shift.view(1, -1, 1, 1, 1)) * mask
+
+
+def block(part, x, mask):
+    y = normed(part.norm1[0], same(part.conv1, x, mask), mask).relu()
+    y = normed(part.norm2, same(part.conv2, y, mask), mask)
+    if isinstance(part.shortcut, torch.nn.Sequential):
+        linear, norm = part.shortcut
+        x = normed(norm, F.conv3d(x, linear.weight[:, :, None, None, None]), mask)
+    return (x + y).relu()
+
+
 def dense_features(student, batch):
     """The network from its formula: dense grids, zero wherever there is no voxel."""
     feat, points = batch.feat[:, 0], batch.feat[:, 1:4]
@@ -55,23 +75,6 @@ def dense_features(student, batch):
     total.index_put_(place, feat, accumulate=True)
     count.index_put_(place, torch.ones(len(feat)), accumulate=True)
     image, masks = (total / count.clamp(min=1))[:, None], [(count > 0)[:, None]]
-
-    def same(conv, x, mask):
-        weight = conv.weight.permute(0, 4, 1, 2, 3)
-        return F.conv3d(x, weight, padding=weight.shape[-1] // 2) * mask
-
-    def normed(norm, x, mask):
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        shift = norm.bias - norm.running_mean * scale
-        return (x * scale.view(1, -1, 1, 1, 1) + shift.view(1, -1, 1, 1, 1)) * mask
-
-    def block(part, x, mask):
-        y = normed(part.norm1[0], same(part.conv1, x, mask), mask).relu()
-        y = normed(part.norm2, same(part.conv2, y, mask), mask)
-        if isinstance(part.shortcut, torch.nn.Sequential):
-            linear, norm = part.shortcut
-            x = normed(norm, F.conv3d(x, linear.weight[:, :, None, None, None]), mask)
-        return (x + y).relu()
 
     x = normed(student.stem[1][0], same(student.stem[0], image, masks[0]), masks[0]).relu()
     skips = []

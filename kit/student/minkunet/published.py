@@ -16,12 +16,11 @@ Source: `model/res16unet.py` of SLidR (arXiv:2203.16258), `kernel_region.hpp` of
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import ClassVar
 
 from torch import Tensor
 
-from kit.student.converted import Converted
+from kit.student.converted import Converted, PublishedFile
 from kit.student.minkunet.config import BLOCKS, LEVELS, MinkUNetConfig
 from kit.student.scans import InputConfig
 
@@ -48,23 +47,18 @@ class SLidR:
     BESIDE: ClassVar[dict[str, str]] = {}
 
     @staticmethod
-    def convert(
-        tensors: Mapping[str, Tensor],
-        where: str | Path,
-        activation: str | None = None,
-        inputs: InputConfig | None = None,
-    ) -> Converted:
+    def convert(file: PublishedFile) -> Converted:
         """See `import_checkpoint`."""
         config = MinkUNetConfig(
-            depth=_depth(tensors),
-            widths=_widths(tensors, [f"{name}.kernel" for name in _SLIDR_CONVS], where),
-            head=_head(tensors.get("final.kernel"), -1),
+            depth=_depth(file.tensors),
+            widths=_widths(file, [f"{name}.kernel" for name in _SLIDR_CONVS]),
+            head=_head(file.tensors.get("final.kernel"), -1),
             cylindrical=True,
             grid="sensor",
             reduce="first",
-            inputs=inputs or INPUTS,
+            inputs=file.inputs or INPUTS,
         )
-        return _converted(config, tensors, _slidr_name, is_minkowski=True)
+        return _converted(config, file.tensors, _slidr_name, is_minkowski=True)
 
 
 class SuperFlow:
@@ -76,26 +70,21 @@ class SuperFlow:
     BESIDE: ClassVar[dict[str, str]] = {"head_3d.conv_seg.": "head."}
 
     @staticmethod
-    def convert(
-        tensors: Mapping[str, Tensor],
-        where: str | Path,
-        activation: str | None = None,
-        inputs: InputConfig | None = None,
-    ) -> Converted:
+    def convert(file: PublishedFile) -> Converted:
         """See `import_checkpoint`."""
         convs = ["conv0.0.conv.kernel", *(f"conv{i + 1}.conv.kernel" for i in range(2 * LEVELS))]
         config = MinkUNetConfig(
-            depth=_depth(tensors),
-            widths=_widths(tensors, convs, where),
-            head=_head(tensors.get("head.weight"), 0),
+            depth=_depth(file.tensors),
+            widths=_widths(file, convs),
+            head=_head(file.tensors.get("head.weight"), 0),
             cylindrical=True,
             grid="scan",
             reduce="first",
             channels=4,
             stem_convs=2,
-            inputs=inputs or INPUTS,
+            inputs=file.inputs or INPUTS,
         )
-        return _converted(config, tensors, _superflow_name, is_minkowski=False)
+        return _converted(config, file.tensors, _superflow_name, is_minkowski=False)
 
 
 def _depth(tensors: Mapping[str, Tensor]) -> int:
@@ -108,14 +97,14 @@ def _depth(tensors: Mapping[str, Tensor]) -> int:
     return next((depth for depth, blocks in BLOCKS.items() if blocks == counts), 34)
 
 
-def _widths(tensors: Mapping[str, Tensor], convs: list[str], where: str | Path) -> tuple[int, ...]:
+def _widths(file: PublishedFile, convs: list[str]) -> tuple[int, ...]:
     """Channels of the stem and of the eight groups of blocks."""
-    stem = tensors.get(convs[0])
-    blocks = [tensors.get(f"block{i + 1}.0.conv1.kernel") for i in range(2 * LEVELS)]
+    stem = file.tensors.get(convs[0])
+    blocks = [file.tensors.get(f"block{i + 1}.0.conv1.kernel") for i in range(2 * LEVELS)]
     if any(each is None or each.ndim != 3 for each in (stem, *blocks)):
         raise ValueError(
-            f"{where}: expected {convs[0]} and block1.0.conv1.kernel ... block8.0.conv1.kernel, "
-            "each (cells, in, out)"
+            f"{file.path}: expected {convs[0]} and block1.0.conv1.kernel ... "
+            "block8.0.conv1.kernel, each (cells, in, out)"
         )
     return tuple(each.shape[2] for each in (stem, *blocks))
 

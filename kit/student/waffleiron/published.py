@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from kit.student.converted import Converted, probe_from
+from kit.student.converted import Converted, PublishedFile, probe_from
 from kit.student.scans import InputConfig
 from kit.student.waffleiron.config import WaffleIronConfig
 
@@ -29,45 +29,32 @@ class Published:
     BESIDE: ClassVar[dict[str, str]] = {}
 
     @staticmethod
-    def convert(
-        tensors: Mapping[str, Tensor],
-        where: str | Path,
-        activation: str | None = None,
-        inputs: InputConfig | None = None,
-    ) -> Converted:
-        """See `import_checkpoint`."""
-        return _convert(tensors, where, activation, inputs)
-
-
-def _convert(
-    tensors: Mapping[str, Tensor],
-    where: str | Path,
-    activation: str | None,
-    inputs: InputConfig | None,
-) -> Converted:
-    """Infer size and variant from names and shapes; the tensors keep their names."""
-    weight = tensors["embed.conv1.weight"]
-    if weight.ndim != 3 or weight.shape[1] != 5:
-        raise ValueError(
-            f"{where}: embed.conv1.weight has shape {tuple(weight.shape)}; expected (channels, 5, "
-            "1): intensity, x, y, z and range"
+    def convert(file: PublishedFile) -> Converted:
+        """Infer size and variant from names and shapes; the tensors keep their names."""
+        tensors, where = file.tensors, file.path
+        weight = tensors["embed.conv1.weight"]
+        if weight.ndim != 3 or weight.shape[1] != 5:
+            raise ValueError(
+                f"{where}: embed.conv1.weight has shape {tuple(weight.shape)}; expected "
+                "(channels, 5, 1): intensity, x, y, z and range"
+            )
+        layers = [re.match(r"waffleiron\.spatial_mix\.(\d{1,4})\.", name) for name in tensors]
+        numbers = [int(found[1]) for found in layers if found]
+        has_batch_norm = "waffleiron.spatial_mix.0.norm.running_mean" in tensors
+        head = _head_widths(tensors)
+        tensors, probe = _without_probe(tensors, where)
+        activation = file.activation
+        if activation is None:
+            activation = _activation(head, has_batch_norm, where)
+        config = WaffleIronConfig(
+            depth=max(numbers, default=0) + 1,
+            width=weight.shape[0],
+            head=head or (weight.shape[0],),
+            norm="batch" if has_batch_norm else "layer",
+            activation=activation,
+            inputs=file.inputs or InputConfig(),
         )
-    layers = [re.match(r"waffleiron\.spatial_mix\.(\d{1,4})\.", name) for name in tensors]
-    numbers = [int(found[1]) for found in layers if found]
-    has_batch_norm = "waffleiron.spatial_mix.0.norm.running_mean" in tensors
-    head = _head_widths(tensors)
-    tensors, probe = _without_probe(tensors, where)
-    if activation is None:
-        activation = _activation(head, has_batch_norm, where)
-    config = WaffleIronConfig(
-        depth=max(numbers, default=0) + 1,
-        width=weight.shape[0],
-        head=head or (weight.shape[0],),
-        norm="batch" if has_batch_norm else "layer",
-        activation=activation,
-        inputs=inputs or InputConfig(),
-    )
-    return Converted(config, tensors, probe=probe)
+        return Converted(config, tensors, probe=probe)
 
 
 def _activation(head: tuple[int, ...], has_batch_norm: bool, where: str | Path) -> str:
