@@ -20,7 +20,7 @@ from kit.distill.budget import steps_within
 from kit.distill.loop import DistillRun, distill
 from kit.distill.settings import DistillConfig
 from kit.evaluate.baselines import position
-from kit.evaluate.by_data_set import Probed, joined, probe_each
+from kit.evaluate.by_data_set import Probed, joined, probe_each, table_lines
 from kit.evaluate.probe import ProbeConfig, ProbeResult
 from kit.features.extract import extract
 from kit.store.plain import from_plain
@@ -153,19 +153,27 @@ def _demo(
     say(f"split: {parts.rule}")
     teacher = build_teacher(config.teacher)
     untrained, cache = untrained_student(config, teacher).eval(), store.FeatureCache()
-    probe = partial(probe_each, dataset=dataset, config=config.probe, cache=cache, say=_silent)
-    before = time.perf_counter()
-    random = probe({"random": untrained}, say=say)
-    later = time.perf_counter() - before + PICTURES  # the distilled student is probed as this one
-    others = [probe({name: each}) for name, each in (("position", position), ("teacher", teacher))]
+    probe = partial(probe_each, dataset=dataset, config=config.probe, cache=cache)
+    others = {"random": untrained, "position": position, "teacher": teacher}
+    known, later = {}, PICTURES
+    timed = config.minutes is not None and not _settings_there(out)  # else the steps are known
+    for name, model in others.items() if timed else ():
+        before = time.perf_counter()
+        known[name] = probe({name: model}, say=say if name == "random" else _silent)
+        if name == "random":  # the distilled student is probed as this one
+            later += time.perf_counter() - before
     spent = time.perf_counter() - began
     config = settled(config, out, dataset, parts, teacher, cache, say, spent + later)
     run = learn(config, out, dataset, parts, teacher, cache)
 
-    probed = joined(others[0], random, probe({"distilled": run.student}), others[1])
+    models = {"random": untrained, "distilled": run.student, "teacher": teacher}
+    last = {"position": position, **models}
+    says = {} if known else {"position": say}  # once, not for every source
+    probed = joined(
+        *(known.get(n) or probe({n: m}, say=says.get(n, _silent)) for n, m in last.items())
+    )
     chosen = next((each for each in probed.values() if each.probes), next(iter(probed.values())))
     shown = chosen.dataset[(chosen.parts.held_out or chosen.parts.train)[-1]]
-    models = {"random": untrained, "distilled": run.student, "teacher": teacher}
     pictures = _pictures(shown, models, chosen.probes, run.history, out, cache)
     metrics = _metrics(config, dataset, parts, probed, chosen, run)
     metrics["seconds"] = round(time.perf_counter() - began, 1)
@@ -345,18 +353,9 @@ def untrained_student(config: LearnConfig, teacher: Teacher) -> Student:
 
 def summary(metrics: dict) -> str:
     """The closing table: one line per source of features, mIoU and the classes present."""
-    lines = [f"loss {metrics['loss']:.3f}, {metrics['seconds']:.0f} s in all"]
+    first = f"loss {metrics['loss']:.3f}, {metrics['seconds']:.0f} s in all"
     several = metrics.get("linear_probe_by_data_set") or {"": metrics["linear_probe"]}
-    for data, probes in several.items():
-        if not probes:
-            continue
-        present = [name for name, iou in probes["teacher"]["iou"].items() if iou is not None]
-        lines.append(f"linear probe{data and f' on {data}'}, IoU in %")
-        lines.append(" " * 10 + "  mIoU" + "".join(f" {name[:9]:>9}" for name in present))
-        for name, probe in probes.items():
-            values = "".join(f" {100 * probe['iou'][c]:9.1f}" for c in present)
-            lines.append(f"{name:10}{100 * probe['miou']:6.1f}{values}")
-    return "\n".join(lines)
+    return "\n".join([first, *table_lines(several)])
 
 
 def _pictures(

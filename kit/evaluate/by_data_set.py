@@ -79,6 +79,25 @@ def joined(*several: Mapping[str, Probed]) -> dict[str, Probed]:
     }
 
 
+def table_lines(several: Mapping[str, Mapping[str, Mapping] | None]) -> list[str]:
+    """Lines of a table: mIoU and the IoU of the classes present, by source of features.
+
+    Args:
+        several: `Probed.plain()` by name of the data set, which may be "" if there is only one.
+    """
+    lines = []
+    for data, probes in several.items():
+        if not probes:
+            continue
+        present = [name for name, iou in probes["teacher"]["iou"].items() if iou is not None]
+        lines.append(f"linear probe{data and f' on {data}'}, IoU in %")
+        lines.append(" " * 10 + "  mIoU" + "".join(f" {name[:9]:>9}" for name in present))
+        for name, probe in probes.items():
+            values = "".join(f" {100 * probe['iou'][c]:9.1f}" for c in present)
+            lines.append(f"{name:10}{100 * probe['miou']:6.1f}{values}")
+    return lines
+
+
 def why_no_probe(dataset: Dataset, parts: Split) -> str | None:
     """Why features cannot be probed here; None if they can."""
     if not dataset.has_labels:
