@@ -33,7 +33,8 @@ test: setup
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	@rm -rf $(executed) && mkdir -p $(executed) && cp notebooks/*.ipynb $(executed)
-	$(python) -m pytest -q --durations=10 --nbmake --nbmake-timeout=300 --overwrite \
+	$(python) -m pytest -q --durations=10 -n 2 --dist worksteal \
+		--nbmake --nbmake-timeout=300 --overwrite \
 		tests $(patsubst %,$(executed)/%,$(notdir $(wildcard notebooks/*.ipynb))) $(ARGS)
 
 fuzz: export HYPOTHESIS_PROFILE = fuzz
