@@ -140,7 +140,7 @@ def test_every_package_the_kit_imports_is_a_dependency():
     distributions = importlib.metadata.packages_distributions()
     declared = {canonicalize_name(Requirement(d).name) for d in read_project()["dependencies"]}
     # triton comes with torch's CUDA build; without these the kit does without, or says what to do
-    declared |= {"triton", "dask", "pandas", "py123d", "rerun", "onnx"}
+    declared |= {"triton", "dask", "pandas", "py123d", "rerun", "onnx", "onnxscript"}
     for file in sorted((ROOT / "kit").rglob("*.py")):
         for module in imported_modules(file):
             owners = set(map(canonicalize_name, distributions.get(module, [module])))
