@@ -29,6 +29,7 @@ CLOCK_SEARCH = (0.3, 0.01)  # seconds
 CERTAIN = 2.5  # standard errors, above which a shift is reported
 CERTAIN_TURN = 3.0  # the same for a turn about all axes together, which has more freedom to fit
 BETTER_TURN = 1.0  # standard errors by which it must be better than one motion
+PROMISING = 1.5  # standard errors of a turn about one axis, below which the others are not searched
 SURE = 4.0  # standard errors, above which it is a problem and not a warning
 # Smaller shifts are not reported: degrees and metres, and seconds of the clock. The calibrations of
 # public data sets are exact to about 0.5 degrees and 0.12 m by this measure while the car moves.
@@ -172,6 +173,8 @@ def _choose(
 ) -> Shift | None:
     """The shift to report: along one motion, or else a turn about all three axes together."""
     shift = largest(fits.values())
+    if max(fits[name].certainty for name in TURNS) < PROMISING:
+        return shift
     turn = _fit_turn(edges, fits, given)
     if not turn.matters or turn.certainty < CERTAIN_TURN:
         return shift

@@ -9,13 +9,14 @@ import torch
 import kit
 
 
-@pytest.fixture(params=["nuscenes", "kitti"])
+@pytest.fixture(params=["nuscenes", "kitti"], scope="module")
 def recording(request, shared_data):
     dataset = kit.open_dataset(shared_data / request.param)
     return [dataset[i] for i in range(len(dataset))]
 
 
 def planted(keyframes, **amounts):
+    """Two keyframes with their first two cameras, whose extrinsics are wrong."""
     error = kit.doctor.motion(**amounts)
     return [
         replace(
@@ -25,7 +26,7 @@ def planted(keyframes, **amounts):
                 for name, camera in list(keyframe.cameras.items())[:2]
             },
         )
-        for keyframe in keyframes
+        for keyframe in keyframes[:2]
     ]
 
 
@@ -44,18 +45,16 @@ def test_a_planted_error_is_found_in_a_real_recording(recording, amounts):
     assert any(abs(fit + amount) <= 0.3 * abs(amount) for fit in fits)
 
 
-@pytest.mark.parametrize("amounts", [{"pitch": -1.0}, {"ahead": 0.2}], ids=["pitch", "ahead"])
-def test_an_error_of_every_camera_is_found_in_one_keyframe_of_32_beams(shared_data, amounts):
+def test_an_error_of_every_camera_is_found_in_one_keyframe_of_32_beams(shared_data):
     keyframe = kit.open_dataset(shared_data / "nuscenes")[0]
-    error = kit.doctor.motion(**amounts)
+    error = kit.doctor.motion(ahead=0.2)
     faulty = {
         name: replace(camera, T_cam_lidar=error @ camera.T_cam_lidar)
         for name, camera in keyframe.cameras.items()
     }
     report = kit.doctor(replace(keyframe, cameras=faulty))
-    (name, amount), *_ = amounts.items()
-    assert report.every_camera.name == name
-    assert abs(report.every_camera.amount + amount) <= 0.3 * abs(amount)
+    assert report.every_camera.name == "ahead"
+    assert abs(report.every_camera.amount + 0.2) <= 0.06
     assert any(f.subject == "all cameras" for f in report.problems)
 
 

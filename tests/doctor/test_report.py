@@ -41,7 +41,7 @@ def test_a_scan_of_one_point_is_examined():
 
 
 def test_the_command_tells_problems_by_its_exit_status(tmp_path, capsys):
-    root = write_recording(tmp_path / "recording")
+    root = write_recording(tmp_path / "recording", count=1)
     assert main(["doctor", str(root), "--out", str(tmp_path / "r.html")]) == 0
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
     with pytest.raises(SystemExit, match="1"):
