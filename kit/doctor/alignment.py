@@ -194,7 +194,10 @@ def _fit_turn(
     for _ in range(2):
         for name in sorted(TURNS, key=lambda name: name == first):
             amounts, scores = search(edges, name, parts, finer=2)
-            parts[name] = round(float(amounts[scores.sum(1).argmax()]), 3)
+            best = int(scores.sum(1).argmax())
+            parts[name] = round(float(amounts[best]), 3)
+        if standard_errors(scores[best], given) < CERTAIN:
+            break
     parts = {name: parts[name] for name in TURNS}
     points = moved(edges.points, motion(**parts).numpy())
     effect = _median(angles_between(edges.points, points))
