@@ -52,7 +52,7 @@ VARIANTS: dict[str, Method] = {
     "five rounds": _refined(lambda f, g: shape_score(g), 5),
 }
 VALUES: dict[str, tuple[float | str, ...]] = {
-    "prior": ("none", "both"),
+    "prior": ("none", "veto", "both"),
     "ground_node": (3.0, 5.0, 10.0),
     "ground_stiffness": (0.1, 1.0, 10.0, 1e6),  # the last one leaves the plane as it is
     "ground_tolerance": (0.1, 0.2, 0.3),
