@@ -2,7 +2,7 @@
 
 In: a keyframe and features of its points. Out: a foreground score for every point, objects with
 boxes, and unsupervised classes. Read `foreground.py` first, then `shape.py` and `objects.py`; all
-settings are in `settings.py`.
+settings are in `settings.py`. `prior.py` adds what simulated streets know about movable things.
 """
 
 from kit.discover.components import connected_components, mean_of_components, surface_variation
