@@ -59,10 +59,10 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"'.*'"),
     ("py:class", r"(Tensor|Module|Generator|Optimizer|ndarray|Figure|Fabric|SparseConvTensor)"),
-    ("py:class", r"(Float|Int|Int8|Int32|Integer|UInt|UInt8|Bool|Shaped)"),
-    ("py:class", r"(pathlib|collections|os|t|torch|numpy|np|PIL|matplotlib|plotly)\..*"),
-    ("py:(class|exc)", r"(lightning|spconv|anywidget|traitlets|scipy|rosbags)\..*"),
-    ("py:class", r"kit\..*\.(_\w+|T|Row|Record|Item|Annotated.*)"),
+    ("py:class", r"(Float|Int|Int8|Int32|Integer|UInt|UInt8|Bool|Num|Shaped|Through)"),
+    ("py:class", r"(pathlib|collections|concurrent|os|t|torch|numpy|np|PIL|matplotlib|plotly)\..*"),
+    ("py:(class|exc)", r"(lightning|spconv|anywidget|traitlets|tqdm|scipy|rosbags)\..*"),
+    ("py:class", r"kit\..*\.(_\w+|T|Row|Record|Item|Settings|Annotated.*)"),
     ("py:class", r"(str \| )?(tuple|dict)\[\w+"),  # half of a type with a comma in it
 ]
 

@@ -47,7 +47,7 @@ def make_cameras(
 
     Args:
         calibration: with a projection matrix for each camera.
-        prefix: of the names of these matrices, "P" or "P_rect_"; the number of the camera follows.
+        prefix: of the names of these matrices, `P` or `P_rect_`; the number of the camera follows.
         images: file below the root by camera, whose name ends with its number.
         T_rect_lidar: from the lidar frame to rectified camera 0.
         root: of the files.

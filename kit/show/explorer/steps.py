@@ -17,8 +17,8 @@ SAMPLE = 2_000  # points, for the signs of components
 class Steps:
     """Feature sets in an order, which share a button and a slider in the explorer.
 
-        layers = kit.extract_layers(student, keyframe, [*student.layers, "head"])
-        kit.Explorer(keyframe, {"teacher": features, "student": kit.show.Steps(layers, "layer")})
+    For example `kit.show.Steps(kit.extract_layers(student, keyframe, student.layers), "layer")`, as
+    one of the `features` of `kit.Explorer`.
 
     Args:
         sets: by label, in the order of the slider: what `Explorer` takes for a feature set.

@@ -70,6 +70,7 @@ class Explorer(Saving, anywidget.AnyWidget):
             with a method `score(features)`, as `kit.Query`, or (N,) numbers for a single keyframe.
 
     The attributes are traits, which can be set: `explorer.mode = "height"`.
+
     Attributes:
         mode: one of `explorer.modes`.
         feature_set: the one that is shown; `side_by_side` shows all of them.
