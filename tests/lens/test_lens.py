@@ -89,6 +89,29 @@ def test_mei_is_the_formula_of_the_paper(coefficients):
     assert np.abs(uv.numpy() - expected)[kept & near].max() < 1e-3
 
 
+# By cv2.omnidir.projectPoints of opencv-contrib-python-headless 4.11.0, which is no dependency.
+OMNIDIR = {
+    (0.9, -0.1, 0.02, 0.001, -0.002): [
+        [362.0092, 153.9158],
+        [55.803, 307.7193],
+        [695.8586, 627.5253],
+    ],
+    (1.6, -0.2, 0.05, -0.001, 0.0015): [
+        [350.3875, 177.8007],
+        [147.0549, 284.2132],
+        [512.7384, 436.7853],
+    ],
+}
+
+
+@pytest.mark.parametrize(("coefficients", "pixels"), OMNIDIR.items(), ids=["0.9", "1.6"])
+def test_mei_is_opencvs_omnidir(coefficients, pixels):
+    points = np.array([[1.0, -2.0, 5.0], [-4.0, 1.0, 2.0], [3.0, 3.0, -1.0]])
+    simple = torch.tensor([[420.0, 0.0, 320.0], [0.0, 430.0, 240.0], [0.0, 0.0, 1.0]]).double()
+    uv, _, _ = project(points, Mei(*coefficients), simple)
+    assert np.abs(uv.numpy() - pixels).max() < 1e-3
+
+
 def test_mei_without_mirror_and_distortion_is_the_pinhole():
     points = random_points(80, 500)
     points = points[points[:, 2] > 1]
