@@ -267,10 +267,8 @@ class Foreground:
         """AP and F1 over all keyframes; empty without keyframes."""
         if not self.found:
             return {}
-        return {unit: value for unit, value in self._metrics().items() if unit != "IoU"}
-
-    def _metrics(self) -> dict[str, float]:
-        return metrics(self.found, self.annotations)
+        found = metrics(self.found, self.annotations)
+        return {unit: value for unit, value in found.items() if unit != "IoU"}
 
 
 def table(values: Mapping[tuple[str, str], float]) -> str:

@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 
 import kit
 from kit.data.clocks import ClockOffsets, Poses, find_poses
+from kit.data.wrapped import Wrapped
 from kit.street.rigs import RIGS
 
 SECOND = 1_000_000
@@ -64,22 +65,12 @@ def test_an_offset_gives_the_extrinsics_of_the_true_time(offset):
     assert mended.content() != said.content() and isinstance(mended, kit.data.Dataset)
 
 
-class Keyframes:
-    """The keyframes of another data set, without its other methods."""
+class Keyframes(Wrapped):
+    """The keyframes of another data set, without its poses between them."""
 
     def __init__(self, dataset, poses=True):
-        self.dataset, self.has_poses = dataset, poses
-        self.name, self.classes, self.sensor = dataset.name, dataset.classes, dataset.sensor
-        self.tokens, self.scenes, self.has_labels = dataset.tokens, dataset.scenes, True
-
-    def prepare(self, keyframes=None):
-        pass
-
-    def content(self):
-        return ""
-
-    def __len__(self):
-        return len(self.dataset)
+        super().__init__(dataset)
+        self.has_poses = poses
 
     def __getitem__(self, index):
         keyframe = self.dataset[index]

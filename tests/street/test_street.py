@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.core._multiarray_umath import __cpu_features__ as cpu_features
-from small_street import SIZE, clear_memory, street
+from small_street import SIZE, street
 
 import kit
 from kit.street import dataset as street_dataset
@@ -18,16 +18,7 @@ from kit.street.world.layout import build
 from kit.street.world.scene import Scene
 from kit.street.world.weather import Weather
 
-
-@pytest.fixture(scope="module")
-def keyframes():
-    return list(street())
-
-
-@pytest.fixture(autouse=True)
-def _clear_memory():
-    """Each test reads the cache on disk again."""
-    clear_memory()
+pytestmark = pytest.mark.usefixtures("fresh_memory")
 
 
 def names(keyframe):

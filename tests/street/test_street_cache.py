@@ -15,16 +15,7 @@ from small_street import clear_memory, street
 
 from kit.store import FeatureCache
 
-
-@pytest.fixture(scope="module")
-def keyframes():
-    return list(street())
-
-
-@pytest.fixture(autouse=True)
-def _clear_memory():
-    """Each test reads the cache on disk again."""
-    clear_memory()
+pytestmark = pytest.mark.usefixtures("fresh_memory")
 
 
 def test_a_keyframe_is_rendered_once_with_a_progress_bar(keyframes, capsys, monkeypatch, tmp_path):

@@ -81,6 +81,7 @@ class _Page:
         return (self.low + self.span * [x, y]) / self.size
 
     def draw(self) -> None:
+        """Draw all panels with their headings, and the titles."""
         for panel in self.picture.panels:
             if isinstance(panel, Scene):
                 self._draw_scene(panel)
