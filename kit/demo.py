@@ -109,7 +109,6 @@ FIVE_MINUTES = DemoConfig(
     init="street",
     minutes=5.0,
 )
-FROM_RANDOM = "wi-6-128"  # the student of the command on the simulated street
 
 # A smaller student for longer, with augmentation as in the paper.
 LONG = DemoConfig(

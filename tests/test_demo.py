@@ -92,7 +92,7 @@ def test_a_demo_of_a_recording_starts_from_the_student_that_comes_with_the_kit()
 def test_on_the_street_that_this_student_has_seen_the_demo_starts_from_random_weights():
     config = parse("demo", []).config
     assert (config.data, config.init, config.minutes) == ("street", "none", 5.0)
-    assert config.student == demo.small("wi-6-128", 4000)
+    assert config.student == demo.LearnConfig().student
     assert config.distill.lr == demo.LearnConfig().distill.lr
     assert parse("demo", ["--init", "street"]).config == demo.FIVE_MINUTES
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from tempfile import TemporaryDirectory
 
 from kit.bench import Row, peak_memory
-from kit.demo import FIVE_MINUTES, DemoConfig, LearnConfig, demo
+from kit.commands.parsing import from_random
+from kit.demo import FIVE_MINUTES, DemoConfig, demo
 
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
@@ -29,13 +30,6 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     if probes and data:
         other = _run(from_random(config))["linear_probe"]["distilled"]["miou"]
         yield Row("linear probe, distilled from random weights", 100 * other, "% mIoU")
-
-
-def from_random(config: DemoConfig) -> DemoConfig:
-    """The same demo with a student from random weights: a smaller one, with a higher lr."""
-    plain = LearnConfig()
-    distill = replace(config.distill, lr=plain.distill.lr)
-    return replace(config, student=plain.student, init="none", distill=distill)
 
 
 def _run(config: DemoConfig) -> dict:
