@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from kit.show import theme
 from kit.show.chart import Axis, Bars, Chart, Dots, Line, Names, Photo
@@ -110,6 +110,8 @@ def _style_axis(axes: Axes, axis: Axis, which: str) -> None:
     if axis.ticks:
         side.set_major_locator(FixedLocator(axis.ticks))
         side.set_major_formatter(StrMethodFormatter("{x:g}"))
+    elif not axis.log and not axis.labels:
+        side.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))  # as plotly's; not 2.5
     if axis.limits is not None:
         set_limits(*axis.limits)
     elif axis.from_zero:

@@ -2,7 +2,10 @@
 
 import { button, icon, make } from "./dom.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 export class Asking {
+  /** @param {Explorer} x */
   constructor(x) {
     this.x = x;
     this.input = make("input", "kx-ask");

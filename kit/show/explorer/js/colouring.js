@@ -6,7 +6,12 @@ import { clamp } from "./maths.js";
 import { rgbOf, scaleTable } from "./numbers.js";
 import { segmentsOf } from "./asking.js";
 
-/** Features of the picked points in a set, each with its weight in the similarity. */
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
+/**
+ * Features of the picked points in a set, each with its weight in the similarity.
+ * @param {Explorer} x
+ */
 export function picksOf(x, number) {
   const source = x.loaded.get(x.state.picked_in);
   const set = x.setup.sets[number];
@@ -20,7 +25,7 @@ export function picksOf(x, number) {
   return [...weighted(x.state.picked, 1), ...weighted(x.state.negatives, -1)];
 }
 
-/** The table of class colours; hidden classes have alpha 0. */
+/** The table of class colours; hidden classes have alpha 0. @param {Explorer} x */
 function classTable(x, kind) {
   const table = new Uint8Array(1024).fill(255);
   if (kind === "segments") {
@@ -33,13 +38,13 @@ function classTable(x, kind) {
   return table;
 }
 
-/** The range of the mode's colours; null: chosen from the scores. */
+/** The range of the mode's colours; null: chosen from the scores. @param {Explorer} x */
 function limitsOf(x, mode) {
   if (mode.kind !== "similarity") return [mode.low ?? 0, mode.high ?? 1];
   return x.state.similarity_range === "auto" ? null : [x.setup.similarity_low[x.state.cosine], 1];
 }
 
-/** Compute the colours of the sets that are shown. */
+/** Compute the colours of the sets that are shown. @param {Explorer} x */
 export function recolour(x) {
   const mode = x.mode();
   const style = x.style();
@@ -61,7 +66,7 @@ export function recolour(x) {
   x.imagesStale = true;
 }
 
-/** The best query of each point, on the GPU as a label. */
+/** The best query of each point, on the GPU as a label. @param {Explorer} x */
 function colourSegments(x) {
   const queries = x.queries().map((mode) => ({
     scores: x.data.arrays[mode.array] || new Float32Array(x.data.count).fill(-Infinity),
@@ -71,7 +76,10 @@ function colourSegments(x) {
   x.cloud.buffer("segments", x.segments);
 }
 
-/** Colours of the cells of an image's feature map, if it has one and the first set is shown. */
+/**
+ * Colours of the cells of an image's feature map, if it has one and the first set is shown.
+ * @param {Explorer} x
+ */
 export function mapColours(x, camera) {
   const { kind } = x.mode();
   const number = x.shownSet();

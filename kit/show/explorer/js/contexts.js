@@ -1,4 +1,7 @@
 // The WebGL contexts of all explorers on a page. Browsers allow about 16 and take away the oldest;
+
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 // so explorers that are out of sight give theirs back, keep a still picture, and draw again when
 // they are looked at.
 
@@ -11,7 +14,10 @@ function living() {
   return (globalThis[KEY] ||= []);
 }
 
-/** An explorer got a context, or is looked at: others may have to give theirs back. */
+/**
+ * An explorer got a context, or is looked at: others may have to give theirs back.
+ * @param {Explorer} x
+ */
 export function looked(x) {
   const all = living();
   const at = all.indexOf(x);
@@ -30,7 +36,7 @@ function inSight({ stage }) {
   return width > 0 && bottom > -100 && top < window.innerHeight + 100;
 }
 
-/** An explorer has no context any more. */
+/** An explorer has no context any more. @param {Explorer} x */
 export function gone(x) {
   const all = living();
   const at = all.indexOf(x);

@@ -5,7 +5,12 @@ import { make } from "./dom.js";
 import { clamp } from "./maths.js";
 import { scaleTable } from "./numbers.js";
 
-/** Show a figure made by Python, or the points from above where there is no kernel. */
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
+/**
+ * Show a figure made by Python, or the points from above where there is no kernel.
+ * @param {Explorer} x
+ */
 export function withoutWebGL(x, error) {
   const text = "This browser offers no WebGL2, which the explorer needs. Instead, 10,000 of the points are shown; they cannot be clicked.";
   const place = make("div", "kx-fallback", make("p", "", "One moment ..."));

@@ -2,9 +2,12 @@
 
 import { button, icon, make, slider } from "./dom.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 const SPEEDS = [0.5, 1, 2, 4]; // keyframes a second
 
 export class Footer {
+  /** @param {Explorer} x */
   constructor(x) {
     this.x = x;
     this.status = make("span", "kx-status");
@@ -47,6 +50,7 @@ export class Footer {
 
 /** Goes through the keyframes; a keyframe that is not loaded is waited for. */
 export class Playing {
+  /** @param {Explorer} x */
   constructor(x) {
     Object.assign(this, { x, speed: 1, timer: 0 });
   }

@@ -2,6 +2,8 @@
 
 import { same } from "./maths.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 const MOST_STEPS = 100; // steps that are kept
 const SKIPPED = ["view", "keyframe", "swipe"]; // changes of these are no step
 
@@ -28,6 +30,7 @@ export function stateOf(link) {
 }
 
 export class History {
+  /** @param {Explorer} x */
   constructor(x) {
     Object.assign(this, { x, before: [], after: [] });
   }

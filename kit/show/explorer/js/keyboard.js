@@ -3,6 +3,8 @@
 import { make } from "./dom.js";
 import { goHome, steps, syncView, top } from "./view.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** What the keys do; capital letters are the same as small ones. */
@@ -22,7 +24,7 @@ export const KEYS = [
   ["Escape", "clear picks and selection"],
 ];
 
-/** @param {any} x the explorer @param {HTMLElement} node that has the focus */
+/** @param {Explorer} x the explorer @param {HTMLElement} node that has the focus */
 export function listenToKeys(x, node) {
   node.addEventListener("keydown", (event) => {
     if (act(x, event)) {
@@ -32,6 +34,7 @@ export function listenToKeys(x, node) {
   });
 }
 
+/** @param {Explorer} x */
 function act(x, event) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (event.ctrlKey || event.metaKey) {
@@ -47,6 +50,7 @@ function act(x, event) {
   return true;
 }
 
+/** @param {Explorer} x */
 function arrow(x, [dx, dy], shifted) {
   if (shifted) steps.pan(x, dx, dy);
   else steps.turn(x, dx, dy);
@@ -54,7 +58,7 @@ function arrow(x, [dx, dy], shifted) {
   return true;
 }
 
-/** Inform Python when the keys rest. */
+/** Inform Python when the keys rest. @param {Explorer} x */
 function later(x) {
   clearTimeout(x.wheeling);
   x.wheeling = setTimeout(() => syncView(x), 250);

@@ -11,7 +11,9 @@ import { Steps } from "./steps.js";
 import { StageTools, Toolbar } from "./toolbar.js";
 import { Tooltip } from "./tooltip.js";
 
-/** Make all parts and put them into the explorer's element. */
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
+/** Make all parts and put them into the explorer's element. @param {Explorer} x */
 export function build(x) {
   x.root.classList.add("kx");
   x.root.dataset.lmSuppressShortcuts = "true"; // keys are for the explorer, not JupyterLab
@@ -50,7 +52,7 @@ export function newCanvas() {
   return canvas;
 }
 
-/** The line between two compared sets, to be dragged. */
+/** The line between two compared sets, to be dragged. @param {Explorer} x */
 function swipeLine(x) {
   const node = make("div", "kx-swipe", make("span", "kx-grip"));
   node.tabIndex = 0;
@@ -73,7 +75,7 @@ function swipeLine(x) {
   return node;
 }
 
-/** Names over the panels, and the line of a swipe. */
+/** Names over the panels, and the line of a swipe. @param {Explorer} x */
 export function showPanels(x) {
   const shown = x.shownSets();
   const swiped = x.isSwiped();

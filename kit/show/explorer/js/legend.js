@@ -5,12 +5,15 @@ import { clamp } from "./maths.js";
 import { bestOf, countOf, plainNumber, withCommas } from "./numbers.js";
 import { classBars } from "./selection.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 const LITTLE = 560; // pixels of the stage, below which the legend is folded at first
 const NARROW = 760; // the same for each of several panels
 const BEST = 100; // points whose classes are counted in a similarity
 
 /** A card that can be folded, and moved by its head. */
 export class Legend {
+  /** @param {Explorer} x */
   constructor(x) {
     this.x = x;
     this.title = make("strong", "kx-legend-title");
@@ -93,6 +96,7 @@ const LEGENDS = {
   segments: (x) => segmentRows(x),
 };
 
+/** @param {Explorer} x */
 function colourBar(x, low, high, label) {
   const bar = make("div", "kx-colourbar");
   bar.style.background = `linear-gradient(to right, ${x.setup.scales[x.scaleName()].join(", ")})`;
@@ -100,13 +104,14 @@ function colourBar(x, low, high, label) {
   return make("div", "kx-scale", bar, ends);
 }
 
-/** The colour map of numbers. */
+/** The colour map of numbers. @param {Explorer} x */
 function mapRow(x) {
   const choices = x.setup.colour_maps.map((name) => [name, name]);
   const node = select(choices, x.state.colour_map, "Colour map", (colour_map) => x.change({ colour_map }));
   return make("label", "kx-row", make("span", "", "colour map"), node);
 }
 
+/** @param {Explorer} x */
 function thresholdRow(x, low, high) {
   const step = (high - low) / 200;
   const text = (threshold) => (threshold === null ? "off" : plainNumber(threshold));
@@ -120,6 +125,7 @@ function thresholdRow(x, low, high) {
   return node;
 }
 
+/** @param {Explorer} x */
 function componentRows(x) {
   const set = x.setup.sets[x.shownSet()];
   if (!set?.channels) return [make("p", "", "No features in this set.")];
@@ -138,6 +144,7 @@ function componentRows(x) {
   return [make("p", "", "Principal components; all sets share one basis"), ...rows];
 }
 
+/** @param {Explorer} x */
 function similarityRows(x) {
   const low = x.setup.similarity_low[x.state.cosine];
   const choice = segments([
@@ -166,7 +173,7 @@ function similarityRows(x) {
   ];
 }
 
-/** The classes of the most similar points, the picked ones left out. */
+/** The classes of the most similar points, the picked ones left out. @param {Explorer} x */
 function bestRows(x) {
   const read = x.cloud?.read(x.shownSet());
   const { labels } = x.data?.arrays || {};
@@ -179,6 +186,7 @@ function bestRows(x) {
   return [make("p", "", `The ${best.length} most similar points`), ...classBars(x, counts, best.length)];
 }
 
+/** @param {Explorer} x */
 function classRows(x, what) {
   const counts = x.classCounts(what);
   const { names } = x.setup.classes;
@@ -193,7 +201,10 @@ function classRows(x, what) {
   return nodes.length ? [make("div", "kx-classes", ...nodes)] : [make("p", "", `No ${what} in this keyframe.`)];
 }
 
-/** The classes in modes whose colours are not those of classes, folded at first. */
+/**
+ * The classes in modes whose colours are not those of classes, folded at first.
+ * @param {Explorer} x
+ */
 function otherClasses(x, mode, open) {
   if (["labels", "predictions", "segments"].includes(mode.kind) || !x.data?.arrays.labels) return [];
   const hidden = x.state.hidden_classes.length;
@@ -202,6 +213,7 @@ function otherClasses(x, mode, open) {
   return [details];
 }
 
+/** @param {Explorer} x */
 function errorRows(x) {
   const { correct, wrong } = x.errorCounts();
   if (correct + wrong === 0) return [make("p", "", "This keyframe has no labels or no predictions of this set.")];
@@ -218,7 +230,7 @@ function errorRows(x) {
   ];
 }
 
-/** Two sets compared: the cosine of each point's two features. */
+/** Two sets compared: the cosine of each point's two features. @param {Explorer} x */
 function pairRows(x, mode) {
   const [own, other] = x.pairOf();
   const others = x.setup.sets.filter(({ name }) => name !== own && x.pairName(own, name)).map(({ name }) => [name, name]);
@@ -234,6 +246,7 @@ function pairRows(x, mode) {
   ];
 }
 
+/** @param {Explorer} x */
 function segmentRows(x) {
   const queries = x.queries();
   const counts = countOf(x.segments || []);

@@ -3,9 +3,12 @@
 import { decode } from "./data.js";
 import { same } from "./maths.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 const PATIENCE = 8000; // milliseconds until an answer of Python is missed
 
 export class Link {
+  /** @param {Explorer} x */
   constructor(x) {
     Object.assign(this, { x, asked: new Map(), heard: [] });
   }

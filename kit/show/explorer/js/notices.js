@@ -1,8 +1,10 @@
 // What cannot be shown, said on the cloud.
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 /**
  * Sentences about what is missing in the present state.
- * @param {any} x the explorer @returns {string[]}
+ * @param {Explorer} x the explorer @returns {string[]}
  */
 export function noticesOf(x) {
   const found = [...x.troubles.values()];
@@ -19,7 +21,10 @@ export function noticesOf(x) {
   return found;
 }
 
-/** Picks that cannot be compared: their keyframe is not here, or they have no feature. */
+/**
+ * Picks that cannot be compared: their keyframe is not here, or they have no feature.
+ * @param {Explorer} x
+ */
 function unanswered(x) {
   const { picked_in: from, keyframe } = x.state;
   if (!x.loaded.has(from)) return [`The picked point is in keyframe ${from + 1}, which is being loaded`];

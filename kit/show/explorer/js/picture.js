@@ -5,8 +5,10 @@ import { ring } from "./marks.js";
 import { clamp } from "./maths.js";
 import { cameraTitle } from "./numbers.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 export class Picture {
-  /** @param {any} explorer @param {import("./maths.js").Camera} camera @param {boolean} large */
+  /** @param {Explorer} explorer @param {import("./maths.js").Camera} camera @param {boolean} large */
   constructor(explorer, camera, large) {
     Object.assign(this, { explorer, camera, large, bitmap: null, box: null });
     const title = cameraTitle(camera.name);

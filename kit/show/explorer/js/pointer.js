@@ -4,10 +4,12 @@ import { capture } from "./dom.js";
 import { clamp } from "./maths.js";
 import { pan, syncView, turn, zoom } from "./view.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 const STILL = 4; // pixels; a pointer that moved less has clicked
 const HOVER_DELAY = 60; // milliseconds
 
-/** @param {any} x the explorer @param {HTMLCanvasElement} canvas */
+/** @param {Explorer} x the explorer @param {HTMLCanvasElement} canvas */
 export function listenToPointer(x, canvas) {
   const down = new Map();
   let [moved, pinch, middle] = [0, 0, null];
@@ -48,7 +50,7 @@ export function listenToPointer(x, canvas) {
   canvas.addEventListener("wheel", (event) => wheel(x, event), { passive: false });
 }
 
-/** Two fingers: their distance zooms, their middle pans. */
+/** Two fingers: their distance zooms, their middle pans. @param {Explorer} x */
 function pinched(x, [a, b], pinch, middle) {
   const apart = Math.hypot(a[0] - b[0], a[1] - b[1]);
   const centre = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
@@ -57,6 +59,7 @@ function pinched(x, [a, b], pinch, middle) {
   return [apart, centre];
 }
 
+/** @param {Explorer} x */
 function wheel(x, event) {
   event.preventDefault();
   zoom(x, Math.exp(clamp(event.deltaY, -200, 200) * 0.0015));
@@ -64,6 +67,7 @@ function wheel(x, event) {
   x.wheeling = setTimeout(() => syncView(x), 200);
 }
 
+/** @param {Explorer} x */
 function hoverLater(x, event) {
   x.pointer = event;
   x.hoverTimer ||= setTimeout(() => {
@@ -75,6 +79,7 @@ function hoverLater(x, event) {
 
 /** A lasso that is drawn on the cloud; its points are selected when it ends. */
 export class Lasso {
+  /** @param {Explorer} x */
   constructor(x) {
     Object.assign(this, { x, corners: [], panel: null });
   }

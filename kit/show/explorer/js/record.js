@@ -5,10 +5,12 @@ import { linkOf } from "./history.js";
 import { plainNumber } from "./numbers.js";
 import { turn } from "./view.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 const TURN = 8; // seconds of a turntable
 const TYPES = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm"];
 
-/** What can be saved, for the popover. */
+/** What can be saved, for the popover. @param {Explorer} x */
 export function saveChoices(x) {
   const several = x.setup.keyframes.length > 1;
   const choices = [
@@ -21,6 +23,7 @@ export function saveChoices(x) {
   return choices;
 }
 
+/** @param {Explorer} x */
 function copyLink(x) {
   const link = linkOf(x.state);
   const place = x.model.standalone ? `${location.href.split("#")[0]}${link}` : link;
@@ -38,13 +41,15 @@ function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
+/** @param {Explorer} x */
 const fileName = (x) => x.mode().title.replace(/\W+/g, "-").toLowerCase() || "explorer";
 
+/** @param {Explorer} x */
 export function savePicture(x) {
   pictureOf(x).toBlob((png) => download(png, `${fileName(x)}.png`));
 }
 
-/** The cloud with its legend, and the images below it, as one canvas. */
+/** The cloud with its legend, and the images below it, as one canvas. @param {Explorer} x */
 export function pictureOf(x) {
   x.draw();
   const ratio = window.devicePixelRatio || 1;
@@ -69,7 +74,10 @@ export function pictureOf(x) {
   return picture;
 }
 
-/** The legend in the lower left corner: a colour bar, or classes with their colours. */
+/**
+ * The legend in the lower left corner: a colour bar, or classes with their colours.
+ * @param {Explorer} x
+ */
 function drawLegend(x, context, ratio) {
   const lines = [...x.legend.body.querySelectorAll(".kx-classes .kx-class")].map((node) => ({
     colour: node.querySelector(".kx-swatch").style.background, text: node.querySelector(".kx-name").textContent,
@@ -99,6 +107,7 @@ function drawLegend(x, context, ratio) {
   if (bar) drawBar(x, context, left + 12 * ratio, top + 1.8 * line, 186 * ratio, ratio);
 }
 
+/** @param {Explorer} x */
 function drawBar(x, context, left, top, width, ratio) {
   const stops = x.setup.scales[x.scaleName()];
   const gradient = context.createLinearGradient(left, 0, left + width, 0);
@@ -112,7 +121,7 @@ function drawBar(x, context, left, top, width, ratio) {
   context.fillText(plainNumber(x.limits[1]), left + width, top + 21 * ratio);
 }
 
-/** Record the cloud while something moves it. */
+/** Record the cloud while something moves it. @param {Explorer} x */
 async function saveFilm(x, play) {
   const type = TYPES.find((each) => window.MediaRecorder?.isTypeSupported(each));
   if (!type) return x.tell("film", "This browser cannot record films", 4000);
@@ -120,7 +129,7 @@ async function saveFilm(x, play) {
   download(film, `${fileName(x)}.webm`);
 }
 
-/** @returns {Promise<Blob>} */
+/** @param {Explorer} x @returns {Promise<Blob>} */
 export async function filmOf(x, play, type = TYPES[1]) {
   const recorder = new MediaRecorder(x.canvas.captureStream(30), { mimeType: type, videoBitsPerSecond: 12_000_000 });
   const parts = [];
@@ -135,7 +144,7 @@ export async function filmOf(x, play, type = TYPES[1]) {
   return new Blob(parts, { type });
 }
 
-/** One turn around the target. */
+/** One turn around the target. @param {Explorer} x */
 export async function turntable(x, seconds = TURN) {
   const began = performance.now();
   let [last, done] = [began, 0];
@@ -148,7 +157,7 @@ export async function turntable(x, seconds = TURN) {
   }
 }
 
-/** All steps of the feature set, half a second each. */
+/** All steps of the feature set, half a second each. @param {Explorer} x */
 async function throughSteps(x) {
   const first = x.state.feature_set;
   for (const number of x.steps.group().steps) {
@@ -158,7 +167,7 @@ async function throughSteps(x) {
   x.change({ feature_set: first });
 }
 
-/** All keyframes, half a second each. */
+/** All keyframes, half a second each. @param {Explorer} x */
 async function keyframes(x) {
   const first = x.state.keyframe;
   for (let i = 0; i < x.setup.keyframes.length; i++) {

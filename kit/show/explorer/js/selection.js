@@ -5,10 +5,12 @@ import { button, icon, make, press, row, slider } from "./dom.js";
 import { isInside, pixelOf } from "./maths.js";
 import { cameraTitle, countOf, plainNumber, withCommas } from "./numbers.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 const MOST_CLASSES = 5; // of the statistics
 
 export class Selection {
-  /** @param {any} explorer */
+  /** @param {Explorer} explorer */
   constructor(explorer) {
     Object.assign(this, { explorer, numbers: new Set(), source: null });
     this.card = make("div", "kx-card kx-selection");
@@ -75,7 +77,7 @@ export class Selection {
   }
 }
 
-/** Classes, heights and the mean cosine of selected points. */
+/** Classes, heights and the mean cosine of selected points. @param {Explorer} explorer */
 function statisticRows(explorer, points) {
   const { arrays } = explorer.data;
   const heights = Float32Array.from(points, (point) => arrays.position[3 * point + 2]).sort();
@@ -88,7 +90,7 @@ function statisticRows(explorer, points) {
   return [...rows, make("p", "kx-small", facts.join(" · "))];
 }
 
-/** @param {[number, number][]} counts label and count, the most frequent first */
+/** @param {Explorer} explorer @param {[number, number][]} counts label and count, the most frequent first */
 export function classBars(explorer, counts, total) {
   const { names } = explorer.setup.classes;
   return counts.slice(0, MOST_CLASSES).map(([label, count]) => {

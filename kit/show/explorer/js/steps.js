@@ -2,6 +2,8 @@
 
 import { make, slider } from "./dom.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 /**
  * The buttons of feature sets: a group of steps has one for all.
  * @param {{name: string, group?: string}[]} sets
@@ -18,6 +20,7 @@ export function entriesOf(sets) {
 }
 
 export class Steps {
+  /** @param {Explorer} x */
   constructor(x) {
     this.x = x;
     this.entries = entriesOf(x.setup.sets);

@@ -6,8 +6,11 @@ import { keyList } from "./keyboard.js";
 import { saveChoices } from "./record.js";
 import { goHome, top, viewFrom } from "./view.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 /** Modes as buttons, and as a list where there is little room. */
 export class Toolbar {
+  /** @param {Explorer} x */
   constructor(x) {
     this.x = x;
     this.modes = make("div", "kx-modes");
@@ -64,6 +67,7 @@ export class Toolbar {
 
 /** Tools over the cloud: views, lasso, background. */
 export class StageTools {
+  /** @param {Explorer} x */
   constructor(x) {
     this.x = x;
     x.follow = select([], "", "View from a camera's position", (name) => viewFrom(x, name));
@@ -114,7 +118,7 @@ function popover(name, title, rows) {
   return node;
 }
 
-/** Settings of the display. */
+/** Settings of the display. @param {Explorer} x */
 function displayRows(x) {
   const range = (name, key, low, high, step, text) => {
     const input = slider(low, high, step, x.state[key], name, (value) => { shown.textContent = text(value); x.change({ [key]: value }); });

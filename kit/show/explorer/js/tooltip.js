@@ -3,7 +3,10 @@
 import { make } from "./dom.js";
 import { cameraTitle } from "./numbers.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 export class Tooltip {
+  /** @param {Explorer} x */
   constructor(x) {
     this.x = x;
     this.node = make("div", "kx-card kx-tooltip");
@@ -31,6 +34,7 @@ export class Tooltip {
 /**
  * Name and value of everything known about a point.
  * @returns {[string, string][]}
+ * @param {Explorer} x
  */
 export function valuesOf(x, point) {
   const { arrays, cameras } = x.data;
@@ -51,11 +55,12 @@ export function valuesOf(x, point) {
   return facts;
 }
 
+/** @param {Explorer} x */
 function similarities(x, point) {
   return x.shownSets().map((number) => [`similarity, ${x.setup.sets[number].name}`, x.cloud.read(number)?.scores[point].toFixed(2) ?? ""]);
 }
 
-/** The same in one line. */
+/** The same in one line. @param {Explorer} x */
 export function statusOf(x, index, point) {
   const { arrays } = x.data;
   const at = [...arrays.position.subarray(3 * point, 3 * point + 3)].map((v) => v.toFixed(1));

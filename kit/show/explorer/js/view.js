@@ -2,10 +2,15 @@
 
 import { add, axesOf, clamp, focalOf, mixViews } from "./maths.js";
 
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
 const FLIGHT = 650; // milliseconds
 const STEP = { turn: 8, pan: 40, zoom: 1.15 }; // of a key: degrees, pixels, times
 
-/** The view that is drawn now: on the way to `state.view` during a flight. */
+/**
+ * The view that is drawn now: on the way to `state.view` during a flight.
+ * @param {Explorer} x
+ */
 export function drawnView(x) {
   if (!x.flight) return x.state.view;
   const ratio = (performance.now() - x.flight.started) / FLIGHT;
@@ -16,14 +21,17 @@ export function drawnView(x) {
   return mixViews(x.flight.from, x.state.view, ratio);
 }
 
-/** Begin a flight from the present view to the one that is set now. */
+/** Begin a flight from the present view to the one that is set now. @param {Explorer} x */
 export function fly(x) {
   const { camera, ...from } = drawnView(x);
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   x.flight = calm || !x.data ? null : { from, started: performance.now() };
 }
 
-/** Move the view; Python is informed when the gesture ends, by `syncView`. */
+/**
+ * Move the view; Python is informed when the gesture ends, by `syncView`.
+ * @param {Explorer} x
+ */
 export function move(x, changes) {
   x.flight = null;
   x.state.view = { ...x.state.view, ...changes };
@@ -35,16 +43,19 @@ export function move(x, changes) {
   x.redraw();
 }
 
+/** @param {Explorer} x */
 export function syncView(x) {
   x.model.set("view", x.state.view);
   x.model.save_changes();
 }
 
+/** @param {Explorer} x */
 export function turn(x, dx, dy) {
   const { azimuth, elevation } = x.state.view;
   move(x, { azimuth: ((azimuth + dx * 0.35 + 540) % 360) - 180, elevation: clamp(elevation + dy * 0.3, -85, 90) });
 }
 
+/** @param {Explorer} x */
 export function pan(x, dx, dy) {
   const { view } = x.state;
   const { right, up } = axesOf(view);
@@ -53,28 +64,31 @@ export function pan(x, dx, dy) {
   move(x, { target: add(add(view.target, right, -dx * metres), up, dy * metres) });
 }
 
+/** @param {Explorer} x */
 export function zoom(x, times) {
   move(x, { distance: clamp(x.state.view.distance * times, 0.5, 1000) });
 }
 
+/** @param {Explorer} x */
 export function top(x) {
   const { azimuth } = x.home;
   fly(x);
   x.change({ view: { ...x.home, azimuth, elevation: 90, distance: x.home.distance * 1.15 } });
 }
 
+/** @param {Explorer} x */
 export function goHome(x) {
   fly(x);
   x.change({ view: { ...x.home } });
 }
 
-/** Look from a camera, or from the first view for the name "". */
+/** Look from a camera, or from the first view for the name "". @param {Explorer} x */
 export function viewFrom(x, name) {
   fly(x);
   x.change({ view: name ? { ...x.state.view, camera: name } : { ...x.home } });
 }
 
-/** Move the eye to the view's camera, where it is in this keyframe. */
+/** Move the eye to the view's camera, where it is in this keyframe. @param {Explorer} x */
 export function followCamera(x) {
   const { view } = x.state;
   x.followed = view.camera;
