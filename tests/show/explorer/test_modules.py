@@ -1,5 +1,6 @@
 """The joined script of the explorer: order, names, and what is refused."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -71,6 +72,15 @@ def test_the_pure_modules_in_node():
         pytest.skip("needs node, or the one that comes with playwright")
     files = sorted(str(file) for file in HERE.glob("node/*.test.mjs"))
     done = subprocess.run([node, "--test", *files], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_the_types_of_the_modules():
+    """TypeScript finds nothing wrong in the modules with their JSDoc types, see jsconfig.json."""
+    tsc = os.environ.get("TSC") or shutil.which("tsc")
+    if tsc is None:
+        pytest.skip("needs tsc: npm install --global typescript, or its path in TSC")
+    done = subprocess.run([tsc, "-p", FOLDER / "jsconfig.json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 

@@ -15,8 +15,58 @@ const REST = 220; // milliseconds without a move, after which all points are dra
 const SHADING = 5; // strength of the depth shading
 const FEW = 0.25; // ratio of the points drawn while the view moves, below which there is no shading
 
+/**
+ * @typedef {import("./explorer.js").Explorer} Explorer
+ * @typedef {import("./maths.js").View} View
+ * @typedef {{point: number, kind: "hover" | "positive" | "negative"}} Mark of a point
+ */
+
+/** The methods of the explorer that draw: `this` is always an `Explorer`. */
 export class Canvas extends Content {
-  /** The browser took the context away: say so, and get one when the explorer is looked at. */
+  /** @type {HTMLCanvasElement} the points, by WebGL */
+  canvas;
+  /** @type {HTMLCanvasElement} marks over them */
+  over;
+  /** @type {HTMLCanvasElement} what was drawn last, while there is no context */
+  still;
+  /** @type {HTMLElement} */
+  stage;
+  /** @type {import("./painter.js").Panel[]} */
+  panels;
+  /** @type {import("./picture.js").Picture[]} */
+  pictures;
+  /** @type {import("./picture.js").Picture | null} */
+  largePicture;
+  /** @type {MediaQueryList} */
+  scheme;
+  /** @type {import("./pointer.js").Lasso | null} */
+  lasso = null;
+  /** @type {{from: View, started: number} | null} */
+  flight = null;
+  /** @type {Record<number, import("./cloud.js").Pick[]>} features of the picked points of each set */
+  lastPicks;
+  /** @type {number[]} points under the pointer */
+  hovered = [];
+  /** @type {[number, number]} of the colours */
+  limits = [0, 1];
+  photo = 0.92; // ratio of the photograph behind the points
+  frames = 0; // that were drawn
+  frameTime = 0; // of the last one, milliseconds
+  moving = 0; // when the view last moved; 0: it rests
+  drawnRatio = 1; // of the points, while the view moves
+  visible = true;
+  closed = false;
+  dark = undefined;
+  resized = false;
+  pending = false; // a frame is being measured
+  imagesStale = false;
+  waiting = 0; // the number of the next animation frame
+  resting = 0; // the timer that ends a move
+
+  /**
+   * The browser took the context away: say so, and get one when the explorer is looked at.
+   * @this {Explorer}
+   */
   lost() {
     this.cloud = null;
     gone(this);
@@ -24,7 +74,7 @@ export class Canvas extends Content {
     if (this.visible) setTimeout(() => this.revive(), 300);
   }
 
-  /** Give the context back, and keep a still picture. */
+  /** Give the context back, and keep a still picture. @this {Explorer} */
   rest() {
     if (!this.cloud || !this.data) return;
     this.draw();
@@ -36,6 +86,7 @@ export class Canvas extends Content {
     gone(this);
   }
 
+  /** @this {Explorer} @param {boolean} visible */
   look(visible) {
     this.visible = visible;
     if (!visible || this.closed) return;
@@ -43,6 +94,7 @@ export class Canvas extends Content {
     looked(this);
   }
 
+  /** @this {Explorer} */
   revive() {
     if (this.cloud || this.closed || !this.data) return;
     const canvas = newCanvas();
@@ -61,6 +113,7 @@ export class Canvas extends Content {
     this.still.hidden = true;
   }
 
+  /** @this {Explorer} */
   loadCloud() {
     const { data } = this;
     this.cloud.load(data);
@@ -75,6 +128,7 @@ export class Canvas extends Content {
     recolour(this);
   }
 
+  /** @this {Explorer} */
   theme(force = false) {
     const { body } = document;
     const named = body.dataset.jpThemeLight ?? body.dataset.vscodeThemeKind ?? document.documentElement.getAttribute("theme");
@@ -101,6 +155,7 @@ export class Canvas extends Content {
     };
   }
 
+  /** @this {Explorer} */
   redraw(resized = false) {
     this.resized ||= resized;
     if (this.waiting) return;
@@ -112,7 +167,7 @@ export class Canvas extends Content {
     this.waiting = requestAnimationFrame(next);
   }
 
-  /** The view moves: fewer points may be drawn until it rests. */
+  /** The view moves: fewer points may be drawn until it rests. @this {Explorer} */
   setMoving() {
     this.moving = performance.now();
     clearTimeout(this.resting);
@@ -122,6 +177,7 @@ export class Canvas extends Content {
     }, REST);
   }
 
+  /** @this {Explorer} */
   draw() {
     if (!this.data || !this.cloud || !this.stage.clientWidth) return;
     this.resize();
@@ -144,7 +200,10 @@ export class Canvas extends Content {
     if (this.flight) this.redraw();
   }
 
-  /** Learn from the time of a frame how many points can be drawn while the view moves. */
+  /**
+   * Learn from the time of a frame how many points can be drawn while the view moves.
+   * @param {number} began @param {number} ratio of the points that were drawn
+   */
   measure(began, ratio) {
     this.pending = true;
     this.cloud.measure(began, (spent) => {
@@ -172,14 +231,15 @@ export class Canvas extends Content {
 
   /** Points with a mark: the picked ones of this keyframe, and those under the pointer. */
   marks() {
+    /** @type {Mark[]} */
     const found = this.hovered.map((point) => ({ point, kind: "hover" }));
     if (this.state.picked_in !== this.data.keyframe) return found;
-    for (const [indices, kind] of [[this.state.picked, "positive"], [this.state.negatives, "negative"]]) {
-      for (const index of indices) found.push({ point: this.pointOf(index), kind });
-    }
+    for (const index of this.state.picked) found.push({ point: this.pointOf(index), kind: "positive" });
+    for (const index of this.state.negatives) found.push({ point: this.pointOf(index), kind: "negative" });
     return found.filter(({ point }) => point >= 0);
   }
 
+  /** @param {View} view */
   drawMarks(view) {
     const marks = this.marks();
     const named = this.state.boxes && !this.moving ? this.data.boxes : [];
@@ -191,7 +251,7 @@ export class Canvas extends Content {
     for (const panel of this.panels) {
       const matrix = this.cloud.matrixOf(view, panel);
       const [low, high] = panel.clip || [panel.x, panel.x + panel.width];
-      const draw = (at, call) => {
+      const draw = (/** @type {ArrayLike<number>} */ at, /** @type {(left: number, y: number) => void} */ call) => {
         const place = pixelOf(matrix, at, panel.width, panel.height);
         if (place && panel.x + place[0] >= low && panel.x + place[0] <= high) call(panel.x + place[0], place[1]);
       };
@@ -205,15 +265,17 @@ export class Canvas extends Content {
     this.lasso?.draw(context, ratio);
   }
 
+  /** The panel at an event, and the place in it, pixels from its lower left corner. @param {MouseEvent} event */
   panelAt(event) {
     const { left, bottom } = this.canvas.getBoundingClientRect();
     const ratio = window.devicePixelRatio || 1;
     const [x, y] = [(event.clientX - left) * ratio, (bottom - event.clientY) * ratio];
-    const inside = ({ x: start, width, clip }) => x >= (clip ? clip[0] : start) && x < (clip ? clip[1] : start + width);
+    const inside = (/** @type {import("./painter.js").Panel} */ { x: start, width, clip }) => x >= (clip ? clip[0] : start) && x < (clip ? clip[1] : start + width);
     const panel = this.panels.find(inside) || this.panels[0];
     return { panel, x: x - panel.x, y };
   }
 
+  /** @this {Explorer} @param {MouseEvent} event */
   pointAt(event) {
     if (!this.panels || !this.cloud) return -1;
     const { panel, x, y } = this.panelAt(event);

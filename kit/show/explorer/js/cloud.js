@@ -2,28 +2,53 @@
 
 import { derived } from "./data.js";
 import { LOCATIONS, attribute, bindTexture, program, texture } from "./gl.js";
-import { scaleTable, similarityLimits } from "./numbers.js";
+import { ratios, scaleTable, similarityLimits } from "./numbers.js";
 import { COLOUR_SHADER, NO_FRAGMENTS } from "./shaders.js";
 
 const WITHOUT = -1e30; // smaller scores: the point has none
 
 /**
- * @typedef {{mode: any, limits: [number, number] | null, threshold: number | null, picks: any,
- *   asked: string, classTable: Uint8Array, plain: boolean, components: number[], scale: string,
+ * @typedef {import("./data.js").Data} Data
+ * @typedef {import("./data.js").FeatureSet} FeatureSet
+ * @typedef {import("./data.js").Features} Features
+ * @typedef {{feature: import("./data.js").Feature, weight: number}} Pick a picked point
+ * @typedef {{colours: WebGLBuffer, scores: WebGLBuffer, limits: [number, number],
+ *   asked?: string | null, read?: Read | null}} Coloured points of a feature set
+ * @typedef {{colours: Uint8Array | null, scores: Float32Array | null}} Read back from the GPU
+ * @typedef {{mode: import("./content.js").Mode, limits: [number, number] | null,
+ *   threshold: number | null, picks: Record<number, Pick[]>, asked: string, classTable: Uint8Array, plain: boolean, components: number[], scale: string,
  *   pair: string, noValue: number[], correct: number[], wrong: number[],
  *   segments: Uint8Array | null}} Job what the colours depend on
  */
 
 export class Cloud {
-  /** @param {WebGL2RenderingContext} gl @param {any} setup */
+  /** @param {WebGL2RenderingContext} gl @param {import("./content.js").Setup} setup */
   constructor(gl, setup) {
-    Object.assign(this, { gl, setup, buffers: Object.create(null), textures: {}, panels: new Map(), count: 0 });
+    this.gl = gl;
+    this.setup = setup;
+    this.count = 0; // of the points
+    /** @type {Record<string, WebGLBuffer>} by the name of the array */
+    this.buffers = Object.create(null);
+    /** @type {Record<number, WebGLTexture>} coordinates of features, by the number of the set */
+    this.textures = {};
+    /** @type {Map<number, Coloured>} by the number of the set */
+    this.panels = new Map();
+    /** @type {(Features | null)[]} */
+    this.features = [];
+    /** @type {Data | null} */
+    this.data = null;
+    /** @type {WebGLBuffer | null} of drawing */
+    this.order = null;
+    this.marked = false;
     this.colouring = program(gl, COLOUR_SHADER, NO_FRAGMENTS, ["v_colour", "v_score"]);
     this.feedback = gl.createTransformFeedback();
-    [this.whenColouring, this.whenDrawing] = [gl.createVertexArray(), gl.createVertexArray()];
+    this.whenColouring = gl.createVertexArray();
+    this.whenDrawing = gl.createVertexArray();
     // Buffers that the GPU writes are never attributes: what is written is copied.
     this.written = [gl.createBuffer(), gl.createBuffer()];
+    /** @type {Record<string, WebGLTexture>} */
     this.scales = Object.create(null);
+    /** @type {Record<string, WebGLTexture>} */
     this.tables = {};
   }
 
@@ -206,7 +231,7 @@ export class Cloud {
     gl.uniform1f(u.u_least, job.mode.kind === "pair" ? -0.99998 : WITHOUT);
     gl.uniform1i(u.u_plain, job.plain ? 1 : 0);
     gl.uniform1f(u.u_meanSquare, set?.mean_square || 0);
-    for (const name of ["noValue", "correct", "wrong"]) gl.uniform3f(u[`u_${name}`], ...job[name].map((v) => v / 255));
+    for (const name of /** @type {const} */ (["noValue", "correct", "wrong"])) gl.uniform3fv(u[`u_${name}`], ratios(job[name]));
   }
 
   /** The table of a colour scale by its name. */
@@ -239,7 +264,7 @@ export class Cloud {
       starts[row] = set.component_starts[component];
     });
     this.tables.components = texture(this.gl, table, width, 3, "rgba32f", this.tables.components);
-    this.gl.uniform3f(this.colouring.uniforms.u_start, ...starts);
+    this.gl.uniform3fv(this.colouring.uniforms.u_start, starts);
   }
 
   /**

@@ -38,7 +38,10 @@ function classTable(x, kind) {
   return table;
 }
 
-/** The range of the mode's colours; null: chosen from the scores. @param {Explorer} x */
+/**
+ * The range of the mode's colours; null: chosen from the scores.
+ * @param {Explorer} x @param {import("./content.js").Mode} mode @returns {[number, number] | null}
+ */
 function limitsOf(x, mode) {
   if (mode.kind !== "similarity") return [mode.low ?? 0, mode.high ?? 1];
   return x.state.similarity_range === "auto" ? null : [x.setup.similarity_low[x.state.cosine], 1];
@@ -60,7 +63,8 @@ export function recolour(x) {
     components: x.state.components, scale: x.scaleName(), pair: "",
     noValue: style.no_value, correct: style.correct, wrong: style.wrong, segments: null,
   };
-  for (const number of numbers) x.cloud.colour(number, { ...job, pair: mode.kind === "pair" ? x.pairName(...x.pairOf()) : "" });
+  const [own, other] = x.pairOf();
+  for (const number of numbers) x.cloud.colour(number, { ...job, pair: mode.kind === "pair" ? x.pairName(own, other) : "" });
   [x.lastPicks, x.threshold] = [picks, job.threshold];
   x.limits = x.cloud.panels.get(x.shownSet()).limits;
   x.imagesStale = true;

@@ -3,10 +3,48 @@
 import { pointOfIndex } from "./data.js";
 import { same } from "./maths.js";
 
+/**
+ * @typedef {import("./explorer.js").Explorer} Explorer
+ * @typedef {import("./data.js").Data} Data
+ * @typedef {import("./maths.js").View} View
+ * @typedef {{name: string, title: string, kind: string, branch: number, per_set: boolean,
+ *   label: string, array: string, column: number, columns: number, query: boolean, low?: number,
+ *   high?: number}} Mode see modes.py
+ * @typedef {{background: number[], no_value: number[], correct: number[], wrong: number[],
+ *   accent: number[], divider: number[], frustum: number[]}} Stage colours, see scales.py
+ * @typedef {{modes: Mode[], sets: import("./data.js").FeatureSet[],
+ *   classes: {names: string[], colours: Record<string, number[][]>, ignore: number},
+ *   pairs: number[][], scales: Record<string, string[]>, colour_maps: string[], series: string[],
+ *   pages: Record<string, Stage>, keyframes: {token: string, scene: string, count: number}[],
+ *   point_size: {metres: number, least: number, most: number, without_value: number},
+ *   similarity_low: Record<string, number>, notes: string[], header: import("./data.js").Header,
+ *   can_ask: boolean, state: string[], colour_state: string[]}} Setup see payload.py
+ * @typedef {{mode: string, feature_set: string, side_by_side: boolean, keyframe: number,
+ *   picked: number[], negatives: number[], picked_in: number, cosine: "centred" | "plain",
+ *   threshold: number | null, components: number[], hidden_classes: number[], view: View,
+ *   point_size: number, density: number, background: "dark" | "light", shading: boolean,
+ *   frusta: boolean, boxes: boolean, colour_map: string, palette: string,
+ *   similarity_range: "auto" | "fixed", compare_with: string, swipe_with: string,
+ *   swipe: number}} State the traits of widget.py
+ */
+
 const MOST_LOADED = 4; // keyframes that are kept decoded
 
 export class Content {
-  /** Keep a keyframe decoded, and forget those not shown for longest. */
+  /** @type {Setup} */
+  setup;
+  /** @type {State} */
+  state;
+  /** @type {Data | null} */
+  data;
+  /** @type {Map<number, Data>} */
+  loaded = new Map();
+  /** @type {import("./painter.js").Painter | null} */
+  cloud;
+  /** @type {import("./steps.js").Steps} */
+  steps;
+
+  /** Keep a keyframe decoded, and forget those not shown for longest. @param {Data} data */
   remember(data) {
     this.loaded.delete(data.keyframe);
     this.loaded.set(data.keyframe, data);
@@ -18,14 +56,18 @@ export class Content {
     }
   }
 
+  /** @param {Data} data */
   forget(data) {
     for (const bitmap of data.bitmaps?.values() || []) bitmap.then((each) => each.close());
   }
 
-  /** A camera's photograph, decoded once. @returns {Promise<ImageBitmap>} */
+  /**
+   * A camera's photograph, decoded once.
+   * @param {Data} data @param {number} number @returns {Promise<ImageBitmap>}
+   */
   bitmapOf(data, number) {
     const bitmaps = (data.bitmaps ||= new Map());
-    const blob = () => new Blob([data.arrays[`image/${number}`]]);
+    const blob = () => new Blob([/** @type {BlobPart} */ (data.arrays[`image/${number}`])]);
     if (!bitmaps.has(number)) bitmaps.set(number, createImageBitmap(blob()));
     return bitmaps.get(number);
   }
@@ -56,16 +98,17 @@ export class Content {
     return all ? this.steps.entries.map((entry) => this.steps.current(entry)) : [this.shownSet()];
   }
 
-  /** Show one set, all side by side, or two with a line between them. */
+  /** Show one set, all side by side, or two with a line between them. @this {Explorer} @param {string} value */
   compare(value) {
     const other = /^swipe:([^]*)$/.exec(value)?.[1] ?? "";
     const own = this.setup.sets[this.shownSet()].name;
+    /** @type {Partial<State>} */
     const changes = { side_by_side: value === "side", swipe_with: other };
     if (other && other === own) changes.feature_set = this.setup.sets.find(({ name }) => name !== other).name;
     this.change(changes);
   }
 
-  /** The array of the cosines of two sets, or null. */
+  /** The array of the cosines of two sets, or null. @param {string} a @param {string} b */
   pairName(a, b) {
     const [i, j] = [a, b].map((name) => this.setup.sets.findIndex((set) => set.name === name)).sort((p, q) => p - q);
     return this.setup.pairs.some((pair) => same(pair, [i, j])) ? `agreement/${i}/${j}` : null;
@@ -79,25 +122,29 @@ export class Content {
     return [own, other ?? ""];
   }
 
+  /** @param {number} number of the feature set */
   hasFeature(number) {
     const rest = this.cloud?.features[number]?.rest;
-    return (point) => Boolean(rest) && rest[4 * point + 1] > 0 && this.isShown(point);
+    return (/** @type {number} */ point) => Boolean(rest) && rest[4 * point + 1] > 0 && this.isShown(point);
   }
 
+  /** @param {number} point */
   indexOf(point) {
     return this.data.arrays.index ? this.data.arrays.index[point] : point;
   }
 
+  /** @param {number} index */
   pointOf(index, data = this.data) {
     return pointOfIndex(data, index);
   }
 
+  /** @param {number} point */
   isShown(point) {
     const read = this.cloud?.read(this.shownSet());
     return !read || read.colours[4 * point + 3] > 0;
   }
 
-  /** The points that a camera sees. */
+  /** The points that a camera sees. @param {number} number of the camera */
   seenBy(number) {
     const seen = (this.data.seen ||= new Map());
     if (!seen.has(number)) seen.set(number, new Set(this.data.arrays[`pairs/${number}/point`]));
@@ -114,8 +161,10 @@ export class Content {
     return `${kind === "similarity" || query ? "similarity" : this.state.colour_map} ${this.state.background}`;
   }
 
+  /** How many points each class has. @param {string} what labels or predictions */
   classCounts(what) {
     const name = what === "labels" ? "labels" : `predicted/${this.shownSet()}`;
+    /** @type {Record<number, number>} */
     const counts = {};
     for (const label of this.data.arrays[name] || []) counts[label] = (counts[label] || 0) + 1;
     return counts;

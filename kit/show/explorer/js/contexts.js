@@ -1,9 +1,8 @@
 // The WebGL contexts of all explorers on a page. Browsers allow about 16 and take away the oldest;
-
-/** @typedef {import("./explorer.js").Explorer} Explorer */
-
 // so explorers that are out of sight give theirs back, keep a still picture, and draw again when
 // they are looked at.
+
+/** @typedef {import("./explorer.js").Explorer} Explorer */
 
 const MOST_CONTEXTS = 8; // of explorers on one page, while others are out of sight
 const LIMIT = 14; // also of those in sight

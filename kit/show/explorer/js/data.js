@@ -2,6 +2,31 @@
 
 import { clamp } from "./maths.js";
 
+/**
+ * @typedef {Float32Array | Int32Array | Int16Array | Int8Array | Uint8Array | Uint16Array} Numbers
+ * @typedef {{type: Kind, start: number, count: number} & Partial<Coding>} Place of an array in the
+ *   bytes of a keyframe
+ * @typedef {{stored: Kind, columns: number, delta: boolean, step?: number, low?: number, to?: Kind,
+ *   none?: number}} Coding see packing.py
+ * @typedef {{name: string, label: number, corners: number[][], top: number[]}} Box
+ * @typedef {{keyframe: number, count: number, spread: number, missing: string[], boxes: Box[],
+ *   cameras: import("./maths.js").Camera[], arrays: Record<string, Place>}} Header see payload.py
+ * @typedef {{position: Float32Array, intensity: Float32Array, index?: Int32Array,
+ *   labels?: Uint8Array, colour?: Uint8Array} & Record<string, Numbers>} Arrays
+ * @typedef {{arrays: Arrays, bitmaps?: Map<number, Promise<ImageBitmap>>,
+ *   seen?: Map<number, Set<number>>, cells?: Map<number, Features>}} Decoded
+ * @typedef {Omit<Header, "arrays"> & Decoded} Data a keyframe that is here
+ * @typedef {{direction: Int8Array, rest: Float32Array, channels: number}} Features rest: scale,
+ *   length, norm and part along the mean of each point
+ * @typedef {{own: Float32Array, length: number, norm: number, along: number}} Feature
+ * @typedef {{name: string, predictions: boolean, channels: number, width: number, mean: number[],
+ *   mean_square: number, error_mean: number, error_99: number, component_weights: number[],
+ *   component_starts: number[], group?: string, label?: string}} FeatureSet see payload.py; without
+ *   features only name and channels 0
+ */
+
+/** @typedef {"float32" | "int32" | "int16" | "int8" | "uint8" | "uint16"} Kind of numbers */
+
 const ARRAYS = {
   float32: Float32Array,
   int32: Int32Array,
@@ -13,16 +38,16 @@ const ARRAYS = {
 
 /**
  * The arrays of a keyframe's payload, as views into its bytes.
- * @param {{arrays: Record<string, {type: string, start: number, count: number}>}} header
- * @param {Uint8Array} bytes
+ * @param {Header} header @param {Uint8Array} bytes @returns {Data}
  */
 export function decode(header, bytes) {
   const aligned = bytes.byteOffset % 4 ? bytes.slice() : bytes;
   const arrays = Object.create(null); // names of scores come from data: nothing is inherited
   for (const [name, place] of Object.entries(header.arrays)) {
     const { type, start, count } = place;
-    const stored = new ARRAYS[type](aligned.buffer, aligned.byteOffset + start, count);
-    arrays[name] = place.stored ? unpack(stored, place) : stored;
+    const { buffer, byteOffset } = aligned;
+    if (place.stored) arrays[name] = unpack(new Uint8Array(buffer, byteOffset + start, count), /** @type {Coding} */ (place));
+    else arrays[name] = new ARRAYS[type](/** @type {ArrayBuffer} */ (buffer), byteOffset + start, count);
   }
   return { ...header, arrays };
 }
@@ -30,7 +55,7 @@ export function decode(header, bytes) {
 /**
  * An array of a saved page, see packing.py: planes of bytes for each column, differences from row to
  * row, steps of numbers.
- * @param {Uint8Array} planes @param {any} coding
+ * @param {Uint8Array} planes @param {Coding} coding
  */
 export function unpack(planes, { stored, columns, delta, step, low = 0, to, none }) {
   const Stored = ARRAYS[stored];
@@ -52,11 +77,11 @@ export function unpack(planes, { stored, columns, delta, step, low = 0, to, none
 
 /**
  * Quantised features with what the cosine needs: scale, length, norm, part along the mean.
- * @param {Record<string, any>} arrays @param {string} prefix @param {string} suffix of their names
- * @param {{channels: number, mean: number[]}} set
+ * @param {Record<string, Numbers>} arrays @param {string} prefix @param {string} suffix of their names
+ * @param {{channels: number, mean: number[]}} set @returns {Features}
  */
 export function derived(arrays, prefix, suffix, set) {
-  const direction = arrays[`${prefix}direction${suffix}`];
+  const direction = /** @type {Int8Array} */ (arrays[`${prefix}direction${suffix}`]);
   const scale = arrays[`${prefix}scale${suffix}`];
   const length = arrays[`${prefix}length${suffix}`];
   const rest = new Float32Array(4 * scale.length);
@@ -79,7 +104,7 @@ export function derived(arrays, prefix, suffix, set) {
 
 /**
  * The coordinates of one point, copied: a pick stays when another keyframe is shown.
- * @param {ReturnType<typeof derived>} features @param {number} point
+ * @param {Features} features @param {number} point @returns {Feature}
  */
 export function featureOf({ direction, rest, channels }, point) {
   const [scale, length, norm, along] = rest.subarray(4 * point, 4 * point + 4);
@@ -89,7 +114,7 @@ export function featureOf({ direction, rest, channels }, point) {
 
 /**
  * The cosine as the shader computes it, for the cells of images.
- * @param {ReturnType<typeof featureOf>} pick @param {ReturnType<typeof derived>} features
+ * @param {Feature} pick @param {Features} features
  * @param {number} i @param {{mean_square: number}} set @param {boolean} plain
  */
 export function cosineTo(pick, features, i, set, plain) {
@@ -106,7 +131,7 @@ export function cosineTo(pick, features, i, set, plain) {
 
 /**
  * Red, green and blue (0..255) of a feature: three components of the colours' basis.
- * @param {ReturnType<typeof derived>} features @param {number} i
+ * @param {Features} features @param {number} i
  * @param {{component_starts: number[], component_weights: number[]}} set
  * @param {number[]} components
  */
@@ -122,7 +147,7 @@ export function componentsOf({ direction, rest, channels }, i, set, components) 
 
 /**
  * Mean cosine of the features of points to each other: the square of the mean direction's length.
- * @param {ReturnType<typeof derived>} features @param {Iterable<number>} points
+ * @param {Features} features @param {Iterable<number>} points
  */
 export function meanCosine({ direction, rest, channels }, points) {
   const sum = new Float64Array(channels);
@@ -138,7 +163,7 @@ export function meanCosine({ direction, rest, channels }, points) {
 
 /**
  * The number of a point among those drawn by its index in the keyframe; -1 if it is not drawn.
- * @param {{count: number, arrays: Record<string, any>}} data @param {number} index
+ * @param {{count: number, arrays: {index?: Int32Array}}} data @param {number} index
  */
 export function pointOfIndex(data, index) {
   const { index: drawn } = data.arrays;

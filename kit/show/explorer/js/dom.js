@@ -50,7 +50,7 @@ export function row(name, input, value) {
   return { node, shown };
 }
 
-/** @param {[string, string][]} choices value and text */
+/** @param {string[][]} choices value and text */
 export function select(choices, value, title, action) {
   const node = make("select", "kx-select");
   node.title = title;
@@ -60,7 +60,7 @@ export function select(choices, value, title, action) {
   return node;
 }
 
-/** Give a select new choices. */
+/** Give a select new choices. @param {HTMLSelectElement} node @param {string[][]} choices */
 export function fill(node, choices, value) {
   node.replaceChildren(...choices.map(([each, text]) => {
     const option = make("option", "", text);
@@ -131,7 +131,7 @@ export function capture(node, event) {
 
 /**
  * Pixels 0xAABBGGRR as a canvas.
- * @param {Uint32Array} pixels @param {number} width @param {number} height
+ * @param {Uint32Array<ArrayBuffer>} pixels @param {number} width @param {number} height
  */
 export function canvasOf(pixels, width, height) {
   const canvas = make("canvas");

@@ -22,13 +22,73 @@ import { followCamera, turn, viewFrom, zoom } from "./view.js";
 const LEGEND_STATE = ["mode", "feature_set", "side_by_side", "swipe_with", "compare_with", "cosine", "similarity_range", "hidden_classes", "palette", "background", "colour_map"];
 const PICK_STATE = ["picked", "negatives", "picked_in"];
 
+/** @typedef {import("./content.js").State} State */
+
 export class Explorer extends Canvas {
-  /** @param {any} model of anywidget, or that of a saved page @param {any} root an empty element */
+  /** @type {"pick" | "positive" | "negative"} */
+  clickKind = "pick";
+  /** @type {string | null} name of the camera whose image is enlarged */
+  large = null;
+  /** @type {Map<string, number | null>} of the modes */
+  thresholds = new Map();
+  /** @type {number | null} of the colours that are shown */
+  threshold = null;
+  /** @type {string | undefined | null} the camera whose place the view has taken */
+  followed = null;
+  /** @type {Map<string, string>} sentences on the cloud */
+  troubles = new Map();
+  /** @type {Uint8Array | undefined} the best query of each point */
+  segments;
+  /** @type {import("./maths.js").View} */
+  home;
+  /** @type {PointerEvent | null} over the cloud */
+  pointer = null;
+  hoverTimer = 0;
+  wheeling = 0;
+
+  // The parts that layout.js makes.
+  /** @type {import("./history.js").History} */
+  history;
+  /** @type {import("./footer.js").Playing} */
+  playing;
+  /** @type {import("./asking.js").Asking} */
+  asking;
+  /** @type {import("./selection.js").Selection} */
+  selection;
+  /** @type {import("./legend.js").Legend} */
+  legend;
+  /** @type {import("./toolbar.js").StageTools} */
+  tools;
+  /** @type {import("./toolbar.js").Toolbar} */
+  toolbar;
+  /** @type {import("./footer.js").Footer} */
+  footer;
+  /** @type {import("./tooltip.js").Tooltip} */
+  tooltip;
+  /** @type {HTMLSelectElement} */
+  follow;
+  /** @type {HTMLElement} */
+  headings;
+  /** @type {HTMLElement} */
+  hint;
+  /** @type {HTMLElement} */
+  swipeNode;
+  /** @type {HTMLElement} */
+  largeNode;
+  /** @type {HTMLElement} */
+  strip;
+
+  /** @param {import("./link.js").Model} model @param {HTMLElement} root an empty element */
   constructor(model, root) {
     super();
-    Object.assign(this, { model, root, frames: 0, clickKind: "pick", hovered: [], large: null, moving: 0, drawnRatio: 1, loaded: new Map(), thresholds: new Map(), followed: null, troubles: new Map(), photo: 0.92, visible: true, limits: [0, 1], lasso: null, flight: null });
+    this.model = model;
+    this.root = root;
+    /** @type {import("./content.js").Setup} */
     this.setup = model.get("setup");
-    this.state = Object.fromEntries(this.setup.state.map((name) => [name, model.get(name)]));
+    /** @type {any} */
+    const values = Object.fromEntries(this.setup.state.map((name) => [name, model.get(name)]));
+    /** @type {State} */
+    this.state = values;
     build(this);
     this.link = new Link(this);
     try {
@@ -48,7 +108,7 @@ export class Explorer extends Canvas {
     this.goTo(this.state.keyframe);
   }
 
-  /** Change the state, inform Python, and draw again what depends on it. */
+  /** Change the state, inform Python, and draw again what depends on it. @param {Partial<State>} changes */
   change(changes) {
     if ("mode" in changes && changes.mode !== this.state.mode) {
       this.thresholds.set(this.state.mode, this.state.threshold);
@@ -128,7 +188,9 @@ export class Explorer extends Canvas {
     if (!data) return this.link.need(keyframe);
     this.remember(data);
     this.selection.set(new Int32Array(0));
-    Object.assign(this, { data, hovered: [], home: this.home || { ...this.state.view } });
+    this.data = data;
+    this.hovered = [];
+    this.home ||= { ...this.state.view };
     this.tooltip.hide();
     this.pictures = data.cameras.map((camera) => new Picture(this, camera, false));
     this.strip.replaceChildren(...this.pictures.map((picture) => picture.node));

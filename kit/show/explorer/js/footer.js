@@ -52,7 +52,9 @@ export class Footer {
 export class Playing {
   /** @param {Explorer} x */
   constructor(x) {
-    Object.assign(this, { x, speed: 1, timer: 0 });
+    this.x = x;
+    this.speed = 1;
+    this.timer = 0;
   }
 
   toggle() {

@@ -1,5 +1,10 @@
 // Small helpers for WebGL2: programs, textures, buffers, a picture to draw into.
 
+/**
+ * @typedef {{frame: WebGLFramebuffer, colour: WebGLTexture, depth: WebGLTexture, width: number,
+ *   height: number}} Target to draw into
+ */
+
 export const LOCATIONS = { position: 0, value: 1, rgb: 2, rest: 3, label: 4, predicted: 5, colour: 6, mark: 7, score: 8 };
 
 /**
@@ -70,21 +75,24 @@ export function bindTexture(gl, location, unit, made) {
 
 /**
  * A picture with colour and depth to draw into, both readable as textures.
- * @param {WebGL2RenderingContext} gl
+ * @param {WebGL2RenderingContext} gl @param {number} width @param {number} height
+ * @param {Target | null} existing @returns {Target}
  */
 export function target(gl, width, height, existing = null) {
   if (existing && existing.width === width && existing.height === height) return existing;
-  const made = existing || { frame: gl.createFramebuffer(), colour: gl.createTexture(), depth: gl.createTexture() };
+  const made = existing || { frame: gl.createFramebuffer(), colour: gl.createTexture(), depth: gl.createTexture(), width, height };
   Object.assign(made, { width, height });
   gl.bindFramebuffer(gl.FRAMEBUFFER, made.frame);
-  for (const [name, inner, format, type, attachment] of [
-    ["colour", gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, gl.COLOR_ATTACHMENT0],
-    ["depth", gl.DEPTH_COMPONENT24, gl.DEPTH_COMPONENT, gl.UNSIGNED_INT, gl.DEPTH_ATTACHMENT],
-  ]) {
-    gl.bindTexture(gl.TEXTURE_2D, made[name]);
+  /** @type {[WebGLTexture, number, number, number, number][]} */
+  const parts = [
+    [made.colour, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, gl.COLOR_ATTACHMENT0],
+    [made.depth, gl.DEPTH_COMPONENT24, gl.DEPTH_COMPONENT, gl.UNSIGNED_INT, gl.DEPTH_ATTACHMENT],
+  ];
+  for (const [part, inner, format, type, attachment] of parts) {
+    gl.bindTexture(gl.TEXTURE_2D, part);
     gl.texImage2D(gl.TEXTURE_2D, 0, inner, width, height, 0, format, type, null);
     for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, filter, gl.NEAREST);
-    gl.framebufferTexture2D(gl.FRAMEBUFFER, attachment, gl.TEXTURE_2D, made[name], 0);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, attachment, gl.TEXTURE_2D, part, 0);
   }
   return made;
 }

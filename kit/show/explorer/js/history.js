@@ -2,7 +2,10 @@
 
 import { same } from "./maths.js";
 
-/** @typedef {import("./explorer.js").Explorer} Explorer */
+/**
+ * @typedef {import("./explorer.js").Explorer} Explorer
+ * @typedef {import("./content.js").State} State
+ */
 
 const MOST_STEPS = 100; // steps that are kept
 const SKIPPED = ["view", "keyframe", "swipe"]; // changes of these are no step
@@ -32,7 +35,14 @@ export function stateOf(link) {
 export class History {
   /** @param {Explorer} x */
   constructor(x) {
-    Object.assign(this, { x, before: [], after: [] });
+    this.x = x;
+    /** @type {Partial<State>[]} */
+    this.before = [];
+    /** @type {Partial<State>[]} */
+    this.after = [];
+    this.busy = false;
+    this.slid = ""; // names of the last changes
+    this.noted = 0; // when they were made
   }
 
   /** Remember the state before a change. */

@@ -7,10 +7,25 @@ import { same } from "./maths.js";
 
 const PATIENCE = 8000; // milliseconds until an answer of Python is missed
 
+/**
+ * @typedef {{get: (name: string) => any, set: (name: string, value: unknown) => void,
+ *   save_changes: () => void, on: Listen, off?: Listen, standalone?: boolean,
+ *   send: (message: object, callbacks?: unknown, buffers?: ArrayBufferLike[]) => unknown,
+ *   widget_manager?: {get_model: (id: string) => Promise<{get: (name: string) => any}>}}} Model of
+ *   anywidget, or of a saved page
+ * @typedef {(event: string, call: (message?: any) => void) => void} Listen
+ * @typedef {{type: string, model?: string, error?: string, mode?: string, page?: string,
+ *   modes?: import("./content.js").Mode[]}} Message from Python
+ */
+
 export class Link {
   /** @param {Explorer} x */
   constructor(x) {
-    Object.assign(this, { x, asked: new Map(), heard: [] });
+    this.x = x;
+    /** @type {Map<string, number>} timers of the requests without an answer */
+    this.asked = new Map();
+    /** @type {[string, (message?: any) => void][]} */
+    this.heard = [];
   }
 
   /** Follow the model's changes; a request that is answered is no longer missed. */

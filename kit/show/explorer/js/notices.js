@@ -10,8 +10,8 @@ export function noticesOf(x) {
   const found = [...x.troubles.values()];
   if (!x.data) return found;
   const { kind } = x.mode();
-  const lacking = x.shownSets().map((number) => [x.setup.sets[number], x.data.arrays[`predicted/${number}`]]);
-  for (const [set, predicted] of lacking) {
+  for (const number of x.shownSets()) {
+    const [set, predicted] = [x.setup.sets[number], x.data.arrays[`predicted/${number}`]];
     if (["predictions", "errors"].includes(kind) && set && !predicted) found.push(`${set.name} has no predictions`);
     if (["features", "similarity"].includes(kind) && set && !set.channels) found.push(`${set.name} has no features`);
   }

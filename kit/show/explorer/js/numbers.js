@@ -15,6 +15,9 @@ export const cameraTitle = (name) => name.replace(/^CAM_/, "").replaceAll("_", "
 /** @param {string} hex "#rrggbb" */
 export const rgbOf = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
+/** Red, green and blue from 0..255 to 0..1. @param {number[]} rgb */
+export const ratios = (rgb) => rgb.map((value) => value / 255);
+
 /**
  * 256 colours between evenly spaced stops, four bytes each.
  * @param {string[]} stops

@@ -13,7 +13,9 @@ async function inflate({ text, size }) {
 async function openPage() {
   const traits = JSON.parse(document.getElementById("kx-traits").textContent);
   const payloads = new Map();
-  for (const node of document.querySelectorAll("script[data-keyframe]")) {
+  /** @type {NodeListOf<HTMLScriptElement>} */
+  const nodes = document.querySelectorAll("script[data-keyframe]");
+  for (const node of nodes) {
     payloads.set(Number(node.dataset.keyframe), { header: JSON.parse(node.dataset.header), text: node.textContent, size: Number(node.dataset.size) });
   }
   const listeners = [];

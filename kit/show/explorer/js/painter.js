@@ -2,6 +2,7 @@
 
 import { LOCATIONS, attribute, bindTexture, photoTexture, program, target, texture } from "./gl.js";
 import { cameraMatrix, clipMatrix, focalOf, imageBox } from "./maths.js";
+import { ratios } from "./numbers.js";
 import {
   NUMBER_FRAGMENTS, NUMBER_SHADER, POINT_FRAGMENTS, POINT_SHADER, SCREEN_FRAGMENTS, SCREEN_SHADER,
   SHAPE_FRAGMENTS, SHAPE_SHADER,
@@ -14,11 +15,14 @@ const WINDOW = 2 * PICK_RADIUS + 1;
 
 /**
  * @typedef {{number: number, x: number, y: number, width: number, height: number,
- *   clip?: [number, number]}} Panel in canvas pixels, y from below; clip: the part in x that is drawn
+ *   clip?: number[]}} Panel in canvas pixels, y from below; clip: the part in x that is drawn
+ * @typedef {import("./content.js").Stage & {pixelRatio: number, pointSize: number, density: number,
+ *   photo: number, shading: number, lift: number, glow: number, shapes?: Shapes}} Style
+ * @typedef {ReturnType<typeof import("./shapes.js").shapesOf>} Shapes
  */
 
 export class Painter extends Cloud {
-  /** @param {HTMLCanvasElement} canvas @param {any} setup */
+  /** @param {HTMLCanvasElement} canvas @param {import("./content.js").Setup} setup */
   constructor(canvas, setup) {
     const gl = canvas.getContext("webgl2", { antialias: false, alpha: false });
     if (!gl) throw new Error("no WebGL2");
@@ -31,7 +35,12 @@ export class Painter extends Cloud {
     this.whenShaping = gl.createVertexArray();
     this.whenScreening = gl.createVertexArray();
     this.window = target(gl, WINDOW, WINDOW);
+    /** @type {Map<number, WebGLTexture>} by the number of the camera */
     this.photos = new Map();
+    /** @type {WebGLBuffer | null} of shapes */
+    this.shapeBuffer = null;
+    /** @type {import("./gl.js").Target | null} what is drawn into, before it comes to the screen */
+    this.picture = null;
     this.blank = texture(gl, new Uint8Array(4), 1, 1, "rgba8"); // what is drawn into must not be bound
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
@@ -88,7 +97,7 @@ export class Painter extends Cloud {
   /**
    * Draw panels.
    * @param {Panel[]} panels @param {import("./maths.js").View} view
-   * @param {any} style colours of the page, sizes, what else is drawn
+   * @param {Style} style colours of the page, sizes, what else is drawn
    * @param {number} ratio of the points that are drawn, larger the fewer they are
    */
   draw(panels, view, style, ratio = 1) {
@@ -124,9 +133,9 @@ export class Painter extends Cloud {
     this.attributesFor(panel.number);
     this.scissor(panel);
     gl.uniformMatrix4fv(u.u_matrix, false, matrix);
-    gl.uniform4f(u.u_size, ...this.pointSize(view, panel, style));
+    gl.uniform4fv(u.u_size, this.pointSize(view, panel, style));
     gl.uniform1f(u.u_spread, this.spread());
-    gl.uniform3f(u.u_accent, ...style.accent.map((v) => v / 255));
+    gl.uniform3fv(u.u_accent, ratios(style.accent));
     gl.uniform3f(u.u_glow, 0, 1, 0);
     gl.uniform1i(u.u_marking, 0);
     gl.drawElements(gl.POINTS, count, gl.UNSIGNED_INT, 0);
@@ -195,7 +204,7 @@ export class Painter extends Cloud {
       gl.uniform4f(u.u_box, panel.x + left, panel.y + top, scale * camera.width, scale * camera.height);
     }
     gl.uniform1f(u.u_photoAlpha, photo ? style.photo : 0);
-    gl.uniform3f(u.u_background, ...style.background.map((v) => v / 255));
+    gl.uniform3fv(u.u_background, ratios(style.background));
     gl.uniform1f(u.u_lift, style.lift);
     gl.uniform1f(u.u_strength, photo ? 0 : style.shading); // the photograph shows the depth
     gl.uniform1f(u.u_radius, 1.4 * style.pixelRatio);

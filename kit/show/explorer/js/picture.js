@@ -10,7 +10,13 @@ import { cameraTitle } from "./numbers.js";
 export class Picture {
   /** @param {Explorer} explorer @param {import("./maths.js").Camera} camera @param {boolean} large */
   constructor(explorer, camera, large) {
-    Object.assign(this, { explorer, camera, large, bitmap: null, box: null });
+    this.explorer = explorer;
+    this.camera = camera;
+    this.large = large;
+    /** @type {ImageBitmap | null} */
+    this.bitmap = null;
+    /** @type {number[][] | null} two corners, as ratios of width and height */
+    this.box = null;
     const title = cameraTitle(camera.name);
     this.canvas = make("canvas", "kx-image");
     this.canvas.setAttribute("role", "img");

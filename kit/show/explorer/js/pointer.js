@@ -12,7 +12,9 @@ const HOVER_DELAY = 60; // milliseconds
 /** @param {Explorer} x the explorer @param {HTMLCanvasElement} canvas */
 export function listenToPointer(x, canvas) {
   const down = new Map();
-  let [moved, pinch, middle] = [0, 0, null];
+  let [moved, pinch] = [0, 0];
+  /** @type {number[] | null} */
+  let middle = null;
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("pointerdown", (event) => {
     capture(canvas, event);
@@ -29,7 +31,7 @@ export function listenToPointer(x, canvas) {
     const [dx, dy] = [event.clientX - last[0], event.clientY - last[1]];
     moved += Math.abs(dx) + Math.abs(dy);
     down.set(event.pointerId, [event.clientX, event.clientY]);
-    if (down.size === 2) [pinch, middle] = pinched(x, [...down.values()], pinch, middle);
+    if (down.size === 2) ({ apart: pinch, centre: middle } = pinched(x, [...down.values()], pinch, middle));
     else if (x.lasso) x.lasso.add(event);
     else if (moved > STILL) {
       if (event.buttons & 6 || event.shiftKey || event.ctrlKey) pan(x, dx, dy);
@@ -50,13 +52,17 @@ export function listenToPointer(x, canvas) {
   canvas.addEventListener("wheel", (event) => wheel(x, event), { passive: false });
 }
 
-/** Two fingers: their distance zooms, their middle pans. @param {Explorer} x */
+/**
+ * Two fingers: their distance zooms, their middle pans.
+ * @param {Explorer} x @param {number[][]} fingers @param {number} pinch their distance before; 0: none
+ * @param {number[] | null} middle of them before
+ */
 function pinched(x, [a, b], pinch, middle) {
   const apart = Math.hypot(a[0] - b[0], a[1] - b[1]);
   const centre = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
   if (pinch) zoom(x, pinch / apart);
   if (middle) pan(x, centre[0] - middle[0], centre[1] - middle[1]);
-  return [apart, centre];
+  return { apart, centre };
 }
 
 /** @param {Explorer} x */
@@ -81,7 +87,11 @@ function hoverLater(x, event) {
 export class Lasso {
   /** @param {Explorer} x */
   constructor(x) {
-    Object.assign(this, { x, corners: [], panel: null });
+    this.x = x;
+    /** @type {number[][]} in CSS pixels of the panel */
+    this.corners = [];
+    /** @type {import("./painter.js").Panel | null} */
+    this.panel = null;
   }
 
   begin(event) {

@@ -5,14 +5,22 @@ import { button, icon, make, press, row, slider } from "./dom.js";
 import { isInside, pixelOf } from "./maths.js";
 import { cameraTitle, countOf, plainNumber, withCommas } from "./numbers.js";
 
-/** @typedef {import("./explorer.js").Explorer} Explorer */
+/**
+ * @typedef {import("./explorer.js").Explorer} Explorer
+ * @typedef {import("./picture.js").Picture} Picture
+ * @typedef {{picture: Picture, box: number[][], limit: number, most: number, count: number}} Source
+ */
 
 const MOST_CLASSES = 5; // of the statistics
 
 export class Selection {
   /** @param {Explorer} explorer */
   constructor(explorer) {
-    Object.assign(this, { explorer, numbers: new Set(), source: null });
+    this.explorer = explorer;
+    /** @type {Set<number>} */
+    this.numbers = new Set();
+    /** @type {Source | null} the box that the points come from */
+    this.source = null;
     this.card = make("div", "kx-card kx-selection");
     this.card.hidden = true;
   }

@@ -2,15 +2,18 @@
 
 import { unproject } from "./maths.js";
 
+/** @typedef {import("./maths.js").Camera} Camera */
+
 const FRUSTUM = 1.5; // depth of a frustum's image, metres
 const ALPHA = { photo: 0.94, line: 0.95 };
 
 /**
  * Lines (position and colour, 7 numbers a corner) and photographs of the shapes that are switched on.
- * @param {{cameras: any[], boxes: any[]}} data @param {{frusta: boolean, boxes: boolean}} shown
+ * @param {{cameras: Camera[], boxes: import("./data.js").Box[]}} data @param {{frusta: boolean, boxes: boolean}} shown
  * @param {(label: number) => number[]} colourOf a class @param {number[]} lineColour of frusta
  */
 export function shapesOf(data, shown, colourOf, lineColour) {
+  /** @type {number[]} */
   const lines = [];
   const quads = [];
   if (shown.frusta) {
@@ -27,22 +30,32 @@ export function shapesOf(data, shown, colourOf, lineColour) {
   return { lines: Float32Array.from(lines), quads };
 }
 
-/** The corners of a camera's image in space: left top, right top, right bottom, left bottom. */
+/**
+ * The corners of a camera's image in space: left top, right top, right bottom, left bottom.
+ * @param {Camera} camera @param {number} depth metres
+ */
 export function frustumCorners(camera, depth) {
   const { width, height } = camera;
   return [[0, 0], [width, 0], [width, height], [0, height]].map(([u, v]) => unproject(camera, u, v, depth));
 }
 
-/** A photograph as a strip of two triangles, with its place in the image as colour. */
+/**
+ * A photograph as a strip of two triangles, with its place in the image as colour.
+ * @param {number[][]} corners
+ */
 function quadOf([a, b, c, d]) {
   return Float32Array.from([...a, 0, 0, 0, 0, ...b, 1, 0, 0, 0, ...d, 0, 1, 0, 0, ...c, 1, 1, 0, 0]);
 }
 
+/** @param {number[]} lines @param {number[]} a @param {number[]} b @param {number[]} colour */
 function segmentLine(lines, a, b, [red, green, blue]) {
   for (const corner of [a, b]) lines.push(...corner, red / 255, green / 255, blue / 255, ALPHA.line);
 }
 
-/** The twelve edges of a box, and an arrow on its floor to where its front is. */
+/**
+ * The twelve edges of a box, and an arrow on its floor to where its front is.
+ * @param {number[][]} corners
+ */
 function edgesOf(corners) {
   const pairs = [];
   for (let i = 0; i < 8; i++) for (const bit of [1, 2, 4]) if (!(i & bit)) pairs.push([corners[i], corners[i | bit]]);
@@ -53,7 +66,7 @@ function edgesOf(corners) {
 
 /**
  * The number of the camera whose image in space is under a pixel, the nearest; -1 for none.
- * @param {any[]} cameras @param {(point: number[]) => number[] | null} toPixel
+ * @param {Camera[]} cameras @param {(point: number[]) => number[] | null} toPixel
  * @param {number[]} place @param {(place: number[], corners: number[][]) => boolean} isInside
  */
 export function frustumAt(cameras, toPixel, place, isInside) {

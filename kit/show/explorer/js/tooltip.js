@@ -55,7 +55,7 @@ export function valuesOf(x, point) {
   return facts;
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {number} point @returns {[string, string][]} */
 function similarities(x, point) {
   return x.shownSets().map((number) => [`similarity, ${x.setup.sets[number].name}`, x.cloud.read(number)?.scores[point].toFixed(2) ?? ""]);
 }
