@@ -5,6 +5,8 @@ OUT ?= runs/demo
 ARGS ?=
 # Idle threads sleep. `import kit` sets this too, but too late where torch is imported before.
 export OMP_WAIT_POLICY ?= PASSIVE
+# Memory in pages of 2 MB, which is faster on virtual machines (kit/__main__.py).
+export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 python := .venv/bin/python
 
 # Executed copies of the notebooks: `make test` leaves them here, and `make docs` shows them.

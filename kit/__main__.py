@@ -1,5 +1,6 @@
 """The kit from a terminal: `python -m kit COMMAND --help`."""
 
+import os
 import signal
 import sys
 import threading
@@ -101,5 +102,20 @@ def _overview() -> str:
     )
 
 
+def restart_with_large_pages() -> None:
+    """Start this Python again with its memory in pages of 2 MB, if Linux offers them.
+
+    glibc reads this setting when a program starts, and never again. On a virtual machine a step of
+    a training takes a fifth less time. GLIBC_TUNABLES is kept if it is set.
+
+    Source: manual of glibc, Memory Allocation Tunables, glibc.malloc.hugetlb.
+    """
+    debugged = sys.gettrace() is not None
+    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ and not debugged:
+        environment = {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
 if __name__ == "__main__":
+    restart_with_large_pages()
     sys.exit(main())

@@ -2,7 +2,9 @@
 
 import builtins
 import dataclasses
+import os
 import signal
+import sys
 import warnings
 from functools import partial
 
@@ -10,7 +12,7 @@ import docstring_parser
 import pytest
 
 from kit import store
-from kit.__main__ import COMMANDS, main
+from kit.__main__ import COMMANDS, main, restart_with_large_pages
 from kit.commands import CLASSES, parse, read_config
 from kit.demo import DemoConfig, LearnConfig, plain_config
 from kit.student.minkunet.config import MinkUNetConfig
@@ -168,6 +170,23 @@ def test_a_warning_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(CLASSES["cache"], "run", lambda self: action())
     assert main(["cache"]) == 0
     assert capsys.readouterr().out == "warning: the cache is full\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux offers large pages")
+def test_a_command_starts_again_with_large_pages_once(monkeypatch):
+    started = []
+    monkeypatch.setattr(os, "execve", lambda *call: started.append(call))
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-W", "error", "-m", "kit", "demo"])
+    monkeypatch.setattr(sys, "gettrace", lambda: None)
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    restart_with_large_pages()
+    ((program, arguments, environment),) = started
+    assert program == sys.executable
+    assert arguments == [sys.executable, "-W", "error", "-m", "kit", "demo"]
+    assert environment == {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")  # as a user set it
+    restart_with_large_pages()
+    assert len(started) == 1
 
 
 def test_ctrl_c_and_sigterm_end_a_command_without_a_trace(monkeypatch, capsys):

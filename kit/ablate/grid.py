@@ -12,6 +12,8 @@ from typing import Any
 from kit.demo import DemoConfig, config_of_plain, plain_config
 from kit.student.presets import config_from_plain, config_to_plain, preset
 
+# Settings that came later than stored runs. At these values they are no part of a run's key.
+LATER = {"distill": {"moment_step": 1}}
 WHOLE = ("student", "teacher")  # a value that is a text names all settings of one at once
 
 
@@ -32,7 +34,11 @@ class Run:
     @property
     def key(self) -> str:
         """Identifies the configuration: the same settings, seed included, have the same key."""
-        text = json.dumps(plain_config(self.config), sort_keys=True)
+        plain = plain_config(self.config)
+        for part, settings in LATER.items():
+            kept = {n: v for n, v in plain[part].items() if n not in settings or v != settings[n]}
+            plain[part] = kept
+        text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

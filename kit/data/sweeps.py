@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, SupportsIndex, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kit import geometry
@@ -42,6 +42,7 @@ class Sweep:
     T_global_lidar: Float[Tensor, "4 4"]
     timestamp: int
     time: Float[Tensor, " N"] | None = None
+    labels: Int[Tensor, " N"] | None = None
 
     def __post_init__(self):
         of = f"of the sweep at {self.timestamp}"
@@ -51,6 +52,7 @@ class Sweep:
             "intensity": (torch.float32, (count,)),
             "T_global_lidar": (torch.float64, (4, 4)),
             "time": (torch.float32, (count,)),
+            "labels": (torch.int64, (count,)),
         }
         for name, (dtype, shape) in wanted.items():
             value = getattr(self, name)
@@ -144,7 +146,7 @@ def accumulate(
 
 
 def join_sweeps(keyframe: Keyframe, sweeps: Sequence[Sweep]) -> Keyframe:
-    """Add sweeps to a keyframe; see `accumulate`."""
+    """Add sweeps to a keyframe; see `accumulate`. Points of sweeps with labels keep theirs."""
     count = len(keyframe.points)
     own_time = torch.zeros(count) if keyframe.time is None else keyframe.time
     if not sweeps:
@@ -154,18 +156,16 @@ def join_sweeps(keyframe: Keyframe, sweeps: Sequence[Sweep]) -> Keyframe:
             f"keyframe {keyframe.token} has no T_global_lidar, the pose of the lidar: without it, "
             "sweeps cannot be brought into its frame"
         )
-    parts = [(keyframe.points, keyframe.intensity, own_time)]
+    own_labels = torch.full((count,), IGNORE) if keyframe.labels is None else keyframe.labels
+    parts = [(keyframe.points, keyframe.intensity, own_time, own_labels)]
     parts += [_in_frame_of(keyframe, sweep) for sweep in sweeps]
-    points, intensity, time = (torch.cat(column) for column in zip(*parts, strict=True))
-    labels = keyframe.labels
-    if labels is not None:
-        labels = torch.cat([labels, labels.new_full((len(points) - count,), IGNORE)])
+    points, intensity, time, labels = (torch.cat(column) for column in zip(*parts, strict=True))
     return replace(
         keyframe,
         token=f"{keyframe.token} + {len(sweeps)} sweep{'s' * (len(sweeps) != 1)}",
         points=points,
         intensity=intensity,
-        labels=labels,
+        labels=None if keyframe.labels is None else labels,
         time=time,
         row_in_file=None,
         num_rows_in_file=None,
@@ -173,14 +173,15 @@ def join_sweeps(keyframe: Keyframe, sweeps: Sequence[Sweep]) -> Keyframe:
     )
 
 
-def _in_frame_of(keyframe: Keyframe, sweep: Sweep) -> tuple[Tensor, Tensor, Tensor]:
-    """Points in the lidar frame of the keyframe, intensities, and seconds relative to it."""
+def _in_frame_of(keyframe: Keyframe, sweep: Sweep) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Points in the lidar frame of the keyframe, intensities, seconds relative to it, labels."""
     T = geometry.invert_rigid(keyframe.T_global_lidar) @ sweep.T_global_lidar
     points = geometry.transform_points(T, sweep.points).float()
     offset = (sweep.timestamp - keyframe.timestamp) / 1e6
     time = torch.zeros(len(points)) if sweep.time is None else sweep.time
+    labels = torch.full((len(points),), IGNORE) if sweep.labels is None else sweep.labels
     kept = is_valid(points, sweep.intensity)
-    return points[kept], sweep.intensity[kept], (time + offset)[kept]
+    return points[kept], sweep.intensity[kept], (time + offset)[kept], labels[kept]
 
 
 class Accumulated(Wrapped):

@@ -4,7 +4,8 @@ A batch depends on the seed and the step only. So a run that was stopped continu
 batches, whatever the number of processes and workers. A keyframe that cannot be learned from, e.g.
 because its images are not on disk, is left out; another one is drawn in its place.
 
-`views.py` makes what one keyframe gives to a batch.
+`views.py` makes what one keyframe gives to a batch, `moments.py` what it gives together with the
+keyframes before and after it.
 """
 
 import time
@@ -19,6 +20,7 @@ from jaxtyping import Int
 from torch import Generator, Tensor
 
 from kit.data.keyframe import Camera, Dataset, Keyframe
+from kit.distill.moments import NEED_MOMENTS, Sample, find_neighbours, make_moments
 from kit.distill.order import DrawOrder
 from kit.distill.superpixels import camera_superpixels, exact_superpixels, superpixels_of_pairs
 from kit.distill.views import LEAST_POINTS, View, ViewConfig, make_views
@@ -49,6 +51,10 @@ class TrainingBatch:
         points: the student's input, the points of the views one after the other.
         views: one per image.
         rows: (M,) the point of each pair, a row of `points`; None: pair i has point i.
+        dense: (K,) the points of scans that join several moments, rows of `points`; None: all
+            views are of one moment.
+        dense_classes: (K,) the class of each of them; None if no loss needs it, or a keyframe has
+            no labels.
         superpixels: (M,) the superpixel of each pair, unique over the images; None if no loss needs
             them.
         regions: the superpixels of each view's image (H, W), from 0; None likewise.
@@ -64,6 +70,8 @@ class TrainingBatch:
     classes: Int[Tensor, " M"] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     rows: Int[Tensor, " M"] | None = None
+    dense: Int[Tensor, " K"] | None = None
+    dense_classes: Int[Tensor, " K"] | None = None
 
     @property
     def num_pairs(self) -> int:
@@ -80,25 +88,40 @@ class LeftOut:
         checked: number of keyframes that were checked.
         no_image: number of these without any image.
         unseen: number of these with images, whose cameras see too few points.
+        no_pose: number of these with images but without a pose, if the loss compares moments.
+        alone: number of the run's other keyframes, which have none before or none after them in
+            their scene, if the loss compares moments. They are only neighbours of others.
     """
 
     num_keyframes: int
     checked: int
     no_image: int
     unseen: int
+    no_pose: int = 0
+    alone: int = 0
 
     @property
     def count(self) -> int:
         """Number of keyframes left out among those checked."""
-        return self.no_image + self.unseen
+        return self.no_image + self.unseen + self.no_pose
 
     def __str__(self) -> str:
+        alone = (
+            f"{self.alone} keyframes without another one before or after them in their scene are "
+            "used as neighbours only"
+        )
+        if not self.alone:
+            return self._of_those_checked()
+        return f"{self._of_those_checked()}; {alone}" if self.count else alone
+
+    def _of_those_checked(self) -> str:
         of = f"{self.checked} keyframes"
         if self.checked < self.num_keyframes:
             of = f"{self.checked} checked keyframes ({self.num_keyframes:,} in all)"
+        no_pose = f"; without a pose: {self.no_pose}" if self.no_pose else ""
         return (
             f"{self.count} of {of} left out (without images: {self.no_image}; {NOTHING_SEEN}: "
-            f"{self.unseen}); others are drawn in their place"
+            f"{self.unseen}{no_pose}); others are drawn in their place"
         )
 
 
@@ -115,14 +138,15 @@ class TrainingBatches(torch.utils.data.Dataset):
         seed: of everything that is drawn.
         augment: rotate, flip and scale the points.
         hidden, cameras, beam_drop, sensor_jitter: as in `kit.distill.views.ViewConfig`.
-        superpixels: which ones, as in `DistillConfig`.
+        superpixels, moment_step: which ones, as in `DistillConfig`.
         needs: the inputs that the loss needs, see `kit.distill.losses.needs`.
         cache: keeps superpixels, so that they are computed once per image.
         rank: this process makes the views rank, rank + world_size, ... of each step.
         world_size: number of processes.
 
     Raises:
-        ValueError: there are no keyframes, or fewer views per step than processes.
+        ValueError: there are no keyframes, or fewer views per step than processes; or the loss
+            compares moments, and no keyframe has others before and after it.
     """
 
     def __init__(
@@ -140,6 +164,7 @@ class TrainingBatches(torch.utils.data.Dataset):
         beam_drop: float = 0.0,
         sensor_jitter: float = 0.0,
         superpixels: str = "slic",
+        moment_step: int = 1,
         needs: Collection[str] = (),
         cache: FeatureCache | None = None,
         rank: int = 0,
@@ -150,6 +175,11 @@ class TrainingBatches(torch.utils.data.Dataset):
         if batch_size < world_size:
             raise ValueError(f"batch_size {batch_size} is less than the {world_size} processes")
         self.dataset, self.keyframes, self.inputs = dataset, tuple(keyframes), inputs
+        self._neighbours: dict[int, tuple[int, int]] | None = None
+        if NEED_MOMENTS & frozenset(needs):
+            self._neighbours = find_neighbours(dataset, keyframes, moment_step)
+            self.keyframes = tuple(i for i in keyframes if i in self._neighbours)
+        self._alone = len(keyframes) - len(self.keyframes)
         self.batch_size, self.steps, self.seed = batch_size, steps, seed
         self.view_config = ViewConfig(augment, hidden, cameras, beam_drop, sensor_jitter)
         self.needs, self.cache, self.superpixels = frozenset(needs), cache, superpixels
@@ -172,13 +202,17 @@ class TrainingBatches(torch.utils.data.Dataset):
             raise IndexError(f"step {step} of {self.steps}")
         seconds: dict[str, float] = {}
         slots = range(self.rank, self.batch_size, self.world_size)
-        found = [self._views(step * self.batch_size + slot, seconds) for slot in slots]
-        views = [view for of_keyframe in found for view in of_keyframe]
+        samples = [self._sample(step * self.batch_size + slot, seconds) for slot in slots]
+        views = [view for sample in samples for view in sample.views]
         with timed(seconds, "inputs"):
-            points = collate([of_keyframe[0].scan for of_keyframe in found], self.inputs)
+            points = collate([scan for each in samples for scan in each.scans], self.inputs)
         superpixels, regions = self._superpixels(views, seconds)
-        classes, rows = self._classes(views), _rows(found)
-        return TrainingBatch(points, views, superpixels, regions, classes, seconds, rows)
+        classes = self._classes([view.labels for view in views])
+        rows, dense = _rows(samples)
+        of_dense = None if dense is None else self._classes([each.dense_labels for each in samples])
+        return TrainingBatch(
+            points, views, superpixels, regions, classes, seconds, rows, dense, of_dense
+        )
 
     def _superpixels(
         self, views: list[View], seconds: dict[str, float]
@@ -192,24 +226,29 @@ class TrainingBatches(torch.utils.data.Dataset):
                 regions = [camera_superpixels(view.camera, self.cache) for view in views]
             return superpixels_of_pairs(regions, [view.uv for view in views]), regions
 
-    def _classes(self, views: list[View]) -> Int[Tensor, " M"] | None:
-        labels = [view.labels for view in views]
+    def _classes(self, labels: list[Int[Tensor, " _"] | None]) -> Int[Tensor, " M"] | None:
         if "classes" not in self.needs or any(each is None for each in labels):
             return None
         return torch.cat(labels)
 
-    def _views(self, draw: int, seconds: dict[str, float]) -> list[View]:
+    def _sample(self, draw: int, seconds: dict[str, float]) -> Sample:
         """Make the views of one keyframe; `draw` is its number in the whole run."""
         generator = self._order.generator(draw, 1)
-        views = self._views_of(self._order(draw), generator, seconds)
-        if views:
-            return views
+        sample = self._sample_of(self._order(draw), generator, seconds)
+        if sample is not None:
+            return sample
         others = self._order.others(draw)  # nothing can be learned from this one
         for other in others[:MOST_DRAWS]:
-            views = self._views_of(other, generator, seconds)
-            if views:
-                return views
+            sample = self._sample_of(other, generator, seconds)
+            if sample is not None:
+                return sample
         keyframe = self._load(self.keyframes[0])
+        if self._neighbours is not None and keyframe.T_global_lidar is None:
+            raise ValueError(
+                f"{self.dataset.name}: this loss brings the points of several moments into one "
+                f"frame, and keyframe {keyframe.token} has no T_global_lidar, the pose of the "
+                "lidar. Choose a data set with poses, or a loss of one moment, e.g. class_mean"
+            )
         why = why_unseen(keyframe.points, keyframe.cameras)
         if not keyframe.cameras:
             why = "no image. `python -m kit doctor FOLDER` shows what works without images"
@@ -219,11 +258,23 @@ class TrainingBatches(torch.utils.data.Dataset):
             f"fov of the student large enough?{why and f' The first one: {why}.'}"
         )
 
-    def _views_of(self, index: int, generator: Generator, seconds: dict[str, float]) -> list[View]:
+    def _sample_of(
+        self, index: int, generator: Generator, seconds: dict[str, float]
+    ) -> Sample | None:
         with timed(seconds, "reading"):
-            keyframe = self._load(index)
+            keyframes = [self._load(each) for each in self._moments_of(index)]
         with timed(seconds, "inputs"):
-            return make_views(keyframe, self.inputs, self.view_config, generator)
+            if self._neighbours is not None:
+                return make_moments(keyframes, self.inputs, self.view_config, generator)
+            views = make_views(keyframes[0], self.inputs, self.view_config, generator)
+            return Sample(views) if views else None
+
+    def _moments_of(self, index: int) -> tuple[int, ...]:
+        """The keyframe, and those before and after it if the loss compares moments."""
+        if self._neighbours is None:
+            return (index,)
+        before, after = self._neighbours[index]
+        return before, index, after
 
     def left_out(self) -> LeftOut:
         """Count the keyframes that are left out, on at most `MOST_CHECKED` of them.
@@ -236,25 +287,39 @@ class TrainingBatches(torch.utils.data.Dataset):
         load = (
             self._load if len(self.keyframes) <= KEYFRAMES_IN_MEMORY else self.dataset.__getitem__
         )
-        no_image = unseen = 0
+        no_image = unseen = no_pose = 0
         for index in chosen:
             keyframe = load(self.keyframes[index])
             if not keyframe.cameras:
                 no_image += 1
+            elif self._neighbours is not None and keyframe.T_global_lidar is None:
+                no_pose += 1
             elif not any(_sees(camera, keyframe) for camera in keyframe.cameras.values()):
                 unseen += 1
-        return LeftOut(len(self.keyframes), count, no_image, unseen)
+        return LeftOut(len(self.keyframes), count, no_image, unseen, no_pose, self._alone)
 
 
-def _rows(found: Sequence[list[View]]) -> Int[Tensor, " M"] | None:
-    """The point of each pair; None if all points are in one pair each, in order."""
-    rows, first = [], 0
-    for views in found:
-        if any(view.row is None for view in views):
-            return None
-        rows += [view.row + first for view in views]
-        first += len(views[0].scan.kept)
-    return torch.cat(rows)
+def _rows(
+    samples: Sequence[Sample],
+) -> tuple[Int[Tensor, " M"] | None, Int[Tensor, " K"] | None]:
+    """The point of each pair, and the points of dense scans, if there are some.
+
+    The first one is None if all points are in one pair each, in order.
+    """
+    if all(each.dense is None and each.views[0].row is None for each in samples):
+        return None, None
+    rows, dense, first = [], [], 0
+    for sample in samples:
+        place = {}
+        for scan in sample.scans:
+            place[id(scan)] = first + torch.arange(len(scan.kept))
+            first += len(scan.kept)
+        for view in sample.views:
+            own = place[id(view.scan)]
+            rows.append(own if view.row is None else own[view.row])
+        if sample.dense is not None:
+            dense.append(place[id(sample.dense)])
+    return torch.cat(rows), torch.cat(dense) if dense else None
 
 
 def _sees(camera: Camera, keyframe: Keyframe) -> bool:

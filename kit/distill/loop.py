@@ -180,6 +180,7 @@ def _batches(
         beam_drop=config.beam_drop,
         sensor_jitter=config.sensor_jitter,
         superpixels=config.superpixels,
+        moment_step=config.moment_step,
         needs=needs(config.loss),
         cache=cache,
         rank=fabric.global_rank,
@@ -195,7 +196,7 @@ def _tell_left_out(batches: TrainingBatches, fabric: Fabric) -> None:
     """
     if fabric.is_global_zero:
         left_out = batches.left_out()
-        if left_out.count:
+        if left_out.count or left_out.alone:
             print(left_out)
         if left_out.count == left_out.checked:
             batches[0]  # raises the error that says what to try, unless another keyframe is usable

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from kit.data.classes import IGNORE
 from kit.distill.batches import TrainingBatch
 from kit.distill.losses import LossInputs
 from kit.distill.superpixels import clusters_of_pairs, superpixel_means
@@ -41,6 +42,8 @@ def loss_inputs(
     rows = slice(None) if batch.rows is None else batch.rows
     if "ranges" in needed:
         made["ranges"] = batch.points.feat[rows, 4]
+    if batch.dense is not None:
+        made |= _of_moments(batch, student_feat)
     made = {name: None if value is None else value.to(device) for name, value in made.items()}
     teacher_feat = teacher_feat_of(batch.views, maps).to(device)
     sizes = torch.tensor([len(view.uv) for view in batch.views])
@@ -48,6 +51,20 @@ def loss_inputs(
     if batch.rows is not None:
         student_feat = student_feat[batch.rows.to(device)]
     return LossInputs(student_feat, teacher_feat, image, **made)
+
+
+def _of_moments(batch: TrainingBatch, student_feat: Float[Tensor, "N D"]) -> dict:
+    """The inputs of losses that compare moments; points without a label have the class -1."""
+    moments = [torch.full((len(view.uv),), view.moment) for view in batch.views]
+    classes = {"classes": batch.classes, "dense_classes": batch.dense_classes}
+    return {
+        "moments": torch.cat(moments),
+        "dense_feat": student_feat[batch.dense.to(student_feat.device)],
+        **{
+            name: None if each is None else each.where(each != IGNORE, -1)
+            for name, each in classes.items()
+        },
+    }
 
 
 def patches_of_pairs(views: Sequence[View], maps: Sequence[FeatureMaps]) -> Int[Tensor, " M"]:

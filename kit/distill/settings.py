@@ -41,6 +41,8 @@ class DistillConfig:
             way, had recorded it: tilt, height, and the curve of intensities, 0 to 1.
         superpixels: of the losses that need them: "slic" (SLidR), "teacher" for clusters of the
             teacher's features, or "exact" for the objects and classes of a simulation.
+        moment_step: of the losses that compare several moments ("superflow"): how many keyframes
+            before and after, counted among the training keyframes of the scene.
         seed: seed of everything that the distillation draws at random.
         precision: number format of the computation, as Lightning Fabric names it: "32-true",
             "bf16-mixed" or "16-mixed".
@@ -67,6 +69,7 @@ class DistillConfig:
     beam_drop: float = 0.0
     sensor_jitter: float = 0.0
     superpixels: str = "slic"
+    moment_step: int = 1
     seed: int = 0
     precision: str = "32-true"
     num_workers: int = 0
@@ -75,6 +78,7 @@ class DistillConfig:
 
     def __post_init__(self):
         check_whole(self, 1, 10**9, "steps", "batch_size", "checkpoint_every")
+        check_whole(self, 1, 1000, "moment_step")
         check_whole(self, 0, 2**32 - 1, "seed")
         check_whole(self, 0, 1024, "num_workers")
         check_number(self, 0, 10, "lr", above=True)

@@ -74,6 +74,7 @@ class View:
         row: (M,) the point of each pair, a row of `scan`; None: pair i has point i, and M is N.
         borrowed: (M, K) pairs whose mean target is the target of each pair; None: its own.
         pixels: function that returns the exact annotations of the image; None for recordings.
+        moment: 0, or -1 and 1 for the keyframe before and after another one, see `moments.py`.
     """
 
     scan: Scan
@@ -83,6 +84,7 @@ class View:
     row: Int[Tensor, " M"] | None = None
     borrowed: Int[Tensor, "M K"] | None = None
     pixels: Callable[[], PixelAnnotations] | None = field(default=None, repr=False)
+    moment: int = 0
 
 
 def make_views(
@@ -106,13 +108,27 @@ def make_views(
         return _views_of_all_cameras(keyframe, inputs, config, generator)
     cameras = list(keyframe.cameras.values())
     for number in torch.randperm(len(cameras), generator=generator).tolist():
-        seen = _see(keyframe, cameras[number], config.hidden)
-        if not seen.visible.any():
-            continue  # this camera sees no point of an incomplete scan: draw another
-        scan = _scan(keyframe, inputs, config, generator, seen.visible)
-        if scan is not None and len(scan.kept) >= LEAST_POINTS:
-            return [_view(keyframe, cameras[number], scan, seen, None)]
+        view = make_view(keyframe, cameras[number], inputs, config, generator)
+        if view is not None:
+            return [view]
     return []
+
+
+def make_view(
+    keyframe: Keyframe,
+    camera: Camera,
+    inputs: InputConfig,
+    config: ViewConfig,
+    generator: Generator,
+) -> View | None:
+    """The points that one camera of a keyframe sees; None if they are too few."""
+    seen = _see(keyframe, camera, config.hidden)
+    if not seen.visible.any():
+        return None  # of an incomplete scan
+    scan = view_scan(keyframe, inputs, config, generator, seen.visible)
+    if scan is None or len(scan.kept) < LEAST_POINTS:
+        return None
+    return _view(keyframe, camera, scan, seen, None)
 
 
 def _views_of_all_cameras(
@@ -122,7 +138,7 @@ def _views_of_all_cameras(
     seen = {name: _see(keyframe, each, config.hidden) for name, each in keyframe.cameras.items()}
     if not any(each.visible.any() for each in seen.values()):
         return []
-    scan = _scan(keyframe, inputs, config, generator, None)
+    scan = view_scan(keyframe, inputs, config, generator, None)
     if scan is None:
         return []
     taken = torch.zeros(len(scan.kept), dtype=torch.bool)
@@ -163,14 +179,18 @@ def _see(keyframe: Keyframe, camera: Camera, hidden: str) -> _Seen:
     return _Seen(uv, visible, behind)
 
 
-def _scan(
+def view_scan(
     keyframe: Keyframe,
     inputs: InputConfig,
     config: ViewConfig,
     generator: Generator,
     visible: Bool[Tensor, " N"] | None,
 ) -> Scan | None:
-    """Prepare a scan; None if no point is left."""
+    """Prepare the `visible` points of a keyframe (None: all) for a student.
+
+    Returns:
+        None if no point is left.
+    """
     if config.beam_drop > 0:
         kept = drop_beams(keyframe.points, config.beam_drop, generator)
         visible = kept if visible is None else visible & kept

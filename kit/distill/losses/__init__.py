@@ -61,9 +61,10 @@ class LossInputs:
         patches: the cell of the teacher's map that the pixel is in, unique over the images.
         ranges: distance of the point to the sensor, metres.
         classes: the class of the point, IGNORE where it has no label; None: no labels are known.
+            With several moments, -1 where it has no label.
         moments: the moment of the pair, -1, 0 or 1; None: the batch is of one moment.
         dense_feat: the student's features of K points of several scans in one frame.
-        dense_classes: the classes of these points.
+        dense_classes: the classes of these points, -1 where a point has no label.
     """
 
     student_feat: Float[Tensor, "M D"]
@@ -82,9 +83,9 @@ class LossInputs:
 ADVICE = {
     "superpixels": "make the batches with superpixels: TrainingBatches(..., needs=needs(loss))",
     "superpixel_feat": "make the batches with superpixels: TrainingBatches(..., needs=needs(loss))",
-    "moments": "training batches are of one moment; give the function of this loss its inputs",
-    "dense_feat": "training batches are of one scan; give the function of this loss its inputs",
-    "dense_classes": "they belong to dense_feat",
+    "moments": "make the batches with other moments: TrainingBatches(..., needs=needs(loss))",
+    "dense_feat": "make the batches with other moments: TrainingBatches(..., needs=needs(loss))",
+    "dense_classes": "they belong to dense_feat, and the data set needs labels",
     "classes": "the data set has no labels, choose a data set with labels or another loss",
 }
 
