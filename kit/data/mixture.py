@@ -55,7 +55,7 @@ class Mixture:
         self.parts = tuple(parts)
         if not self.parts or not all(map(len, self.parts)):
             raise ValueError("a mixture needs at least one data set, each with a keyframe")
-        self.weights = _shares(weights, self.parts)
+        self.weights = _normalised(weights, self.parts)
         self.names = tuple(numbered(part.name for part in self.parts))
         self.name = " + ".join(self.names)
         self.classes, self._first_class = _joined_classes(self.parts, self.names)
@@ -138,7 +138,7 @@ class Mixture:
         return "\n".join(lines)
 
 
-def _shares(weights: Sequence[float | int] | None, parts: Sequence[Dataset]) -> tuple[float, ...]:
+def _normalised(weights: Sequence[float | int] | None, parts: Sequence[Dataset]) -> tuple[float, ...]:
     """Weights whose sum is 1."""
     given = [float(len(part)) for part in parts] if weights is None else list(map(float, weights))
     if len(given) != len(parts) or not all(0 < each < math.inf for each in given):

@@ -32,6 +32,7 @@ class Sweep:
         timestamp: microseconds, on the clock of the keyframes.
         time: (N,) float32 seconds of each point relative to `timestamp`; None if unknown: every
             point then has the time of the turn.
+        labels: (N,) int64 classes of the data set; None: the turn has no labels, as usual.
 
     Raises:
         ValueError: lengths or shapes differ, or the pose is not rigid.
