@@ -75,10 +75,10 @@ def find_neighbours(
     if not found:
         raise ValueError(
             f"{dataset.name}: this loss needs a keyframe before and one after another in the same "
-            f"scene, {2 * step + 1} keyframes with moment_step {step}, and the largest of "
-            f"{len(scenes)} scenes has {max(map(len, scenes.values()))} training keyframes. Train "
-            "on more keyframes of each scene, choose a data set with longer scenes, or a loss of "
-            "one moment, e.g. class_mean"
+            f"scene, with moment_step {step} that is {2 * step + 1} training keyframes, and no "
+            f"scene has more than {max(map(len, scenes.values()))}. Train on more keyframes of "
+            "each scene, choose a data set with longer scenes, or a loss of one moment, e.g. "
+            "class_mean"
         )
     return found
 

@@ -1,5 +1,6 @@
 """Ablations: which runs, the comparison, going on after a crash, both engines."""
 
+import hashlib
 import json
 from dataclasses import fields, replace
 
@@ -43,6 +44,16 @@ def test_a_grid_is_every_combination_with_every_seed_and_the_base_first():
     assert runs[0].changes == {"distill.loss": "l2", "student.width": 8}
     assert [run.config.distill.seed for run in runs] == [0, 1] * 4
     assert runs[-1].config.student.width == 16
+
+
+def test_a_later_setting_does_not_change_the_keys_of_stored_runs():
+    (run,) = grid(BASE, {"distill.loss": ["l2"]}, repeats=1)
+    plain = plain_config(run.config)
+    assert plain["distill"].pop("moment_step") == 1
+    text = json.dumps(plain, sort_keys=True)
+    assert run.key == hashlib.sha256(text.encode()).hexdigest()[:16]
+    other = grid(BASE, {"moment_step": [1, 2]}, repeats=1)
+    assert other[0].key == run.key != other[1].key
 
 
 def test_the_base_is_added_where_no_axis_holds_its_value():
