@@ -12,8 +12,10 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "js"
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "(\./[\w/]+\.js)";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
-_DECLARED = re.compile(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const|let) )", re.MULTILINE)
+_DECLARED = re.compile(
+    r"^(?:export )?(?:async )?(?:function\*?|class|const|let) (\w+)", re.MULTILINE
+)
 _COMMENTS = ("//", "/**", "* ", "*/")
 _LEFT = re.compile(r"^(?:import|export)\b(?! default \{)", re.MULTILINE)
 
@@ -67,7 +69,7 @@ def _collect(path: Path, sources: dict[Path, str], above: tuple[Path, ...]) -> N
         other = (path.parent / relative).resolve()
         _collect(other, sources, (*above, path))
         for name in filter(None, (each.strip() for each in names.split(","))):
-            exported = rf"^export (?:async )?(?:function|class|const|let) {re.escape(name)}\b"
+            exported = rf"^export (?:async )?(?:function\*?|class|const|let) {re.escape(name)}\b"
             if not re.search(exported, sources[other], re.MULTILINE):
                 raise ValueError(f"{path.name} imports {name}, which {other.name} does not export")
     sources[path] = source

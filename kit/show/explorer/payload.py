@@ -20,7 +20,9 @@ from kit.lens import PINHOLE
 from kit.projection import find_pairs, vertical_field_of_view
 from kit.show import arrays, theme
 from kit.show.explorer.agreement import agreement
+from kit.show.explorer.home import azimuth_of, of_cameras
 from kit.show.explorer.modes import mode_of
+from kit.show.explorer.order import part_of
 from kit.show.explorer.photos import LIVE_PHOTO, Photo, reading
 from kit.show.explorer.quantisation import Quantised, Quantiser
 from kit.show.explorer.scales import COLOUR_MAPS, SCALES, STAGES, similarity_limits
@@ -212,6 +214,7 @@ def fill_payload(
         "keyframe": number,
         "count": len(drawn),
         "spread": spread_of(len(drawn)),
+        "part": part_of(len(drawn)),
         "cameras": cameras,
         "boxes": [_box(box) for box in keyframe.boxes],
         "missing": missing,
@@ -224,7 +227,7 @@ def _add_points(payload: Payload, content: Content, number: int) -> None:
     keyframe, drawn = content.keyframes[number], content.drawn[number]
     payload.add("position", keyframe.points.numpy()[drawn].astype(np.float32))
     payload.add("intensity", keyframe.intensity.numpy()[drawn].astype(np.float32))
-    if len(drawn) < len(keyframe.points):
+    if len(drawn) < len(keyframe.points) or part_of(len(drawn)) < len(drawn):
         payload.add("index", drawn.astype(np.int32))
     if content.labels[number] is not None:
         payload.add("labels", content.labels[number][drawn].astype(np.uint8))
@@ -243,15 +246,16 @@ def _quantised(content: Content, name: str, number: int) -> Quantised:
     features, drawn = content.features[name][number], content.drawn[number]
     row = features.row_of(torch.from_numpy(drawn))
     has = (row >= 0).numpy()
-    every = has.sum() == len(features.feat)  # both ascend: no copy is needed
-    feat = features.feat if every else features.feat[row[row >= 0]]
-    found = content.quantisers[name].quantise(feat)
-    if has.all():
+    rows = row[row >= 0]
+    most = 2 * len(rows) > len(features.feat)  # features are larger than what is made of them
+    found = content.quantisers[name].quantise(features.feat if most else features.feat[rows])
+    taken = rows.numpy() if most else np.arange(len(rows))
+    if has.all() and len(taken) == len(found.scale) and (np.diff(taken) > 0).all():
         return found
     spread = []
     for array in (found.direction, found.scale, found.length):
         spread.append(np.zeros((len(drawn), *array.shape[1:]), dtype=array.dtype))
-        spread[-1][has] = array
+        spread[-1][has] = array[taken]
     return Quantised(*spread)
 
 
@@ -308,7 +312,7 @@ def _pose(camera: Camera) -> dict[str, Any]:
     eye, ahead = -turn.T @ shift, turn[2]
     return {
         "eye": eye.tolist(),
-        "azimuth": float(np.degrees(np.arctan2(ahead[0], ahead[1]))),
+        "azimuth": azimuth_of(ahead),
         "elevation": float(-np.degrees(np.arcsin(np.clip(ahead[2], -1, 1)))),
         "fov": vertical_field_of_view(camera),
         "K": camera.K.flatten().tolist() if camera.lens == PINHOLE else None,
@@ -334,39 +338,13 @@ def _left_to_right(cameras: list[dict]) -> list[dict]:
     """Sort cameras from the left rear over the front to the right rear."""
     if not cameras:
         return []
-    ahead = _forward_azimuth(cameras)
+    ahead = of_cameras(
+        {each["name"]: np.reshape(each["matrix"], (4, 4))[2, :3] for each in cameras}
+    )
     return sorted(cameras, key=lambda camera: (camera["azimuth"] - ahead + 179) % 360)
-
-
-def _forward_azimuth(cameras: list[dict]) -> float:
-    """The azimuth of the camera that looks ahead, by its name; without one, of the first."""
-    front = min(cameras, key=lambda c: ("front" not in c["name"].lower(), len(c["name"])))
-    return front["azimuth"]
 
 
 def cameras_from_left(keyframe: Keyframe) -> list[Camera]:
     """The cameras from the left rear over the front to the right rear, as images are shown."""
     poses = [_pose(camera) | {"name": camera.name} for camera in keyframe.cameras.values()]
     return [keyframe.cameras[pose["name"]] for pose in _left_to_right(poses)]
-
-
-def first_view(content: Content) -> dict[str, Any]:
-    """The first view: from behind and above, in the direction of the front camera."""
-    keyframe: Keyframe = content.keyframes[0]
-    poses = [_pose(camera) | {"name": camera.name} for camera in keyframe.cameras.values()]
-    azimuth = _forward_azimuth(poses) if poses else 0.0
-    points = keyframe.points.numpy()
-    middle = np.median(points[:, :2], axis=0)
-    middle = middle if np.hypot(*middle) > 20 else np.zeros(2)  # a crop, seen from far away
-    radius = float(np.percentile(np.hypot(*(points[:, :2] - middle).T), 85))
-    distance = float(np.clip(1.4 * radius, 4.0, 46.0))
-    turn = np.radians(azimuth)
-    ahead = middle + 0.2 * distance * np.array([np.sin(turn), np.cos(turn)])
-    target = [round(float(v), 2) for v in (*ahead, np.percentile(points[:, 2], 5))]
-    return {
-        "target": target,
-        "distance": round(distance, 2),
-        "azimuth": round(azimuth, 2),
-        "elevation": 27.0,
-        "fov": 50.0,
-    }

@@ -20,6 +20,7 @@ from kit.data.keyframe import Keyframe
 from kit.features.spaces import Features
 from kit.show import arrays
 from kit.show.explorer.modes import MODES
+from kit.show.explorer.order import drawn_points
 from kit.show.explorer.quantisation import MAX_ROWS as QUANTISER_ROWS
 from kit.show.explorer.quantisation import Quantiser, fit_quantiser, unit_rows
 from kit.show.explorer.steps import Step, spread_steps, with_signs_of
@@ -39,7 +40,7 @@ class Content:
         predictions: (N,) class indices, by name of the feature set they were made from.
         scores: (N,) float32, by name.
         feature_maps: by camera, (D, h, w) features of the first set; empty without maps.
-        drawn: ascending index of the points that are drawn.
+        drawn: index of the points that are drawn, in the order of drawing, see `order.py`.
         channels: kept per feature; None: chosen by the error of cosines.
         queries: names of the scores that answer words.
         steps: the feature sets that are steps, by name.
@@ -211,7 +212,7 @@ def check_content(
         scores=_each("scores", scores, counts, _check_score),
         classes=classes,
         feature_maps=_check_maps(feature_maps, listed, sets),
-        drawn=[arrays.choose(count, max_points) for count in counts],
+        drawn=[drawn_points(keyframe.points.numpy(), max_points) for keyframe in listed],
         channels=channels,
         steps=steps,
     )

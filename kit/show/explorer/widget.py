@@ -22,15 +22,16 @@ import traitlets
 from kit.data.classes import ClassMap
 from kit.data.keyframe import Keyframe
 from kit.show.explorer.click import Click
+from kit.show.explorer.home import first_view
 from kit.show.explorer.links import link_of, state_of
 from kit.show.explorer.modules import FOLDER, script_of
-from kit.show.explorer.payload import PALETTES, describe, first_view, keyframe_payload
+from kit.show.explorer.payload import PALETTES, describe, keyframe_payload
 from kit.show.explorer.reruns import close_earlier
 from kit.show.explorer.saving import Saving
 from kit.show.explorer.scales import COLOUR_MAPS
 from kit.show.explorer.state import Content, check_content
 
-MAX_POINTS = 300_000  # the colours follow a click in about half a second without a graphics card
+MAX_POINTS = 1_000_000  # each takes 20 bytes of a message, and 40 for each set of features
 
 
 class _Keyframe(ipywidgets.Widget):
@@ -161,7 +162,8 @@ class Explorer(Saving, anywidget.AnyWidget):
         setup = describe(self.content) | {"header": header, "can_ask": ask is not None}
         setup["notes"] += header["missing"]
         setup |= {"state": self.state_names(), "colour_state": self.state_names(colours=True)}
-        start = {"feature_set": next(iter(self.content.sets), ""), "view": first_view(self.content)}
+        view = first_view(self.content.keyframes)
+        start = {"feature_set": next(iter(self.content.sets), ""), "view": view}
         if "features" in self.content.modes:
             start["mode"] = "features"
         super().__init__(setup=setup, payload=first, **(start | traits))
@@ -320,8 +322,10 @@ class Explorer(Saving, anywidget.AnyWidget):
     @traitlets.validate("picked", "negatives")
     def _check_points(self, proposal) -> list[int]:
         drawn = self.content.drawn[self.picked_in]
+        count = len(self.content.keyframes[self.picked_in].points)
+        known = np.arange(count) if len(drawn) == count else np.sort(drawn)
         for point in proposal["value"]:
-            nearest = int(drawn[min(np.searchsorted(drawn, point), len(drawn) - 1)])
+            nearest = int(known[min(np.searchsorted(known, point), len(known) - 1)])
             if nearest != point:
                 raise traitlets.TraitError(
                     f"point {point} is not one of the {len(drawn):,} points drawn; the next is "

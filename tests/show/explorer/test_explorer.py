@@ -147,7 +147,7 @@ def test_one_point_and_no_images(tmp_path):
     score, has = shown.similarity()
     assert score[0] == pytest.approx(1) and has.all()
     assert "colour" not in shown.modes and shown.setup["header"]["cameras"] == []
-    assert shown.save(tmp_path / "one.html").stat().st_size < 170_000  # most of it is the program
+    assert shown.save(tmp_path / "one.html").stat().st_size < 180_000  # most of it is the program
 
 
 def test_a_missing_image_is_named_in_a_note_and_the_others_are_shown():
@@ -177,8 +177,8 @@ def test_two_million_points_are_thinned_in_seconds():
     points = torch.randn(count, 3, generator=torch.Generator().manual_seed(0)) * 20
     frame = bare(points)
     shown = Explorer(frame, {"teacher": torch.randn(count, 8)})
-    assert shown.setup["notes"] == ["300,000 of 2,000,000 points are drawn"]
-    assert len(shown.payload) < 20e6
+    assert shown.setup["notes"] == ["1,000,000 of 2,000,000 points are drawn"]
+    assert len(shown.payload) <= 60e6
 
 
 def test_cameras_are_sorted_from_left_to_right_and_the_view_looks_ahead():

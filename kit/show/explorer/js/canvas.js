@@ -117,6 +117,8 @@ export class Canvas extends Content {
   loadCloud() {
     const { data } = this;
     this.cloud.load(data);
+    if (data.even) this.drawnRatio = Math.min(this.drawnRatio, this.cloud.ready / data.count);
+    this.background.start();
     this.cloud.mark(this.selection.numbers.size ? [...this.selection.numbers] : null);
     for (const { number } of data.cameras) {
       this.bitmapOf(data, number).then((bitmap) => {
@@ -183,14 +185,17 @@ export class Canvas extends Content {
     this.resize();
     const view = drawnView(this);
     const moving = this.moving || this.flight;
-    const ratio = moving ? this.drawnRatio : 1;
-    const { frusta, boxes } = this.state;
-    const shapes = shapesOf(this.data, { frusta, boxes }, (label) => this.classColours()[label] || [160, 170, 180], this.style().frustum);
+    const whole = !this.data.even || moving ? null : this.wholeKey(view); // of a large cloud at rest
+    const ratio = moving || whole ? Math.min(this.drawnRatio, this.readyRatio()) : 1;
     const began = performance.now();
     const style = this.style();
     if (ratio < FEW) style.shading = 0; // a slow machine: the pixels cost more than the points
-    this.cloud.draw(this.panels, view, { ...style, shapes }, ratio);
-    if (!this.pending) this.measure(began, ratio);
+    if (whole && whole === this.cloud.rested) this.cloud.present(this.cloud.rest, this.panels, view, this.style(), false);
+    else {
+      this.cloud.draw(this.panels, view, { ...style, shapes: this.shapes() }, ratio);
+      if (!this.pending && (moving || !this.data.even)) this.measure(began, ratio);
+      this.background.start();
+    }
     this.drawMarks(view);
     if (this.imagesStale || this.resized) {
       [...this.pictures, ...(this.largePicture ? [this.largePicture] : [])].forEach((picture) => picture.draw());
@@ -198,6 +203,34 @@ export class Canvas extends Content {
     [this.imagesStale, this.resized] = [false, false];
     this.frames++;
     if (this.flight) this.redraw();
+  }
+
+  /** The ratio of the points that are here and have their colours. */
+  readyRatio() {
+    const coloured = this.panels.map(({ number }) => this.cloud.panels.get(number)?.coloured ?? this.cloud.count);
+    return Math.min(this.cloud.ready, ...coloured) / this.cloud.count;
+  }
+
+  /** A text that changes with everything that is seen in the picture of all points. @param {View} view */
+  wholeKey(view) {
+    const { photo, density, frusta, boxes, palette } = { ...this.state, photo: this.photo };
+    return JSON.stringify([view, this.panels, this.style(), photo, density, frusta, boxes, palette, this.cloud.version, this.data.keyframe]);
+  }
+
+  /**
+   * Paint the picture of all points in parts, each about as large as a frame of a moving view.
+   * @this {Explorer}
+   */
+  refining() {
+    const view = drawnView(this);
+    const part = Math.max(Math.floor(this.drawnRatio * this.cloud.count), 10_000);
+    return this.cloud.refining(this.wholeKey(view), this.panels, view, { ...this.style(), shapes: this.shapes() }, part);
+  }
+
+  /** What is drawn beside the points. */
+  shapes() {
+    const { frusta, boxes } = this.state;
+    return shapesOf(this.data, { frusta, boxes }, (label) => this.classColours()[label] || [160, 170, 180], this.style().frustum);
   }
 
   /**
@@ -279,6 +312,6 @@ export class Canvas extends Content {
   pointAt(event) {
     if (!this.panels || !this.cloud) return -1;
     const { panel, x, y } = this.panelAt(event);
-    return this.cloud.pointAt(panel, x, y, drawnView(this), this.style());
+    return this.cloud.pointAt(panel, x, y, drawnView(this), this.style(), this.visibility());
   }
 }

@@ -1,7 +1,8 @@
-// The points of a keyframe on the GPU, and their colours in each feature set.
+// The colours of the points on the GPU, in each feature set.
 
-import { derived } from "./data.js";
 import { LOCATIONS, attribute, bindTexture, program, texture } from "./gl.js";
+import { same } from "./maths.js";
+import { PointMemory } from "./memory.js";
 import { ratios, scaleTable, similarityLimits } from "./numbers.js";
 import { COLOUR_SHADER, NO_FRAGMENTS } from "./shaders.js";
 
@@ -10,40 +11,32 @@ const WITHOUT = -1e30; // smaller scores: the point has none
 /**
  * @typedef {import("./data.js").Data} Data
  * @typedef {import("./data.js").FeatureSet} FeatureSet
- * @typedef {import("./data.js").Features} Features
  * @typedef {{feature: import("./data.js").Feature, weight: number}} Pick a picked point
- * @typedef {{colours: WebGLBuffer, scores: WebGLBuffer, limits: [number, number],
- *   asked?: string | null, read?: Read | null}} Coloured points of a feature set
- * @typedef {{colours: Uint8Array | null, scores: Float32Array | null}} Read back from the GPU
+ * @typedef {{colours: WebGLBuffer, scores: WebGLBuffer, limits: [number, number], job: Job | null,
+ *   asked: string | null, scored: number, coloured: number, ownLimits: [number, number] | null,
+ *   read: Read | null, fresh: {colours: boolean, scores: boolean}}} Coloured points of a feature
+ *   set: `scored` and `coloured` of them are done; ownLimits: the range from all their scores;
+ *   read: what was read back last, which is up to date where it is fresh
+ * @typedef {{colours: Uint8Array, scores: Float32Array}} Read back from the GPU
  * @typedef {{mode: import("./content.js").Mode, limits: [number, number] | null,
- *   threshold: number | null, picks: Record<number, Pick[]>, asked: string, classTable: Uint8Array, plain: boolean, components: number[], scale: string,
+ *   threshold: number | null, picks: Record<number, Pick[]>, asked: string,
+ *   classTable: Uint8Array, plain: boolean, components: number[], scale: string,
  *   pair: string, noValue: number[], correct: number[], wrong: number[],
  *   segments: Uint8Array | null}} Job what the colours depend on
+ * @typedef {{branch: number, limits: number[], from: number, to: number,
+ *   colours?: WebGLBuffer | null, scores?: WebGLBuffer | null, value?: WebGLBuffer | null}} Task
+ *   for some points: where their colours and scores are wanted, and the numbers to be coloured
  */
 
-export class Cloud {
+export class Cloud extends PointMemory {
   /** @param {WebGL2RenderingContext} gl @param {import("./content.js").Setup} setup */
   constructor(gl, setup) {
-    this.gl = gl;
-    this.setup = setup;
-    this.count = 0; // of the points
-    /** @type {Record<string, WebGLBuffer>} by the name of the array */
-    this.buffers = Object.create(null);
-    /** @type {Record<number, WebGLTexture>} coordinates of features, by the number of the set */
-    this.textures = {};
+    super(gl, setup);
     /** @type {Map<number, Coloured>} by the number of the set */
     this.panels = new Map();
-    /** @type {(Features | null)[]} */
-    this.features = [];
-    /** @type {Data | null} */
-    this.data = null;
-    /** @type {WebGLBuffer | null} of drawing */
-    this.order = null;
-    this.marked = false;
     this.colouring = program(gl, COLOUR_SHADER, NO_FRAGMENTS, ["v_colour", "v_score"]);
     this.feedback = gl.createTransformFeedback();
     this.whenColouring = gl.createVertexArray();
-    this.whenDrawing = gl.createVertexArray();
     // Buffers that the GPU writes are never attributes: what is written is copied.
     this.written = [gl.createBuffer(), gl.createBuffer()];
     /** @type {Record<string, WebGLTexture>} */
@@ -52,121 +45,111 @@ export class Cloud {
     this.tables = {};
   }
 
-  buffer(name, data) {
-    const { gl } = this;
-    if (!this.buffers[name]) this.buffers[name] = gl.createBuffer();
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[name]);
-    gl.bufferData(gl.ARRAY_BUFFER, data, gl.STATIC_DRAW);
-    gl.bindBuffer(gl.ARRAY_BUFFER, null);
-  }
-
-  /** Load a keyframe: positions and everything that colours are computed from. */
+  /** Load a keyframe: positions and everything that colours are computed from. @param {Data} data */
   load(data) {
-    this.data = data;
-    this.count = data.count;
-    for (const buffer of Object.values(this.buffers)) this.gl.deleteBuffer(buffer);
-    this.buffers = Object.create(null);
-    for (const name of Object.keys(data.arrays)) {
-      if (/^(position|intensity|colour|labels)$|^(score|predicted|agreement)\//.test(name)) this.buffer(name, data.arrays[name]);
-    }
-    this.shuffle();
-    this.mark(null);
-    this.features = this.setup.sets.map((set, number) => (set.channels ? this.loadFeatures(set, number) : null));
+    super.load(data);
     for (const panel of this.panels.values()) this.release(panel);
     this.panels.clear();
-    for (const buffer of this.written) this.reserve(buffer);
+    for (const buffer of this.written) this.reserve(buffer, this.part);
   }
 
-  /** Room for one number of four bytes a point. */
-  reserve(buffer) {
+  /** Room for one number of four bytes a point. @param {WebGLBuffer} buffer @param {number} count of points */
+  reserve(buffer, count) {
     const { gl } = this;
     gl.bindBuffer(gl.COPY_WRITE_BUFFER, buffer);
-    gl.bufferData(gl.COPY_WRITE_BUFFER, 4 * this.count, gl.DYNAMIC_COPY);
+    gl.bufferData(gl.COPY_WRITE_BUFFER, 4 * count, gl.DYNAMIC_COPY);
     gl.bindBuffer(gl.COPY_WRITE_BUFFER, null);
     return buffer;
   }
 
-  loadFeatures(set, number) {
-    const features = derived(this.data.arrays, "", `/${number}`, set);
-    const texels = (this.count * set.channels) / 4;
-    const rows = Math.ceil(texels / 2048);
-    const padded = new Int8Array(2048 * rows * 4);
-    padded.set(features.direction);
-    this.textures[number] = texture(this.gl, padded, 2048, rows, "rgba8i", this.textures[number]);
-    this.buffer(`rest/${number}`, features.rest);
-    return features;
-  }
-
-  /** Shuffle the order of drawing: its first points, however many, are spread over the whole cloud. */
-  shuffle() {
-    const { gl } = this;
-    const order = Uint32Array.from({ length: this.count }, (_, i) => i);
-    for (let i = this.count - 1, seed = 1; i > 0; i--) {
-      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-      const other = seed % (i + 1);
-      [order[i], order[other]] = [order[other], order[i]];
-    }
-    gl.bindVertexArray(this.whenDrawing);
-    this.order ||= gl.createBuffer();
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.order);
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, order, gl.STATIC_DRAW);
-  }
-
+  /** @param {Coloured} panel */
   release(panel) {
-    for (const name of ["colours", "scores"]) this.gl.deleteBuffer(panel[name]);
+    for (const buffer of [panel.colours, panel.scores]) this.gl.deleteBuffer(buffer);
   }
 
-  /** Mark points with a rim; `points` are their numbers, null for none. */
-  mark(points) {
-    const marks = new Uint8Array(this.count);
-    for (const point of points || []) marks[point] = 1;
-    this.buffer("mark", marks);
-    this.marked = Boolean(points?.length);
-  }
-
-  /** The panel of a feature set: a colour and a score for every point. */
+  /** The panel of a feature set: a colour and a score for every point. @param {number} number */
   panel(number) {
     let panel = this.panels.get(number);
     if (!panel) {
-      const [colours, scores] = [0, 1].map(() => this.reserve(this.gl.createBuffer()));
-      panel = { colours, scores, limits: [0, 1] };
+      const [colours, scores] = [0, 1].map(() => this.reserve(this.gl.createBuffer(), this.count));
+      const fresh = { colours: false, scores: false };
+      panel = { colours, scores, limits: [0, 1], job: null, asked: null, scored: 0, coloured: 0, ownLimits: null, read: null, fresh };
       this.panels.set(number, panel);
     }
     return panel;
   }
 
   /**
-   * Compute the colours of a panel. A similarity takes two steps: scores, then their colours, so
-   * that a threshold or a range that is dragged needs only the second.
+   * Compute the colours of a panel; of a large cloud the first part, `advance` continues. A
+   * similarity takes two steps: scores, then their colours, so that a threshold or a range that is
+   * dragged needs only the second.
    * @param {number} number of the feature set @param {Job} job
    */
   colour(number, job) {
     const panel = this.panel(number);
-    if (job.mode.kind === "similarity") {
-      if (panel.asked !== job.asked) {
-        this.compute(number, job, { branch: job.mode.branch, scores: panel.scores, limits: [0, 1] });
-        panel.read = null;
-        panel.asked = job.asked;
-      }
-      panel.limits = job.limits || this.ownLimits(number);
-      this.compute(number, job, { branch: 0, colours: panel.colours, limits: panel.limits, value: panel.scores });
-      if (panel.read) panel.read.colours = null;
-      return;
+    const asked = job.mode.kind === "similarity" ? job.asked : null;
+    if (asked === null || panel.asked !== asked) [panel.scored, panel.ownLimits] = [0, null];
+    Object.assign(panel, { job, asked, coloured: 0 });
+    this.version++;
+    this.advance(number);
+  }
+
+  /** Colour the next part of the points that were sent. @param {number} number of the feature set */
+  advance(number) {
+    const panel = this.panels.get(number);
+    const { job, colours, scores, coloured: from } = panel;
+    const { branch } = job.mode;
+    const to = Math.min(from + this.part, this.ready);
+    panel.fresh.colours = false;
+    if (panel.asked === null) {
+      panel.limits = job.limits;
+      this.compute(number, job, { branch, colours, scores, limits: panel.limits, from, to });
+    } else if (panel.scored < to) this.compute(number, job, { branch, scores, limits: [0, 1], from: panel.scored, to });
+    if (panel.scored < to) [panel.scored, panel.fresh.scores] = [to, false];
+    if (panel.asked !== null) {
+      if (!from) panel.limits = job.limits || panel.ownLimits || this.ownLimits(number, to);
+      this.compute(number, job, { branch: 0, colours, limits: panel.limits, value: scores, from, to });
     }
-    panel.asked = null;
-    panel.limits = job.limits;
-    this.compute(number, job, { branch: job.mode.branch, colours: panel.colours, scores: panel.scores, limits: panel.limits });
-    panel.read = null;
+    panel.coloured = to;
   }
 
-  ownLimits(number) {
-    const { scores } = this.read(number);
-    const { rest } = this.features[number] || {};
-    return similarityLimits(scores, (i) => Boolean(rest) && rest[4 * i + 1] > 0);
+  /** Whether all points of a panel are coloured. @param {number} number of the feature set */
+  isColoured(number) {
+    const panel = this.panels.get(number);
+    return !panel || panel.coloured === this.count;
   }
 
-  /** Run the colouring program; colours and scores are copied to where they are wanted. */
-  compute(number, job, { branch, limits, colours = null, scores = null, value = null }) {
+  /**
+   * Choose the range of a similarity from all scores instead of those of the first part.
+   * @param {number} number of the feature set @returns {boolean} whether the range has changed
+   */
+  settle(number) {
+    const panel = this.panels.get(number);
+    if (!panel || panel.asked === null || panel.job.limits || panel.ownLimits) return false;
+    const limits = this.ownLimits(number, this.count);
+    if (same(limits, panel.limits)) return false;
+    panel.coloured = 0;
+    this.version++;
+    this.advance(number);
+    return true;
+  }
+
+  /**
+   * The range of a similarity by the scores of the first points.
+   * @param {number} number of the feature set @param {number} count of the points
+   */
+  ownLimits(number, count) {
+    const panel = this.panels.get(number);
+    const { length } = this.features[number] || {};
+    const all = count === this.count;
+    const scores = all ? this.readScores(panel) : this.fetch(panel.scores, new Float32Array(count));
+    const limits = similarityLimits(scores, (i) => Boolean(length) && length[i] > 0);
+    if (all) panel.ownLimits = limits;
+    return limits;
+  }
+
+  /** Run the colouring program; colours and scores are copied to where they are wanted. @param {number} number @param {Job} job @param {Task} task */
+  compute(number, job, { branch, limits, from, to, colours = null, scores = null, value = null }) {
     const { gl } = this;
     const set = this.setup.sets[number];
     gl.useProgram(this.colouring.made);
@@ -187,24 +170,25 @@ export class Cloud {
     this.written.forEach((buffer, i) => gl.bindBufferBase(gl.TRANSFORM_FEEDBACK_BUFFER, i, buffer));
     gl.enable(gl.RASTERIZER_DISCARD);
     gl.beginTransformFeedback(gl.POINTS);
-    gl.drawArrays(gl.POINTS, 0, this.count);
+    gl.drawArrays(gl.POINTS, from, to - from);
     gl.endTransformFeedback();
     gl.disable(gl.RASTERIZER_DISCARD);
     gl.bindTransformFeedback(gl.TRANSFORM_FEEDBACK, null);
     gl.bindBuffer(gl.TRANSFORM_FEEDBACK_BUFFER, null);
-    [colours, scores].forEach((buffer, i) => buffer && this.copy(this.written[i], buffer));
+    [colours, scores].forEach((buffer, i) => buffer && this.copy(this.written[i], buffer, from, to));
   }
 
-  copy(from, to) {
+  /** @param {WebGLBuffer} written @param {WebGLBuffer} wanted @param {number} from @param {number} to */
+  copy(written, wanted, from, to) {
     const { gl } = this;
-    gl.bindBuffer(gl.COPY_READ_BUFFER, from);
-    gl.bindBuffer(gl.COPY_WRITE_BUFFER, to);
-    gl.copyBufferSubData(gl.COPY_READ_BUFFER, gl.COPY_WRITE_BUFFER, 0, 0, 4 * this.count);
+    gl.bindBuffer(gl.COPY_READ_BUFFER, written);
+    gl.bindBuffer(gl.COPY_WRITE_BUFFER, wanted);
+    gl.copyBufferSubData(gl.COPY_READ_BUFFER, gl.COPY_WRITE_BUFFER, 0, 4 * from, 4 * (to - from));
     for (const place of [gl.COPY_READ_BUFFER, gl.COPY_WRITE_BUFFER]) gl.bindBuffer(place, null);
   }
 
-  /** The attributes of the colouring program. */
-  inputs(number, { mode, pair, segments }, value) {
+  /** The attributes of the colouring program. @param {number} number @param {Job} job @param {WebGLBuffer | null} value */
+  inputs(number, { mode, pair }, value) {
     const { gl, buffers } = this;
     const { ignore } = this.setup.classes;
     const predicted = buffers[`predicted/${number}`];
@@ -219,6 +203,7 @@ export class Cloud {
     attribute(gl, LOCATIONS.predicted, predicted, { kind: "uint", constant: ignore });
   }
 
+  /** @param {FeatureSet | undefined} set @param {Job} job @param {number} branch @param {number[]} limits */
   uniforms(set, job, branch, limits) {
     const { gl } = this;
     const { uniforms: u } = this.colouring;
@@ -234,13 +219,16 @@ export class Cloud {
     for (const name of /** @type {const} */ (["noValue", "correct", "wrong"])) gl.uniform3fv(u[`u_${name}`], ratios(job[name]));
   }
 
-  /** The table of a colour scale by its name. */
+  /** The table of a colour scale by its name. @param {string} name */
   scaleOf(name) {
     this.scales[name] ||= texture(this.gl, scaleTable(this.setup.scales[name]), 256, 1, "rgba8");
     return this.scales[name];
   }
 
-  /** One row of texels per pick: weight, length, norm, along; then the coordinates. */
+  /**
+   * One row of texels per pick: weight, length, norm, along; then the coordinates.
+   * @param {Pick[]} picks @param {FeatureSet | undefined} set
+   */
   pickTable(picks, set) {
     const width = 1 + (set?.channels || 0) / 4;
     const table = new Float32Array(4 * width * Math.max(picks.length, 1));
@@ -252,7 +240,10 @@ export class Cloud {
     this.gl.uniform1i(this.colouring.uniforms.u_picks, picks.length);
   }
 
-  /** Three rows: the weights of a feature's coordinates in red, green and blue. */
+  /**
+   * Three rows: the weights of a feature's coordinates in red, green and blue.
+   * @param {FeatureSet | undefined} set @param {number[]} components
+   */
   componentTable(set, components) {
     const width = Math.max((set?.channels || 0) / 4, 1);
     const table = new Float32Array(12 * width);
@@ -268,23 +259,41 @@ export class Cloud {
   }
 
   /**
-   * Colours (Uint8, 4 per point) and scores of a panel, read back from the GPU once.
-   * @param {number} number of the feature set
+   * Colours (4 per point) and scores of a panel, read back from the GPU once; null while they are
+   * being computed.
+   * @param {number} number of the feature set @returns {Read | null}
    */
   read(number) {
-    const { gl } = this;
     const panel = this.panels.get(number);
-    if (!panel) return null;
-    panel.read ||= { colours: null, scores: null };
-    const types = { colours: Uint8Array, scores: Float32Array };
-    for (const name of ["colours", "scores"]) {
-      if (panel.read[name]) continue;
-      panel.read[name] = new types[name](name === "colours" ? 4 * this.count : this.count);
-      gl.bindBuffer(gl.COPY_READ_BUFFER, panel[name]);
-      gl.getBufferSubData(gl.COPY_READ_BUFFER, 0, panel.read[name]);
-      if (name === "scores") panel.read.scores.forEach((score, i, all) => { if (score < WITHOUT) all[i] = 0; });
-    }
-    gl.bindBuffer(gl.COPY_READ_BUFFER, null);
+    if (!panel || panel.coloured < this.count) return null;
+    this.readScores(panel);
+    if (!panel.fresh.colours) this.fetch(panel.colours, panel.read.colours);
+    panel.fresh.colours = true;
     return panel.read;
+  }
+
+  /** The same, or what was read last while there is nothing new. @param {number} number */
+  lastRead(number) {
+    return this.read(number) || this.panels.get(number)?.read || null;
+  }
+
+  /** @param {Coloured} panel */
+  readScores(panel) {
+    panel.read ||= { colours: new Uint8Array(4 * this.count), scores: new Float32Array(this.count) };
+    const { scores } = panel.read;
+    if (panel.fresh.scores) return scores;
+    this.fetch(panel.scores, scores);
+    for (let i = 0; i < scores.length; i++) if (scores[i] < WITHOUT) scores[i] = 0;
+    panel.fresh.scores = true;
+    return scores;
+  }
+
+  /** Read the beginning of a buffer. @template {ArrayBufferView} T @param {WebGLBuffer} buffer @param {T} into @returns {T} */
+  fetch(buffer, into) {
+    const { gl } = this;
+    gl.bindBuffer(gl.COPY_READ_BUFFER, buffer);
+    gl.getBufferSubData(gl.COPY_READ_BUFFER, 0, into);
+    gl.bindBuffer(gl.COPY_READ_BUFFER, null);
+    return into;
   }
 }

@@ -67,7 +67,25 @@ export function recolour(x) {
   for (const number of numbers) x.cloud.colour(number, { ...job, pair: mode.kind === "pair" ? x.pairName(own, other) : "" });
   [x.lastPicks, x.threshold] = [picks, job.threshold];
   x.limits = x.cloud.panels.get(x.shownSet()).limits;
+  if (x.cloud.isColoured(x.shownSet())) x.imagesStale = true;
+  else x.background.start();
+}
+
+/**
+ * All points of a large cloud have their colours: images and legend follow. Where a similarity has
+ * another range by all its scores than by those of the first part, the colours are computed again.
+ * @param {Explorer} x @returns {boolean} whether something was left to do
+ */
+export function recoloured(x) {
+  const { cloud } = x;
+  const changed = [...cloud.panels.keys()].filter((number) => cloud.settle(number));
+  if (changed.length || x.readVersion === cloud.version) return changed.length > 0;
+  x.readVersion = cloud.version;
+  x.limits = cloud.panels.get(x.shownSet()).limits;
   x.imagesStale = true;
+  if (!x.legend.isDragged()) x.legend.show();
+  x.redraw();
+  return true;
 }
 
 /** The best query of each point, on the GPU as a label. @param {Explorer} x */

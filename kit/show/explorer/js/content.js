@@ -124,8 +124,9 @@ export class Content {
 
   /** @param {number} number of the feature set */
   hasFeature(number) {
-    const rest = this.cloud?.features[number]?.rest;
-    return (/** @type {number} */ point) => Boolean(rest) && rest[4 * point + 1] > 0 && this.isShown(point);
+    const length = this.cloud?.features[number]?.length;
+    const isShown = this.visibility();
+    return (/** @type {number} */ point) => Boolean(length) && length[point] > 0 && isShown(point);
   }
 
   /** @param {number} point */
@@ -138,16 +139,25 @@ export class Content {
     return pointOfIndex(data, index);
   }
 
-  /** @param {number} point */
-  isShown(point) {
-    const read = this.cloud?.read(this.shownSet());
-    return !read || read.colours[4 * point + 3] > 0;
+  /** A function of a point: whether the class it is coloured by is not hidden. */
+  visibility() {
+    const { kind } = this.mode();
+    const hidden = new Set(this.state.hidden_classes);
+    const { labels } = this.data.arrays;
+    const predicted = this.data.arrays[`predicted/${this.shownSet()}`];
+    const classes = kind === "segments" ? null : kind === "predictions" ? predicted : labels;
+    if (!classes || !hidden.size) return () => true;
+    return (/** @type {number} */ point) => !hidden.has(classes[point]);
   }
 
-  /** The points that a camera sees. @param {number} number of the camera */
+  /** A flag for each point: whether a camera sees it. @param {number} number of the camera */
   seenBy(number) {
     const seen = (this.data.seen ||= new Map());
-    if (!seen.has(number)) seen.set(number, new Set(this.data.arrays[`pairs/${number}/point`]));
+    if (!seen.has(number)) {
+      const flags = new Uint8Array(this.data.count);
+      for (const point of this.data.arrays[`pairs/${number}/point`]) flags[point] = 1;
+      seen.set(number, flags);
+    }
     return seen.get(number);
   }
 

@@ -1,6 +1,7 @@
 // The arrays of a keyframe, quantised features, and the cosine between them.
 
 import { clamp } from "./maths.js";
+import { atOnce } from "./slices.js";
 
 /**
  * @typedef {Float32Array | Int32Array | Int16Array | Int8Array | Uint8Array | Uint16Array} Numbers
@@ -9,15 +10,17 @@ import { clamp } from "./maths.js";
  * @typedef {{stored: Kind, columns: number, delta: boolean, step?: number, low?: number, to?: Kind,
  *   none?: number}} Coding see packing.py
  * @typedef {{name: string, label: number, corners: number[][], top: number[]}} Box
- * @typedef {{keyframe: number, count: number, spread: number, missing: string[], boxes: Box[],
- *   cameras: import("./maths.js").Camera[], arrays: Record<string, Place>}} Header see payload.py
+ * @typedef {{keyframe: number, count: number, spread: number, part: number, missing: string[], boxes: Box[],
+ *   cameras: import("./maths.js").Camera[], arrays: Record<string, Place>}} Header see payload.py; where
+ *   `part` is less than the count, points are in the order of order.py and come part by part
  * @typedef {{position: Float32Array, intensity: Float32Array, index?: Int32Array,
  *   labels?: Uint8Array, colour?: Uint8Array} & Record<string, Numbers>} Arrays
  * @typedef {{arrays: Arrays, bitmaps?: Map<number, Promise<ImageBitmap>>,
- *   seen?: Map<number, Set<number>>, cells?: Map<number, Features>}} Decoded
+ *   even: boolean, seen?: Map<number, Uint8Array>, cells?: Map<number, Features>, places?: Int32Array}} Decoded
  * @typedef {Omit<Header, "arrays"> & Decoded} Data a keyframe that is here
- * @typedef {{direction: Int8Array, rest: Float32Array, channels: number}} Features rest: scale,
- *   length, norm and part along the mean of each point
+ * @typedef {{direction: Int8Array, scale: Float32Array, length: Float32Array, channels: number,
+ *   mean: Float64Array, rest: Float32Array}} Features rest: scale, length, norm and part along the
+ *   mean of each point, as far as `derive` was called
  * @typedef {{own: Float32Array, length: number, norm: number, along: number}} Feature
  * @typedef {{name: string, predictions: boolean, channels: number, width: number, mean: number[],
  *   mean_square: number, error_mean: number, error_99: number, component_weights: number[],
@@ -38,18 +41,30 @@ const ARRAYS = {
 
 /**
  * The arrays of a keyframe's payload, as views into its bytes.
- * @param {Header} header @param {Uint8Array} bytes @returns {Data}
+ * @param {Header} header @param {Uint8Array} bytes
  */
-export function decode(header, bytes) {
+export const decode = (header, bytes) => atOnce(decoding(header, bytes));
+
+/**
+ * The same as a generator, for `inSlices`.
+ * @param {Header} header @param {Uint8Array} bytes @returns {Generator<unknown, Data>}
+ */
+export function* decoding(header, bytes) {
   const aligned = bytes.byteOffset % 4 ? bytes.slice() : bytes;
   const arrays = Object.create(null); // names of scores come from data: nothing is inherited
   for (const [name, place] of Object.entries(header.arrays)) {
     const { type, start, count } = place;
     const { buffer, byteOffset } = aligned;
-    if (place.stored) arrays[name] = unpack(new Uint8Array(buffer, byteOffset + start, count), /** @type {Coding} */ (place));
+    if (place.stored) arrays[name] = yield* unpacking(new Uint8Array(buffer, byteOffset + start, count), /** @type {Coding} */ (place));
     else arrays[name] = new ARRAYS[type](/** @type {ArrayBuffer} */ (buffer), byteOffset + start, count);
   }
-  return { ...header, arrays };
+  return { ...header, arrays, even: header.part < header.count };
+}
+
+/** Bytes of a payload: its arrays, each filled up to a multiple of four. @param {Header} header */
+export function sizeOf({ arrays }) {
+  const ends = Object.values(arrays).map(({ type, start, count }) => start + count * ARRAYS[type].BYTES_PER_ELEMENT);
+  return 4 * Math.ceil(Math.max(0, ...ends) / 4);
 }
 
 /**
@@ -57,7 +72,10 @@ export function decode(header, bytes) {
  * row, steps of numbers.
  * @param {Uint8Array} planes @param {Coding} coding
  */
-export function unpack(planes, { stored, columns, delta, step, low = 0, to, none }) {
+export const unpack = (planes, coding) => atOnce(unpacking(planes, coding));
+
+/** @param {Uint8Array} planes @param {Coding} coding @returns {Generator<unknown, Numbers>} */
+function* unpacking(planes, { stored, columns, delta, step, low = 0, to, none }) {
   const Stored = ARRAYS[stored];
   const size = Stored.BYTES_PER_ELEMENT;
   const rows = planes.length / size / columns;
@@ -66,12 +84,16 @@ export function unpack(planes, { stored, columns, delta, step, low = 0, to, none
   for (let column = 0, at = 0; column < columns; column++) {
     for (let byte = 0; byte < size; byte++) {
       for (let row = 0; row < rows; row++) bytes[size * (row * columns + column) + byte] = planes[at++];
+      yield;
     }
   }
   if (delta) for (let i = columns; i < values.length; i++) values[i] += values[i - columns];
   if (!step) return values;
   const scaled = new ARRAYS[to || "float32"](values.length);
-  for (let i = 0; i < values.length; i++) scaled[i] = values[i] === none ? -32768 : low + values[i] * step;
+  for (let i = 0; i < values.length; i++) {
+    scaled[i] = values[i] === none ? -32768 : low + values[i] * step;
+    if (i % 1_000_000 === 0) yield;
+  }
   return scaled;
 }
 
@@ -81,13 +103,30 @@ export function unpack(planes, { stored, columns, delta, step, low = 0, to, none
  * @param {{channels: number, mean: number[]}} set @returns {Features}
  */
 export function derived(arrays, prefix, suffix, set) {
+  const features = featuresOf(arrays, prefix, suffix, set);
+  derive(features, 0, features.scale.length);
+  return features;
+}
+
+/**
+ * The same without `rest`, which `derive` computes.
+ * @param {Record<string, Numbers>} arrays @param {string} prefix @param {string} suffix of their names
+ * @param {{channels: number, mean: number[]}} set @returns {Features}
+ */
+export function featuresOf(arrays, prefix, suffix, set) {
   const direction = /** @type {Int8Array} */ (arrays[`${prefix}direction${suffix}`]);
-  const scale = arrays[`${prefix}scale${suffix}`];
-  const length = arrays[`${prefix}length${suffix}`];
+  const scale = /** @type {Float32Array} */ (arrays[`${prefix}scale${suffix}`]);
+  const length = /** @type {Float32Array} */ (arrays[`${prefix}length${suffix}`]);
   const rest = new Float32Array(4 * scale.length);
-  const channels = set.channels;
-  const mean = Float64Array.from(set.mean);
-  for (let i = 0, at = 0; i < scale.length; i++) {
+  return { direction, scale, length, rest, channels: set.channels, mean: Float64Array.from(set.mean) };
+}
+
+/**
+ * Compute what the cosine of points needs.
+ * @param {Features} features @param {number} from @param {number} to number of the point behind the last
+ */
+export function derive({ direction, scale, length, rest, channels, mean }, from, to) {
+  for (let i = from, at = from * channels; i < to; i++) {
     let [square, along] = [0, 0];
     for (let k = 0; k < channels; k++, at++) {
       const value = direction[at];
@@ -99,14 +138,15 @@ export function derived(arrays, prefix, suffix, set) {
     rest[4 * i + 2] = scale[i] * Math.sqrt(square);
     rest[4 * i + 3] = length[i] * scale[i] * along;
   }
-  return { direction, rest, channels };
 }
 
 /**
  * The coordinates of one point, copied: a pick stays when another keyframe is shown.
  * @param {Features} features @param {number} point @returns {Feature}
  */
-export function featureOf({ direction, rest, channels }, point) {
+export function featureOf(features, point) {
+  derive(features, point, point + 1);
+  const { direction, rest, channels } = features;
   const [scale, length, norm, along] = rest.subarray(4 * point, 4 * point + 4);
   const own = direction.subarray(channels * point, channels * (point + 1));
   return { own: Float32Array.from(own, (value) => value * scale), length, norm, along };
@@ -163,11 +203,13 @@ export function meanCosine({ direction, rest, channels }, points) {
 
 /**
  * The number of a point among those drawn by its index in the keyframe; -1 if it is not drawn.
- * @param {{count: number, arrays: {index?: Int32Array}}} data @param {number} index
+ * @param {{count: number, even?: boolean, arrays: {index?: Int32Array}, places?: Int32Array}} data
+ * @param {number} index
  */
 export function pointOfIndex(data, index) {
   const { index: drawn } = data.arrays;
   if (!drawn) return index < data.count ? index : -1;
+  if (data.even) return placesOf(data)[index] ?? -1;
   let [low, high] = [0, drawn.length];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -175,6 +217,20 @@ export function pointOfIndex(data, index) {
     else high = middle;
   }
   return drawn[low] === index ? low : -1;
+}
+
+/**
+ * The numbers of points by their index, -1 for those that are not drawn: computed once.
+ * @param {{arrays: {index?: Int32Array}, places?: Int32Array}} data
+ */
+function placesOf(data) {
+  if (data.places) return data.places;
+  const { index } = data.arrays;
+  let most = 0;
+  for (let point = 0; point < index.length; point++) most = Math.max(most, index[point]);
+  data.places = new Int32Array(most + 1).fill(-1);
+  for (let point = 0; point < index.length; point++) data.places[index[point]] = point;
+  return data.places;
 }
 
 /**

@@ -20,6 +20,7 @@ import { statusOf } from "./tooltip.js";
 import { followCamera, turn, viewFrom, zoom } from "./view.js";
 
 const LEGEND_STATE = ["mode", "feature_set", "side_by_side", "swipe_with", "compare_with", "cosine", "similarity_range", "hidden_classes", "palette", "background", "colour_map"];
+const MIDDLE = 160; // pixels around the middle of the view, in which a key picks
 const PICK_STATE = ["picked", "negatives", "picked_in"];
 
 /** @typedef {import("./content.js").State} State */
@@ -49,6 +50,9 @@ export class Explorer extends Canvas {
   // The parts that layout.js makes.
   /** @type {import("./history.js").History} */
   history;
+  /** @type {import("./background.js").Background} */
+  background;
+  readVersion = -1; // of the cloud, when its colours were read back
   /** @type {import("./footer.js").Playing} */
   playing;
   /** @type {import("./asking.js").Asking} */
@@ -97,9 +101,8 @@ export class Explorer extends Canvas {
       withoutWebGL(this, error);
       return;
     }
-    const { header } = this.setup;
     const bytes = model.get("payload");
-    this.remember(decode(header, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
+    this.remember(model.decoded || decode(this.setup.header, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
     this.link.listen();
     this.listenToCanvas();
     this.watch();
@@ -236,7 +239,11 @@ export class Explorer extends Canvas {
   /** Pick the point closest to the middle of the first panel. */
   clickMiddle(event) {
     const [panel] = this.panels;
-    for (let radius = 0; radius < 160; radius += 14) {
+    if (this.data.even) {
+      const point = this.cloud.pointAt(panel, panel.width / 2, panel.height / 2, this.state.view, this.style(), this.visibility(), MIDDLE);
+      return this.click(point, event, "cloud");
+    }
+    for (let radius = 0; radius < MIDDLE; radius += 14) {
       for (let turn = 0; turn < (radius ? 8 : 1); turn++) {
         const [dx, dy] = [Math.cos((turn * Math.PI) / 4), Math.sin((turn * Math.PI) / 4)].map((v) => v * radius);
         const point = this.cloud.pointAt(panel, panel.width / 2 + dx, panel.height / 2 + dy, this.state.view, this.style());

@@ -2,6 +2,7 @@
 
 import { capture, make } from "./dom.js";
 import { Asking } from "./asking.js";
+import { Background } from "./background.js";
 import { Footer, Playing } from "./footer.js";
 import { History } from "./history.js";
 import { Legend } from "./legend.js";
@@ -19,6 +20,7 @@ export function build(x) {
   x.root.dataset.lmSuppressShortcuts = "true"; // keys are for the explorer, not JupyterLab
   x.root.style.height = `${x.model.get("height")}px`;
   x.history = new History(x);
+  x.background = new Background(x);
   x.playing = new Playing(x);
   x.asking = new Asking(x);
   x.selection = new Selection(x);

@@ -237,11 +237,11 @@ function pairRows(x, mode) {
   if (!others.length) return [make("p", "", "No other set has features of this width.")];
   const node = select(others, other, "The set to compare with", (compare_with) => x.change({ compare_with }));
   const values = x.cloud?.read(x.shownSet())?.scores;
-  const mean = values?.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0;
+  const mean = values?.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
   return [
     colourBar(x, mode.low, mode.high, mode.label),
     make("label", "kx-row", make("span", "", `${own} and`), node),
-    make("p", "kx-small", `mean cosine of their features ${mean.toFixed(2)}`),
+    make("p", "kx-small", mean === null ? "" : `mean cosine of their features ${mean.toFixed(2)}`),
     mapRow(x),
   ];
 }

@@ -1,7 +1,8 @@
 // The way to Python: its changes of the state, keyframes and answers, and what to say without it.
 
-import { decode } from "./data.js";
+import { decoding } from "./data.js";
 import { same } from "./maths.js";
+import { inSlices } from "./slices.js";
 
 /** @typedef {import("./explorer.js").Explorer} Explorer */
 
@@ -10,9 +11,11 @@ const PATIENCE = 8000; // milliseconds until an answer of Python is missed
 /**
  * @typedef {{get: (name: string) => any, set: (name: string, value: unknown) => void,
  *   save_changes: () => void, on: Listen, off?: Listen, standalone?: boolean,
- *   send: (message: object, callbacks?: unknown, buffers?: ArrayBufferLike[]) => unknown,
+ *   send: (message: Request, callbacks?: unknown, buffers?: ArrayBufferLike[]) => unknown,
+ *   decoded?: import("./data.js").Data,
  *   widget_manager?: {get_model: (id: string) => Promise<{get: (name: string) => any}>}}} Model of
  *   anywidget, or of a saved page
+ * @typedef {{type: string, keyframe?: number, [name: string]: unknown}} Request
  * @typedef {(event: string, call: (message?: any) => void) => void} Listen
  * @typedef {{type: string, model?: string, error?: string, mode?: string, page?: string,
  *   modes?: import("./content.js").Mode[]}} Message from Python
@@ -104,7 +107,7 @@ export class Link {
     const received = await x.model.widget_manager.get_model(message.model);
     const header = received.get("header");
     const { buffer, byteOffset, byteLength } = received.get("payload");
-    x.remember(decode(header, new Uint8Array(buffer, byteOffset, byteLength).slice()));
+    x.remember(await inSlices(decoding(header, new Uint8Array(buffer, byteOffset, byteLength).slice())));
     this.answered(`keyframe ${header.keyframe}`);
     if (header.keyframe === x.state.keyframe) x.goTo(header.keyframe);
     else if (header.keyframe === x.state.picked_in) x.refresh(["picked_in"]);

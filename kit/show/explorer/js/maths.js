@@ -9,7 +9,7 @@
  *   map_size?: number[]}} Camera K (3, 3) and T_cam_lidar (4, 4) row by row
  */
 
-const NEAR = 0.2; // metres; closer points are cut off
+export const NEAR = 0.2; // metres; closer points are cut off
 const FAR = 3000;
 
 /** @param {number} value @param {number} low @param {number} high */

@@ -1,13 +1,37 @@
 // Entry for saved pages: a model without a kernel, made from the data in the page.
 
+import { decoding, sizeOf } from "./data.js";
 import { make } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { stateOf } from "./history.js";
-import { bytesOf } from "./text85.js";
+import { SLICE, inSlices, pause } from "./slices.js";
+import { readingText } from "./text85.js";
 
-async function inflate({ text, size }) {
-  const stream = new Blob([bytesOf(text, size)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+const PIECE = 1 << 20; // bytes that are inflated at once
+
+/**
+ * The bytes of a keyframe.
+ * @param {{header: import("./data.js").Header, text: string, size: number}} stored
+ */
+async function inflate({ header, text, size }) {
+  const packed = await inSlices(readingText(text, size));
+  const { readable, writable } = new DecompressionStream("deflate");
+  const [writer, reader] = [writable.getWriter(), readable.getReader()];
+  const write = async () => {
+    for (let at = 0; at < packed.length; at += PIECE) await writer.write(packed.subarray(at, at + PIECE));
+    await writer.close();
+  };
+  write();
+  const bytes = new Uint8Array(sizeOf(header));
+  for (let at = 0, began = performance.now(); ;) {
+    const { done, value } = await reader.read();
+    if (done) return bytes;
+    bytes.set(value, at);
+    at += value.length;
+    if (performance.now() - began < SLICE) continue;
+    await pause();
+    began = performance.now();
+  }
 }
 
 async function openPage() {
@@ -23,8 +47,11 @@ async function openPage() {
   const state = { ...traits, payload: new DataView((await inflate(first)).buffer) };
   const linked = stateOf(location.hash);
   for (const name of traits.setup.state) if (linked && name in linked) state[name] = linked[name];
+  const bytes = new Uint8Array(state.payload.buffer);
+  /** @type {import("./link.js").Model} */
   const model = {
     standalone: true,
+    decoded: await inSlices(decoding(traits.setup.header, bytes)),
     get: (name) => state[name],
     set: (name, value) => { state[name] = value; },
     save_changes: () => {},

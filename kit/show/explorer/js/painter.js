@@ -1,5 +1,6 @@
 // Draws the cloud of an explorer: points, light, cameras and boxes in space, depth shading.
 
+import { middleNumber, pointUnder } from "./finding.js";
 import { LOCATIONS, attribute, bindTexture, photoTexture, program, target, texture } from "./gl.js";
 import { cameraMatrix, clipMatrix, focalOf, imageBox } from "./maths.js";
 import { ratios } from "./numbers.js";
@@ -8,12 +9,16 @@ import {
   SHAPE_FRAGMENTS, SHAPE_SHADER,
 } from "./shaders.js";
 import { Cloud } from "./cloud.js";
+import { atOnce } from "./slices.js";
 
 const PICK_RADIUS = 8; // pixels around the pointer in which a point is found
 const FINER = 0.42; // size of points over a photograph
 const WINDOW = 2 * PICK_RADIUS + 1;
+const PASSES = { points: 0, marks: 1, glow: 2 };
 
 /**
+ * @typedef {import("./gl.js").Target} Target
+ * @typedef {import("./maths.js").View} View
  * @typedef {{number: number, x: number, y: number, width: number, height: number,
  *   clip?: number[]}} Panel in canvas pixels, y from below; clip: the part in x that is drawn
  * @typedef {import("./content.js").Stage & {pixelRatio: number, pointSize: number, density: number,
@@ -39,29 +44,35 @@ export class Painter extends Cloud {
     this.photos = new Map();
     /** @type {WebGLBuffer | null} of shapes */
     this.shapeBuffer = null;
-    /** @type {import("./gl.js").Target | null} what is drawn into, before it comes to the screen */
+    /** @type {Target | null} what is drawn into, before it comes to the screen */
     this.picture = null;
+    /** @type {Target | null} the picture of all points of a large cloud, see `refining` */
+    this.rest = null;
+    this.rested = ""; // its key
     this.blank = texture(gl, new Uint8Array(4), 1, 1, "rgba8"); // what is drawn into must not be bound
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
 
+  /** @param {import("./data.js").Data} data */
   load(data) {
     super.load(data);
+    this.rested = "";
     for (const photo of this.photos.values()) this.gl.deleteTexture(photo);
     this.photos.clear();
   }
 
-  /** Keep a camera's photograph for frusta and for the view from the camera. */
+  /** Keep a camera's photograph for frusta and for the view from the camera. @param {number} number @param {ImageBitmap} bitmap */
   photo(number, bitmap) {
+    this.version++;
     this.photos.set(number, photoTexture(this.gl, bitmap));
   }
 
-  /** The camera whose own view is shown, or undefined. */
+  /** The camera whose own view is shown, or undefined. @param {View} view */
   cameraOf(view) {
     return view.camera && this.data.cameras.find(({ name, K }) => name === view.camera && K);
   }
 
-  /** @param {import("./maths.js").View} view @param {Panel} panel */
+  /** @param {View} view @param {Panel} panel */
   matrixOf(view, { width, height }) {
     const camera = this.cameraOf(view);
     return camera ? cameraMatrix(camera, width, height) : clipMatrix(view, width / height);
@@ -70,6 +81,7 @@ export class Painter extends Cloud {
   /**
    * Diameter of a point in pixels at a distance of one metre, the least and the most, and the ratio
    * by which points without a value are smaller.
+   * @param {View} view @param {Panel} panel @param {Style} style
    */
   pointSize(view, { width, height }, { pointSize: scale, pixelRatio }) {
     const camera = this.cameraOf(view);
@@ -84,6 +96,7 @@ export class Painter extends Cloud {
     return this.data.spread / this.setup.point_size.metres;
   }
 
+  /** @param {number} number of the feature set */
   attributesFor(number) {
     const { gl, buffers } = this;
     const panel = this.panels.get(number);
@@ -96,72 +109,124 @@ export class Painter extends Cloud {
 
   /**
    * Draw panels.
-   * @param {Panel[]} panels @param {import("./maths.js").View} view
+   * @param {Panel[]} panels @param {View} view
    * @param {Style} style colours of the page, sizes, what else is drawn
    * @param {number} ratio of the points that are drawn, larger the fewer they are
    */
   draw(panels, view, style, ratio = 1) {
-    const { gl } = this;
+    this.picture = this.target(this.picture);
     const shown = ratio * style.density;
     const larger = { ...style, pointSize: style.pointSize * Math.min(1 / Math.sqrt(shown), 1.7) };
-    this.picture = target(gl, this.canvas.width, this.canvas.height, this.picture);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, this.picture.frame);
-    gl.disable(gl.SCISSOR_TEST);
-    gl.enable(gl.DEPTH_TEST);
-    gl.depthMask(true);
-    gl.clearColor(0, 0, 0, 0);
-    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    gl.enable(gl.SCISSOR_TEST);
-    for (const panel of panels) if (this.panels.has(panel.number)) this.drawPanel(panel, view, larger, Math.ceil(this.count * shown));
+    atOnce(this.painting(this.picture, panels, view, larger, Math.ceil(this.count * shown)));
+    this.present(this.picture, panels, view, style, ratio < 1);
+  }
+
+  /** A picture of the canvas' size to draw into. @param {Target | null} existing */
+  target(existing) {
+    return target(this.gl, this.canvas.width, this.canvas.height, existing);
+  }
+
+  /** Bring a picture to the screen. @param {Target} frame @param {Panel[]} panels @param {View} view @param {Style} style @param {boolean} moving */
+  present(frame, panels, view, style, moving) {
+    const { gl } = this;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    for (const panel of panels) this.screen(panel, view, style, ratio < 1);
+    gl.enable(gl.SCISSOR_TEST);
+    for (const panel of panels) this.screen(frame, panel, view, style, moving);
     gl.disable(gl.SCISSOR_TEST);
   }
 
+  /**
+   * Paint the picture of all points in parts, while others are on the screen. `rested` is its key
+   * when it is done.
+   * @param {string} key @param {Panel[]} panels @param {View} view @param {Style} style
+   * @param {number} part of the points, drawn at once
+   */
+  *refining(key, panels, view, style, part) {
+    this.rested = "";
+    this.rest = this.target(this.rest);
+    const larger = { ...style, pointSize: style.pointSize * Math.min(1 / Math.sqrt(style.density), 1.7) };
+    yield* this.painting(this.rest, panels, view, larger, Math.ceil(this.count * style.density), part);
+    this.rested = key;
+  }
+
+  /**
+   * Paint panels into a picture, `part` of the points after the other.
+   * @param {Target} frame @param {Panel[]} panels @param {View} view @param {Style} style
+   * @param {number} count of the points @param {number} part
+   */
+  *painting(frame, panels, view, style, count, part = count) {
+    const { gl } = this;
+    const passes = style.glow > 0 ? [PASSES.points, PASSES.glow] : [PASSES.points];
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame.frame);
+    gl.disable(gl.SCISSOR_TEST);
+    gl.depthMask(true);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    for (const panel of panels) {
+      if (!this.panels.has(panel.number)) continue;
+      for (const pass of passes) {
+        for (let from = 0; from < count; from += part) {
+          this.drawPart(frame, panel, view, style, pass, from, Math.min(part, count - from));
+          yield;
+        }
+        if (pass === PASSES.points && this.marked && count < this.count) this.drawPart(frame, panel, view, style, PASSES.marks, 0, this.ready);
+      }
+      if (style.shapes && !this.cameraOf(view)) this.drawShapes(frame, panel, style.shapes, this.matrixOf(view, panel));
+    }
+  }
+
+  /** @param {Panel} panel */
   scissor({ x, y, width, height, clip }) {
     const [left, right] = clip || [x, x + width];
+    this.gl.enable(this.gl.SCISSOR_TEST);
     this.gl.viewport(x, y, width, height);
     this.gl.scissor(left, y, Math.max(right - left, 0), height);
   }
 
-  drawPanel(panel, view, style, count) {
+  /**
+   * Draw points of a panel: their colours, only those with a mark, or their glow.
+   * @param {Target} frame @param {Panel} panel @param {View} view @param {Style} style
+   * @param {number} pass of PASSES @param {number} from @param {number} count
+   */
+  drawPart(frame, panel, view, style, pass, from, count) {
     const { gl } = this;
     const { uniforms: u } = this.drawing;
-    const own = this.panels.get(panel.number);
-    const matrix = this.matrixOf(view, panel);
+    const [low, high] = this.panels.get(panel.number).limits;
+    const glowing = pass === PASSES.glow;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame.frame);
     gl.useProgram(this.drawing.made);
+    gl.enable(gl.DEPTH_TEST);
     this.attributesFor(panel.number);
     this.scissor(panel);
-    gl.uniformMatrix4fv(u.u_matrix, false, matrix);
+    gl.uniformMatrix4fv(u.u_matrix, false, this.matrixOf(view, panel));
     gl.uniform4fv(u.u_size, this.pointSize(view, panel, style));
     gl.uniform1f(u.u_spread, this.spread());
     gl.uniform3fv(u.u_accent, ratios(style.accent));
-    gl.uniform3f(u.u_glow, 0, 1, 0);
-    gl.uniform1i(u.u_marking, 0);
-    gl.drawElements(gl.POINTS, count, gl.UNSIGNED_INT, 0);
-    if (this.marked && count < this.count) {
-      gl.uniform1i(u.u_marking, 1);
-      gl.drawElements(gl.POINTS, this.count, gl.UNSIGNED_INT, 0);
-      gl.uniform1i(u.u_marking, 0);
-    }
-    gl.enable(gl.BLEND);
-    gl.depthMask(false);
-    if (style.glow > 0) {
-      gl.blendFunc(gl.ONE, gl.ONE);
-      gl.uniform3f(u.u_glow, own.limits[0], own.limits[1], style.glow);
-      gl.drawElements(gl.POINTS, count, gl.UNSIGNED_INT, 0);
-    }
-    if (style.shapes && !this.cameraOf(view)) this.drawShapes(style.shapes, matrix);
-    gl.depthMask(true);
-    gl.disable(gl.BLEND);
+    gl.uniform3f(u.u_glow, glowing ? low : 0, glowing ? high : 1, glowing ? style.glow : 0);
+    gl.uniform1i(u.u_marking, pass === PASSES.marks ? 1 : 0);
+    this.blend(glowing);
+    if (glowing) gl.blendFunc(gl.ONE, gl.ONE);
+    this.drawPoints(from, count);
+    this.blend(false);
   }
 
-  /** Lines, and photographs in space. */
-  drawShapes({ lines, quads }, matrix) {
+  /** Whether what is drawn is mixed with what is there, without a depth of its own. @param {boolean} on */
+  blend(on) {
+    const { gl } = this;
+    if (on) gl.enable(gl.BLEND);
+    else gl.disable(gl.BLEND);
+    gl.depthMask(!on);
+  }
+
+  /** Lines, and photographs in space. @param {Target} frame @param {Panel} panel @param {Shapes} shapes @param {Float32Array} matrix */
+  drawShapes(frame, panel, { lines, quads }, matrix) {
     const { gl } = this;
     const { uniforms: u } = this.shaping;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame.frame);
     gl.useProgram(this.shaping.made);
     gl.bindVertexArray(this.whenShaping);
+    this.scissor(panel);
+    this.blend(true);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.uniformMatrix4fv(u.u_matrix, false, matrix);
     this.shapeBuffer ||= gl.createBuffer();
@@ -180,13 +245,19 @@ export class Painter extends Cloud {
     }
     gl.uniform1f(u.u_textured, 0);
     bindTexture(gl, u.u_image, 0, this.blank);
-    if (!lines.length) return;
-    upload(lines);
-    gl.drawArrays(gl.LINES, 0, lines.length / 7);
+    if (lines.length) {
+      upload(lines);
+      gl.drawArrays(gl.LINES, 0, lines.length / 7);
+    }
+    this.blend(false);
   }
 
-  /** Bring a panel to the screen: depth shading, and background or photograph behind it. */
-  screen(panel, view, style, moving) {
+  /**
+   * Bring a panel to the screen: depth shading, and background or photograph behind it.
+   * @param {Target} frame @param {Panel} panel @param {View} view @param {Style} style
+   * @param {boolean} moving
+   */
+  screen(frame, panel, view, style, moving) {
     const { gl } = this;
     const { uniforms: u } = this.screening;
     const camera = this.cameraOf(view);
@@ -195,8 +266,8 @@ export class Painter extends Cloud {
     gl.bindVertexArray(this.whenScreening);
     gl.disable(gl.DEPTH_TEST);
     this.scissor(panel);
-    bindTexture(gl, u.u_colour, 0, this.picture.colour);
-    bindTexture(gl, u.u_depth, 1, this.picture.depth);
+    bindTexture(gl, u.u_colour, 0, frame.colour);
+    bindTexture(gl, u.u_depth, 1, frame.depth);
     bindTexture(gl, u.u_photo, 2, photo || this.blank);
     gl.uniform4f(u.u_panel, panel.x, panel.y, panel.width, panel.height);
     if (photo) {
@@ -214,11 +285,20 @@ export class Painter extends Cloud {
 
   /**
    * Number of the point at (x, y), canvas pixels from the panel's lower left corner; -1 for none.
-   * @param {Panel} panel @param {number} x @param {number} y
+   * @param {Panel} panel @param {number} x @param {number} y @param {View} view @param {Style} style
+   * @param {(point: number) => boolean} isShown used where the GPU would take too long
+   * @param {number} radius the same
    */
-  pointAt(panel, x, y, view, style) {
+  pointAt(panel, x, y, view, style, isShown = () => true, radius = PICK_RADIUS) {
     const { gl } = this;
     if (!this.panels.has(panel.number)) return -1;
+    const [size] = this.pointSize(view, panel, style);
+    const [least, most] = [Math.max(1.5, 3 * style.pixelRatio), WINDOW];
+    if (this.data.even) {
+      const place = { x, y, width: panel.width, height: panel.height };
+      const disc = { radius, size, spread: this.spread(), least, most };
+      return pointUnder(this.data.arrays.position, Math.ceil(this.count * style.density), this.matrixOf(view, panel), place, disc, isShown);
+    }
     const { uniforms: u } = this.numbering;
     gl.useProgram(this.numbering.made);
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.window.frame);
@@ -228,19 +308,23 @@ export class Painter extends Cloud {
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     this.attributesFor(panel.number);
-    const [least, most] = [Math.max(1.5, 3 * style.pixelRatio), WINDOW];
     gl.uniformMatrix4fv(u.u_matrix, false, this.matrixOf(view, panel));
-    gl.uniform3f(u.u_size, this.pointSize(view, panel, style)[0], least, most);
+    gl.uniform3f(u.u_size, size, least, most);
     gl.uniform1f(u.u_spread, this.spread());
     gl.uniform4f(u.u_window, (2 * x) / panel.width - 1, (2 * y) / panel.height - 1, panel.width / WINDOW, panel.height / WINDOW);
-    gl.drawElements(gl.POINTS, Math.ceil(this.count * style.density), gl.UNSIGNED_INT, 0);
+    this.drawPoints(0, Math.ceil(this.count * style.density));
     const pixels = new Uint8Array(4 * WINDOW * WINDOW);
     gl.readPixels(0, 0, WINDOW, WINDOW, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    return nearestNumber(new Uint32Array(pixels.buffer));
+    return middleNumber(new Int32Array(pixels.buffer).map((number) => number - 1), WINDOW);
   }
 
-  /** Wait for the end of a frame; calls back with its milliseconds. */
+  /** Wait until the GPU has done what it was asked for. */
+  idle() {
+    return new Promise((done) => this.measure(0, done));
+  }
+
+  /** Wait for the end of a frame; calls back with its milliseconds. @param {number} started @param {(spent: number) => void} call */
   measure(started, call) {
     const { gl } = this;
     const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
@@ -258,14 +342,4 @@ export class Painter extends Cloud {
   close() {
     this.gl.getExtension("WEBGL_lose_context")?.loseContext();
   }
-}
-
-/** The number closest to the middle of the window; each is stored as number + 1. */
-function nearestNumber(numbers) {
-  let [found, nearest] = [-1, Infinity];
-  numbers.forEach((number, i) => {
-    const far = Math.hypot((i % WINDOW) - PICK_RADIUS, Math.floor(i / WINDOW) - PICK_RADIUS);
-    if (number && far < nearest) [found, nearest] = [number - 1, far];
-  });
-  return found;
 }

@@ -1,6 +1,7 @@
 // A camera's image with the points that fall on it, in the cloud's colours.
 
 import { button, canvasOf, capture, icon, make } from "./dom.js";
+import { farthestFirst } from "./finding.js";
 import { ring } from "./marks.js";
 import { clamp } from "./maths.js";
 import { cameraTitle } from "./numbers.js";
@@ -36,8 +37,7 @@ export class Picture {
     const { data } = this.explorer;
     const pairs = (name) => data.arrays[`pairs/${this.camera.number}/${name}`];
     this.pairs = { point: pairs("point"), uv: pairs("uv"), depth: pairs("depth") };
-    const order = Uint32Array.from({ length: this.pairs.point.length }, (_, i) => i);
-    this.order = order.sort((a, b) => this.pairs.depth[b] - this.pairs.depth[a]); // nearest last
+    this.order = farthestFirst(this.pairs.depth);
     this.bitmap = await this.explorer.bitmapOf(data, this.camera.number);
     this.draw();
   }
@@ -52,10 +52,11 @@ export class Picture {
   pairsAt([x, y], radius) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const { uv, point } = this.pairs;
+    const isShown = this.explorer.visibility();
     const found = [];
     for (let i = 0; i < point.length; i++) {
       const far = Math.hypot((uv[2 * i] / 65535 - x) * width, (uv[2 * i + 1] / 65535 - y) * height);
-      if (far <= radius && this.explorer.isShown(point[i])) found.push([far, i]);
+      if (far <= radius && isShown(point[i])) found.push([far, i]);
     }
     return found.sort((a, b) => a[0] - b[0]);
   }
@@ -103,10 +104,11 @@ export class Picture {
     const [top, bottom] = [Math.min(a[1], b[1]), Math.max(a[1], b[1])].map((v) => v * 65535);
     const { uv, point, depth } = this.pairs;
     const { clientWidth: width, clientHeight: height } = this.canvas;
+    const isShown = this.explorer.visibility();
     const found = [];
     for (let i = 0; i < point.length; i++) {
       const [u, v] = [uv[2 * i], uv[2 * i + 1]];
-      if (u < left || u > right || v < top || v > bottom || !this.explorer.isShown(point[i])) continue;
+      if (u < left || u > right || v < top || v > bottom || !isShown(point[i])) continue;
       found.push({ point: point[i], x: (u / 65535) * width, y: (v / 65535) * height, depth: depth[i] / 100 });
     }
     return found;
@@ -155,7 +157,7 @@ export class Picture {
     const { explorer } = this;
     const { kind } = explorer.mode();
     if (kind === "colour") return null;
-    const read = explorer.cloud?.read(explorer.shownSet());
+    const read = explorer.cloud?.lastRead(explorer.shownSet());
     if (!read) return null;
     const colours = new Uint32Array(read.colours.buffer);
     const pixels = new Uint32Array(width * height);

@@ -2,7 +2,7 @@
 
 import { meanCosine, surfaceOf } from "./data.js";
 import { button, icon, make, press, row, slider } from "./dom.js";
-import { isInside, pixelOf } from "./maths.js";
+import { pointsInside } from "./finding.js";
 import { cameraTitle, countOf, plainNumber, withCommas } from "./numbers.js";
 
 /**
@@ -41,13 +41,8 @@ export class Selection {
     const [width, height] = [panel.width / ratio, panel.height / ratio];
     const matrix = explorer.cloud.matrixOf(explorer.state.view, panel);
     const { position } = explorer.data.arrays;
-    const found = [];
-    for (let point = 0; point < explorer.data.count; point++) {
-      const place = pixelOf(matrix, position.subarray(3 * point, 3 * point + 3), width, height);
-      if (place && isInside(place, corners) && explorer.isShown(point)) found.push(point);
-    }
     this.source = null;
-    explorer.select(Int32Array.from(found), "cloud");
+    explorer.select(pointsInside(position, matrix, width, height, corners, explorer.visibility()), "cloud");
   }
 
   /** @param {Int32Array} points numbers of the points, among those drawn */

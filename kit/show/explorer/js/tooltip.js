@@ -50,7 +50,7 @@ export function valuesOf(x, point) {
   });
   for (const mode of x.setup.modes) if (mode.kind === "score" && arrays[mode.array]) facts.push([mode.title, arrays[mode.array][point].toPrecision(3)]);
   if (x.mode().kind === "similarity" && x.state.picked.length) facts.push(...similarities(x, point));
-  const seen = cameras.filter(({ number }) => x.seenBy(number).has(point)).map(({ name }) => cameraTitle(name));
+  const seen = cameras.filter(({ number }) => x.seenBy(number)[point]).map(({ name }) => cameraTitle(name));
   facts.push(["seen by", seen.join(", ") || "no camera"]);
   return facts;
 }

@@ -1,0 +1,66 @@
+// What a large cloud needs beside its frames: its points sent and coloured part by part, and the
+// picture of all points painted while the view rests.
+
+import { recoloured } from "./colouring.js";
+import { pause } from "./slices.js";
+
+/** @typedef {import("./explorer.js").Explorer} Explorer */
+
+const WAIT = 30; // milliseconds between looks at a moving view
+
+export class Background {
+  /** @param {Explorer} x */
+  constructor(x) {
+    this.x = x;
+    this.running = false;
+    /** @type {Generator | null} the picture that is being painted */
+    this.painting = null;
+    this.key = ""; // of this picture
+  }
+
+  /** Begin, unless it runs already. */
+  start() {
+    if (!this.running && this.x.data?.even) this.run();
+  }
+
+  async run() {
+    this.running = true;
+    await pause();
+    while (!this.x.closed && this.x.cloud && this.x.data?.even && this.step()) {
+      await this.x.cloud?.idle();
+      if (this.x.moving || this.x.flight) await pause(WAIT);
+    }
+    this.running = false;
+  }
+
+  /** Do the next part; false if nothing is left. */
+  step() {
+    const { cloud, moving, flight } = this.x;
+    if (moving || flight) return true;
+    if (cloud.ready < cloud.count) {
+      cloud.send();
+      for (const number of cloud.panels.keys()) cloud.advance(number);
+      return true;
+    }
+    const number = [...cloud.panels.keys()].find((each) => !cloud.isColoured(each));
+    if (number !== undefined) {
+      cloud.advance(number);
+      return true;
+    }
+    if (recoloured(this.x)) return true;
+    return this.paint();
+  }
+
+  /** Paint the next part of the picture at rest; false if it is on the screen. */
+  paint() {
+    const { x } = this;
+    if (!x.panels || !x.stage.clientWidth) return false;
+    const key = x.wholeKey(x.state.view);
+    if (x.cloud.rested === key) return false;
+    if (!this.painting || this.key !== key) [this.painting, this.key] = [x.refining(), key];
+    if (!this.painting.next().done) return true;
+    this.painting = null;
+    x.redraw();
+    return false;
+  }
+}
