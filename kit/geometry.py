@@ -163,6 +163,23 @@ def invert_rigid(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
     return inverse
 
 
+def interpolate_rigid(
+    T_a: Float[Tensor, "4 4"], T_b: Float[Tensor, "4 4"], ratio: float
+) -> Float[Tensor, "4 4"]:
+    """Interpolate between two poses: positions linearly, rotations on the shortest arc.
+
+    Args:
+        T_a, T_b: float64 poses.
+        ratio: 0 gives the first pose and 1 the second one; below 0 or above 1, their motion is
+            continued.
+    """
+    turn = Rotation.from_matrix((T_a[:3, :3].T @ T_b[:3, :3]).numpy()).as_rotvec()
+    T = torch.eye(4, dtype=torch.float64)
+    T[:3, :3] = T_a[:3, :3] @ torch.from_numpy(Rotation.from_rotvec(ratio * turn).as_matrix())
+    T[:3, 3] = T_a[:3, 3] + ratio * (T_b[:3, 3] - T_a[:3, 3])
+    return T
+
+
 def transform_points(
     T_target_source: Float[Tensor, "4 4"], points: Float[Tensor, "N 3"]
 ) -> Float[Tensor, "N 3"]:

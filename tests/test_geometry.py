@@ -6,6 +6,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pyquaternion import Quaternion
+from scipy.spatial.transform import Rotation, Slerp
 
 from kit import geometry
 
@@ -118,6 +119,22 @@ def test_image_sizes_are_positive():
     geometry.check_image_size((900, 1600))
     with pytest.raises(ValueError, match="height, width"):
         geometry.check_image_size((900, 0))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.3, 1.0])
+def test_a_pose_between_two_poses_agrees_with_slerp(ratio):
+    ends = Rotation.from_euler("zyx", [[10, 20, 30], [-100, 5, 60]], degrees=True)
+    T = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
+    T[:, :3, :3] = torch.from_numpy(ends.as_matrix())
+    T[:, :3, 3] = torch.tensor([[1.0, 2.0, 3.0], [4.0, 0.0, 3.0]])
+    found = geometry.interpolate_rigid(T[0], T[1], ratio)
+    expected = torch.from_numpy(Slerp([0, 1], ends)(ratio).as_matrix())
+    assert torch.allclose(found[:3, :3], expected, atol=1e-12)
+    moved = torch.tensor([1 + 3 * ratio, 2 - 2 * ratio, 3.0], dtype=torch.float64)
+    assert torch.allclose(found[:3, 3], moved)
+    on = geometry.interpolate_rigid(T[0], T[1], 2.0)  # the same motion once more
+    again = T[1, :3, :3] @ T[0, :3, :3].T @ T[1, :3, :3]
+    assert torch.allclose(on[:3, :3], again, atol=1e-12)
 
 
 def brute_force(points, at, k):

@@ -4,8 +4,8 @@
 
 4,096 pairs, of as many points. The teacher has 432 channels, as the one that comes with the kit.
 The bound is for a step of the paper's student, WI-48-768. The student of the demo has 180 times
-fewer parameters. Compared with its step, a loss over all pairs of pairs costs much, so its rows are
-context and have no bound.
+fewer parameters. Its rows are context and have no bound: a loss that compares every pair with every
+other one takes longer than its step.
 """
 
 from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation, Slerp
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from kit import geometry
@@ -101,15 +101,15 @@ class Poses:
         time_span = (self.times[before], self.times[after])
         if min(abs(time - end) for end in time_span) > MAX_GAP:
             raise ValueError(f"{self.file}: no pose within 50 ms of the time {time} ns")
+        if before == after:
+            return self._pose(after)
+        ratio = min(max((time - time_span[0]) / max(time_span[1] - time_span[0], 1), 0.0), 1.0)
+        return geometry.interpolate_rigid(self._pose(before), self._pose(after), ratio)
+
+    def _pose(self, number: int) -> Float[Tensor, "4 4"]:
         T = torch.eye(4, dtype=torch.float64)
-        ratio = 0.0
-        rotation = self.rotations[after]
-        if before != after:
-            ratio = min(max((time - time_span[0]) / max(time_span[1] - time_span[0], 1), 0.0), 1.0)
-            rotation = Slerp([0, 1], self.rotations[[before, after]])(ratio)
-        T[:3, :3] = torch.from_numpy(rotation.as_matrix())
-        ends = self.translations[before], self.translations[after]
-        T[:3, 3] = torch.from_numpy(ends[0] + ratio * (ends[1] - ends[0]))
+        T[:3, :3] = torch.from_numpy(self.rotations[number].as_matrix())
+        T[:3, 3] = torch.from_numpy(self.translations[number])
         return T
 
 

@@ -13,7 +13,6 @@ from typing import Protocol, SupportsIndex, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from kit import geometry
@@ -61,18 +60,9 @@ class Poses:
                 f"the time is {outside:.1f} s outside of the poses, at most {LONGEST_GAP:.0f}"
             )
         ratio = (timestamp - float(times[after - 1])) / 1e6 / gap
-        return _between(
+        return geometry.interpolate_rigid(
             self.T_global_lidar[place[after - 1]], self.T_global_lidar[place[after]], ratio
         )
-
-
-def _between(T_a: Float[Tensor, "4 4"], T_b: Float[Tensor, "4 4"], ratio: float):
-    """Interpolate between two poses; a ratio below 0 or above 1 extrapolates."""
-    turn = Rotation.from_matrix((T_a[:3, :3].T @ T_b[:3, :3]).numpy()).as_rotvec()
-    T = torch.eye(4, dtype=torch.float64)
-    T[:3, :3] = T_a[:3, :3] @ torch.from_numpy(Rotation.from_rotvec(ratio * turn).as_matrix())
-    T[:3, 3] = T_a[:3, 3] + ratio * (T_b[:3, 3] - T_a[:3, 3])
-    return T
 
 
 @runtime_checkable

@@ -138,7 +138,9 @@ class Mixture:
         return "\n".join(lines)
 
 
-def _normalised(weights: Sequence[float | int] | None, parts: Sequence[Dataset]) -> tuple[float, ...]:
+def _normalised(
+    weights: Sequence[float | int] | None, parts: Sequence[Dataset]
+) -> tuple[float, ...]:
     """Weights whose sum is 1."""
     given = [float(len(part)) for part in parts] if weights is None else list(map(float, weights))
     if len(given) != len(parts) or not all(0 < each < math.inf for each in given):

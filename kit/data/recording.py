@@ -7,6 +7,7 @@ labels, pose and boxes. All of them are read when a keyframe is requested.
 
 import hashlib
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +49,21 @@ class Frame:
 def spaced(count: int, most: int = _MEASURED_ON) -> list[int]:
     """Return at most `most` evenly spaced indices of `count` keyframes, the first and last too."""
     return torch.linspace(0, count - 1, min(most, count)).round().long().tolist()
+
+
+def nearest_in_time(times: Sequence[int], wanted: int) -> int | None:
+    """The index of the time nearest to `wanted`, of two equally near ones the earlier.
+
+    Args:
+        times: in ascending order.
+        wanted: in the same unit.
+
+    Returns:
+        None if there are no times.
+    """
+    after = bisect_left(times, wanted)
+    near = [each for each in (after - 1, after) if 0 <= each < len(times)]
+    return min(near, key=lambda each: abs(times[each] - wanted), default=None)
 
 
 class Recording(ABC):

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import warnings
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -39,7 +38,7 @@ from kit.data.bag.messages import Intrinsics, cloud_of, intrinsics_of, pixels_of
 from kit.data.bag.transforms import Frames, describe
 from kit.data.classes import NUSCENES
 from kit.data.keyframe import Camera
-from kit.data.recording import Frame, Recording
+from kit.data.recording import Frame, Recording, nearest_in_time
 from kit.data.scans import Scan, valid_scan
 from kit.lens import as_lens
 from kit.store.reading import open_regular
@@ -304,16 +303,10 @@ def _frames(
         tokens.add(token)
         images = {}
         for topic in cameras:
-            near = _nearest(stamps[topic], cloud.stamp)
+            near = nearest_in_time(stamps[topic], cloud.stamp)
             if near is not None and abs(stamps[topic][near] - cloud.stamp) <= 1e9 * max_delay:
                 images[topic] = times[topic][near]
         frames.append(
             BagFrame(token, scene, cloud.stamp // 1000, f"{lidar} {cloud.stamp}", cloud, images)
         )
     return frames
-
-
-def _nearest(stamps: Sequence[int], wanted: int) -> int | None:
-    after = bisect_left(stamps, wanted)
-    near = [each for each in (after - 1, after) if 0 <= each < len(stamps)]
-    return min(near, key=lambda each: abs(stamps[each] - wanted), default=None)

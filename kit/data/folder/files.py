@@ -1,7 +1,6 @@
 """Files of a folder: scans and images in order, their time stamps, and which belong together."""
 
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from kit import geometry
 from kit.data.folder.description import FROM_NAMES
 from kit.data.limits import MAX_TIMESTAMP
+from kit.data.recording import nearest_in_time
 from kit.store.reading import read_regular
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
@@ -128,9 +128,7 @@ def match_by_time(
     ordered = [image_times[number] for number in order]
     found: list[str | None] = []
     for time in times:
-        place = bisect_left(ordered, time)
-        near = [n for n in (place - 1, place) if 0 <= n < len(ordered)]
-        best = min(near, key=lambda n: abs(ordered[n] - time))
+        best = nearest_in_time(ordered, time)
         is_near = abs(ordered[best] - time) <= 1e6 * max_gap
         found.append(images[order[best]] if is_near else None)
     if not any(found):
