@@ -1,7 +1,8 @@
 """How fast the explorer answers: in Chromium, drawn by the CPU, and in JupyterLab.
 
 The street's first keyframe (or that of `--data`) with three feature sets and its images, brought to
-35,000 and to 300,000 points by repeating points, moved by a few centimetres.
+35,000 and to 300,000 points by repeating points, moved by a few centimetres; and to a million with
+one feature set.
 """
 
 import contextlib
@@ -45,11 +46,20 @@ CLICK = """async (place) => { %s
   send('pointerdown', place); send('pointerup', place);
   while (x.frames === frames) await next();
   sync();
-  return [performance.now() - began, x.state.picked, clicked]; }"""
+  const first = performance.now() - began;
+  for (const {number} of x.panels) while (!x.cloud.isColoured(number)) await next();
+  sync();
+  return [performance.now() - began, x.state.picked, clicked, first]; }"""
 ORBIT = """async (seconds) => { %s
   const began = performance.now(), frames = x.frames;
   while (performance.now() - began < 1000 * seconds) { x.turn(4, 0); await next(); sync(); }
   return (x.frames - frames) / (performance.now() - began) * 1000; }"""
+TASKS = """window.tasks = [0];
+const note = (list) => window.tasks.push(...list.getEntries().map(({duration}) => duration));
+new PerformanceObserver(note).observe({type: "longtask"});
+"""
+WHOLE = """() => { const x = document.querySelector('.kx').explorer;
+  return x.cloud.rested && !x.background.running && !x.waiting ? Date.now() : 0; }"""
 DRAWN = "() => document.querySelector('.kx')?.explorer?.frames > 0 ? Date.now() : 0"
 NOTEBOOK = (
     "import time\nfrom kit.bench.explorer import Explorer, make, resampled\n"
@@ -83,6 +93,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
         for count, click, orbit in ((35_000, "<= 60", ">= 30"), (300_000, "<= 300", ">= 15")):
             path = Explorer(**resampled(made, count)).save(Path(folder) / f"{count}.html")
             yield from _page(browser, path, f"{count:,} points, ", click, orbit)
+        yield from _million(browser, made, Path(folder))
         yield from _in_jupyterlab(browser, Path(folder), data or "street")
 
 
@@ -176,6 +187,38 @@ def _page(browser, path: Path, title: str, click: str | None, orbit: str | None)
     page.close()
 
 
+def _million(browser, made: dict, folder: Path, count: int = 1_000_000) -> Iterator[Row]:
+    """A large cloud with one feature set, which comes and is coloured and drawn part by part."""
+    name, features = list(made["features"].items())[-1]
+    only = {"keyframes": made["keyframes"], "features": {name: features}}
+    shown = Explorer(**resampled(only, count), max_points=count)
+    path = shown.save(folder / f"{count}.html")
+    title = f"{count:,} points, 1 set, "
+    yield Row(f"{title}data in the browser", len(shown.payload) / count, "bytes a point")
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.add_init_script(TASKS)
+    page.goto(path.as_uri())
+    first, whole = (page.wait_for_function(c, timeout=120_000).json_value() for c in (DRAWN, WHOLE))
+    opened = page.evaluate("() => performance.timeOrigin")
+    yield Row(f"{title}page opened to first picture", (first - opened) / 1000, "s")
+    yield Row(f"{title}page opened to all points drawn", (whole - opened) / 1000, "s")
+    yield Row(f"{title}longest task meanwhile", page.evaluate("() => Math.max(...tasks)"), "ms")
+    page.evaluate("() => document.querySelector('.kx').explorer.change({mode: 'similarity'})")
+    page.wait_for_function(WHOLE, timeout=60_000)
+    clicks = []
+    for place in _places(page):
+        clicks.append(page.evaluate(CLICK % PRELUDE, place))
+        page.wait_for_function(WHOLE, timeout=60_000)
+    every, _, _, part = zip(*clicks, strict=True)
+    yield Row(f"{title}click to first picture recoloured", statistics.median(part), "ms", "<= 300")
+    yield Row(f"{title}click to all points recoloured", statistics.median(every), "ms")
+    page.evaluate(ORBIT % PRELUDE, 1)
+    yield Row(f"{title}orbit", page.evaluate(ORBIT % PRELUDE, 2), "frames/s", ">= 30")
+    ratio = page.evaluate("() => document.querySelector('.kx').explorer.drawnRatio")
+    yield Row(f"{title}drawn while turning", 100 * ratio, "% of points")
+    page.close()
+
+
 def _places(page, count: int = 7) -> list[list[float]]:
     """Places on the page where a point is, spread over the first panel."""
     code = f"""() => {{ {PRELUDE}
@@ -208,7 +251,7 @@ def _in_jupyterlab(browser, folder: Path, data: str) -> Iterator[Row]:
         page.locator(".kx-mode[data-mode=similarity]").click()
         clicked = []
         for place in _places(page):
-            _, _, began = page.evaluate(CLICK % PRELUDE, place)
+            began = page.evaluate(CLICK % PRELUDE, place)[2]
             clicked.append(began / 1000)
             page.wait_for_timeout(600)
         _browser.run_cell(page, 2)

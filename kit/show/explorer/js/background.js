@@ -7,6 +7,8 @@ import { pause } from "./slices.js";
 /** @typedef {import("./explorer.js").Explorer} Explorer */
 
 const WAIT = 30; // milliseconds between looks at a moving view
+const [SHORT, LONG] = [12, 30]; // milliseconds of the GPU: after shorter ones more parts are given to it
+const MOST = 16; // parts at once
 
 export class Background {
   /** @param {Explorer} x */
@@ -26,11 +28,21 @@ export class Background {
   async run() {
     this.running = true;
     await pause();
-    while (!this.x.closed && this.x.cloud && this.x.data?.even && this.step()) {
+    for (let burst = 1; !this.x.closed && this.x.cloud && this.x.data?.even; ) {
+      const began = performance.now();
+      if (!this.steps(burst, began + SHORT)) break;
       await this.x.cloud?.idle();
       if (this.x.moving || this.x.flight) await pause(WAIT);
+      const spent = performance.now() - began;
+      burst = spent < SHORT ? Math.min(2 * burst, MOST) : spent > LONG ? Math.max(burst >> 1, 1) : burst;
     }
     this.running = false;
+  }
+
+  /** Do some parts, no more of them after a time; false if nothing is left. @param {number} count @param {number} end */
+  steps(count, end) {
+    for (let i = 0; i < count && performance.now() < end; i++) if (!this.step()) return i > 0;
+    return true;
   }
 
   /** Do the next part; false if nothing is left. */

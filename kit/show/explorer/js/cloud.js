@@ -1,12 +1,14 @@
 // The colours of the points on the GPU, in each feature set.
 
+import { cosineTo, derive } from "./data.js";
 import { LOCATIONS, attribute, bindTexture, program, texture } from "./gl.js";
-import { same } from "./maths.js";
 import { PointMemory } from "./memory.js";
 import { ratios, scaleTable, similarityLimits } from "./numbers.js";
 import { COLOUR_SHADER, NO_FRAGMENTS } from "./shaders.js";
 
 const WITHOUT = -1e30; // smaller scores: the point has none
+const SAMPLE = 8_000; // points, whose scores choose the range of a large cloud's similarity at first
+const NOTICED = 0.01; // ratio of a range, by which its ends may be wrong
 
 /**
  * @typedef {import("./data.js").Data} Data
@@ -107,7 +109,7 @@ export class Cloud extends PointMemory {
     } else if (panel.scored < to) this.compute(number, job, { branch, scores, limits: [0, 1], from: panel.scored, to });
     if (panel.scored < to) [panel.scored, panel.fresh.scores] = [to, false];
     if (panel.asked !== null) {
-      if (!from) panel.limits = job.limits || panel.ownLimits || this.ownLimits(number, to);
+      if (!from) panel.limits = job.limits || panel.ownLimits || (to < this.count ? this.likelyLimits(number) : this.ownLimits(number));
       this.compute(number, job, { branch: 0, colours, limits: panel.limits, value: scores, from, to });
     }
     panel.coloured = to;
@@ -120,32 +122,40 @@ export class Cloud extends PointMemory {
   }
 
   /**
-   * Choose the range of a similarity from all scores instead of those of the first part.
+   * Choose the range of a similarity from all scores instead of those of a sample.
    * @param {number} number of the feature set @returns {boolean} whether the range has changed
    */
   settle(number) {
     const panel = this.panels.get(number);
     if (!panel || panel.asked === null || panel.job.limits || panel.ownLimits) return false;
-    const limits = this.ownLimits(number, this.count);
-    if (same(limits, panel.limits)) return false;
+    const [low, high] = this.ownLimits(number);
+    const least = NOTICED * (high - low);
+    if (Math.abs(low - panel.limits[0]) < least && Math.abs(high - panel.limits[1]) < least) return false;
     panel.coloured = 0;
     this.version++;
     this.advance(number);
     return true;
   }
 
-  /**
-   * The range of a similarity by the scores of the first points.
-   * @param {number} number of the feature set @param {number} count of the points
-   */
-  ownLimits(number, count) {
+  /** The range of a similarity by all its scores. @param {number} number of the feature set */
+  ownLimits(number) {
     const panel = this.panels.get(number);
     const { length } = this.features[number] || {};
-    const all = count === this.count;
-    const scores = all ? this.readScores(panel) : this.fetch(panel.scores, new Float32Array(count));
-    const limits = similarityLimits(scores, (i) => Boolean(length) && length[i] > 0);
-    if (all) panel.ownLimits = limits;
-    return limits;
+    panel.ownLimits = similarityLimits(this.readScores(panel), (i) => Boolean(length) && length[i] > 0);
+    return panel.ownLimits;
+  }
+
+  /** The same by the scores of some points, computed here: the GPU has not finished all of them. @param {number} number */
+  likelyLimits(number) {
+    const features = this.features[number];
+    const { picks, plain } = this.panels.get(number).job;
+    const points = Uint32Array.from({ length: SAMPLE }, (_, k) => Math.floor((k * this.count) / SAMPLE));
+    if (!features || !picks[number]) return /** @type {[number, number]} */ ([0, 1]);
+    const scores = Float32Array.from(points, (point) => {
+      derive(features, point, point + 1);
+      return picks[number].reduce((sum, { feature, weight }) => sum + weight * cosineTo(feature, features, point, this.setup.sets[number], plain), 0);
+    });
+    return similarityLimits(scores, (k) => features.length[points[k]] > 0);
   }
 
   /** Run the colouring program; colours and scores are copied to where they are wanted. @param {number} number @param {Job} job @param {Task} task */
