@@ -94,6 +94,18 @@ def test_the_picture_at_rest_is_that_of_all_points_at_once(large):
     assert whole == 0 and few > 1000
 
 
+def test_work_in_the_background_leaves_the_picture_on_the_screen(large):
+    settled(large, mode="height", picked=[])
+    clip = large.page.locator(".kx-cloud").bounding_box()
+    before = large.page.screenshot(clip=clip)
+    large.run("x.cloud.panels.get(x.shownSet()).coloured = 0")
+    for _ in range(3):
+        large.run("x.cloud.advance(x.shownSet())")
+        large.page.wait_for_timeout(60)
+        assert large.page.screenshot(clip=clip) == before
+    large.page.wait_for_function(QUIET)
+
+
 def test_points_are_picked_without_the_gpu_also_those_that_are_not_drawn(large):
     settled(large, mode="height", picked=[])
     index = index_of(large)

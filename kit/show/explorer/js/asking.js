@@ -1,6 +1,6 @@
 // A text box whose words are answered by Python, and its queries as chips.
 
-import { button, icon, make } from "./dom.js";
+import { button, make } from "./dom.js";
 
 /** @typedef {import("./explorer.js").Explorer} Explorer */
 
@@ -20,6 +20,7 @@ export class Asking {
     this.node.hidden = true;
   }
 
+  /** @param {string} text */
   ask(text) {
     const { x } = this;
     if (!text) return;

@@ -56,7 +56,8 @@ export class Canvas extends Content {
   drawnRatio = 1; // of the points, while the view moves
   visible = true;
   closed = false;
-  dark = undefined;
+  /** @type {boolean | undefined} */
+  dark;
   resized = false;
   pending = false; // a frame is being measured
   imagesStale = false;

@@ -1,7 +1,7 @@
 // The colours of the points on the GPU, in each feature set.
 
 import { cosineTo, derive } from "./data.js";
-import { LOCATIONS, attribute, bindTexture, program, texture } from "./gl.js";
+import { LOCATIONS, attribute, bindTexture, program, target, texture } from "./gl.js";
 import { PointMemory } from "./memory.js";
 import { ratios, scaleTable, similarityLimits } from "./numbers.js";
 import { COLOUR_SHADER, NO_FRAGMENTS } from "./shaders.js";
@@ -23,8 +23,7 @@ const NOTICED = 0.01; // ratio of a range, by which its ends may be wrong
  * @typedef {{mode: import("./content.js").Mode, limits: [number, number] | null,
  *   threshold: number | null, picks: Record<number, Pick[]>, asked: string,
  *   classTable: Uint8Array, plain: boolean, components: number[], scale: string,
- *   pair: string, noValue: number[], correct: number[], wrong: number[],
- *   segments: Uint8Array | null}} Job what the colours depend on
+ *   pair: string, noValue: number[], correct: number[], wrong: number[]}} Job what the colours depend on
  * @typedef {{branch: number, limits: number[], from: number, to: number,
  *   colours?: WebGLBuffer | null, scores?: WebGLBuffer | null, value?: WebGLBuffer | null}} Task
  *   for some points: where their colours and scores are wanted, and the numbers to be coloured
@@ -39,6 +38,8 @@ export class Cloud extends PointMemory {
     this.colouring = program(gl, COLOUR_SHADER, NO_FRAGMENTS, ["v_colour", "v_score"]);
     this.feedback = gl.createTransformFeedback();
     this.whenColouring = gl.createVertexArray();
+    // A draw call for the screen, even one without pixels, makes the browser clear the canvas.
+    this.aside = target(gl, 1, 1);
     // Buffers that the GPU writes are never attributes: what is written is copied.
     this.written = [gl.createBuffer(), gl.createBuffer()];
     /** @type {Record<string, WebGLTexture>} */
@@ -176,6 +177,7 @@ export class Cloud extends PointMemory {
     bindTexture(gl, u.u_components, 3, this.tables.components);
     bindTexture(gl, u.u_direction, 4, set?.channels ? this.textures[number] : (this.tables.empty ||= texture(gl, new Int8Array(4), 1, 1, "rgba8i")));
     gl.bindBuffer(gl.ARRAY_BUFFER, null);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.aside.frame);
     gl.bindTransformFeedback(gl.TRANSFORM_FEEDBACK, this.feedback);
     this.written.forEach((buffer, i) => gl.bindBufferBase(gl.TRANSFORM_FEEDBACK_BUFFER, i, buffer));
     gl.enable(gl.RASTERIZER_DISCARD);
@@ -183,6 +185,7 @@ export class Cloud extends PointMemory {
     gl.drawArrays(gl.POINTS, from, to - from);
     gl.endTransformFeedback();
     gl.disable(gl.RASTERIZER_DISCARD);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.bindTransformFeedback(gl.TRANSFORM_FEEDBACK, null);
     gl.bindBuffer(gl.TRANSFORM_FEEDBACK_BUFFER, null);
     [colours, scores].forEach((buffer, i) => buffer && this.copy(this.written[i], buffer, from, to));

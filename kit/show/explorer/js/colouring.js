@@ -11,13 +11,14 @@ import { segmentsOf } from "./asking.js";
 /**
  * Features of the picked points in a set, each with its weight in the similarity.
  * @param {Explorer} x
+ * @param {number} number
  */
 export function picksOf(x, number) {
   const source = x.loaded.get(x.state.picked_in);
   const set = x.setup.sets[number];
   if (!source || !set?.channels) return [];
   const features = source === x.data ? x.cloud.features[number] : derived(source.arrays, "", `/${number}`, set);
-  const weighted = (indices, sign) => {
+  const weighted = (/** @type {number[]} */ indices, /** @type {number} */ sign) => {
     const found = indices.map((index) => x.pointOf(index, source)).filter((point) => point >= 0)
       .map((point) => featureOf(features, point)).filter((feature) => feature.length > 0);
     return found.map((feature) => ({ feature, weight: sign / found.length }));
@@ -25,7 +26,7 @@ export function picksOf(x, number) {
   return [...weighted(x.state.picked, 1), ...weighted(x.state.negatives, -1)];
 }
 
-/** The table of class colours; hidden classes have alpha 0. @param {Explorer} x */
+/** The table of class colours; hidden classes have alpha 0. @param {Explorer} x @param {string} kind */
 function classTable(x, kind) {
   const table = new Uint8Array(1024).fill(255);
   if (kind === "segments") {
@@ -61,7 +62,7 @@ export function recolour(x) {
     limits: limitsOf(x, mode), classTable: classTable(x, mode.kind), plain: cosine === "plain",
     threshold: ["score", "similarity"].includes(mode.kind) ? x.state.threshold : null,
     components: x.state.components, scale: x.scaleName(), pair: "",
-    noValue: style.no_value, correct: style.correct, wrong: style.wrong, segments: null,
+    noValue: style.no_value, correct: style.correct, wrong: style.wrong,
   };
   const [own, other] = x.pairOf();
   for (const number of numbers) x.cloud.colour(number, { ...job, pair: mode.kind === "pair" ? x.pairName(own, other) : "" });
@@ -101,6 +102,7 @@ function colourSegments(x) {
 /**
  * Colours of the cells of an image's feature map, if it has one and the first set is shown.
  * @param {Explorer} x
+ * @param {import("./maths.js").Camera} camera
  */
 export function mapColours(x, camera) {
   const { kind } = x.mode();

@@ -18,7 +18,7 @@ import { same } from "./maths.js";
  *   pages: Record<string, Stage>, keyframes: {token: string, scene: string, count: number}[],
  *   point_size: {metres: number, least: number, most: number, without_value: number},
  *   similarity_low: Record<string, number>, notes: string[], header: import("./data.js").Header,
- *   can_ask: boolean, state: string[], colour_state: string[]}} Setup see payload.py
+ *   can_ask: boolean, state: (keyof State)[], colour_state: string[]}} Setup see payload.py
  * @typedef {{mode: string, feature_set: string, side_by_side: boolean, keyframe: number,
  *   picked: number[], negatives: number[], picked_in: number, cosine: "centred" | "plain",
  *   threshold: number | null, components: number[], hidden_classes: number[], view: View,

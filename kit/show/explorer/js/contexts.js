@@ -8,9 +8,13 @@ const MOST_CONTEXTS = 8; // of explorers on one page, while others are out of si
 const LIMIT = 14; // also of those in sight
 const KEY = Symbol.for("kit.explorers");
 
-/** The explorers with a context, the one looked at last at the end; shared by all scripts of the page. */
+/**
+ * The explorers with a context, the one looked at last at the end; shared by all scripts of the page.
+ * @returns {Explorer[]}
+ */
 function living() {
-  return (globalThis[KEY] ||= []);
+  const page = /** @type {Record<symbol, Explorer[]>} */ (/** @type {unknown} */ (globalThis));
+  return (page[KEY] ||= []);
 }
 
 /**
@@ -29,7 +33,7 @@ export function looked(x) {
   for (const each of others.filter((other) => !spare.includes(other)).slice(0, Math.max(living().length - LIMIT, 0))) each.rest();
 }
 
-/** Whether an explorer lies in the window, or so close that it soon will. */
+/** Whether an explorer lies in the window, or so close that it soon will. @param {Explorer} x */
 function inSight({ stage }) {
   const { top, bottom, width } = stage.getBoundingClientRect();
   return width > 0 && bottom > -100 && top < window.innerHeight + 100;

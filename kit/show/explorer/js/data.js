@@ -244,7 +244,7 @@ export function surfaceOf(pairs, farthest) {
   if (!pairs.length || farthest === Infinity) return { kept: pairs, farthest: Infinity };
   const CELL = 6;
   const nearest = new Map();
-  const keyOf = (x, y) => `${Math.floor(x / CELL)},${Math.floor(y / CELL)}`;
+  const keyOf = (/** @type {number} */ x, /** @type {number} */ y) => `${Math.floor(x / CELL)},${Math.floor(y / CELL)}`;
   for (const { x, y, depth } of pairs) {
     const key = keyOf(x, y);
     nearest.set(key, Math.min(nearest.get(key) ?? Infinity, depth));

@@ -1,8 +1,9 @@
 // Elements of the page. Every text becomes a text node: names from data cannot become markup.
 
 /**
- * @param {string} tag @param {string} className @param {...(Node | string)} children
- * @returns {any}
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag @param {string} className @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[T]}
  */
 export function make(tag, className = "", ...children) {
   const node = document.createElement(tag);
@@ -23,7 +24,10 @@ export function button(content, title, action, className = "kx-button") {
   return node;
 }
 
-/** Whether a button is pressed, for eyes and for screen readers. */
+/**
+ * Whether a button is pressed, for eyes and for screen readers.
+ * @template {Element} T @param {T} node @param {boolean} pressed @returns {T}
+ */
 export function press(node, pressed) {
   node.setAttribute("aria-pressed", String(Boolean(pressed)));
   return node;
@@ -34,7 +38,7 @@ export function press(node, pressed) {
 export function slider(low, high, step, value, title, action) {
   const input = make("input", "kx-slider");
   Object.assign(input, { type: "range", min: low, max: high, step, title });
-  input.value = value;
+  input.value = String(value);
   input.setAttribute("aria-label", title);
   input.addEventListener("input", () => action(Number(input.value)));
   return input;
@@ -50,7 +54,7 @@ export function row(name, input, value) {
   return { node, shown };
 }
 
-/** @param {string[][]} choices value and text */
+/** @param {string[][]} choices value and text @param {string} value @param {string} title @param {(value: any) => void} action */
 export function select(choices, value, title, action) {
   const node = make("select", "kx-select");
   node.title = title;
@@ -60,7 +64,7 @@ export function select(choices, value, title, action) {
   return node;
 }
 
-/** Give a select new choices. @param {HTMLSelectElement} node @param {string[][]} choices */
+/** Give a select new choices. @param {HTMLSelectElement} node @param {string[][]} choices @param {string} value */
 export function fill(node, choices, value) {
   node.replaceChildren(...choices.map(([each, text]) => {
     const option = make("option", "", text);
@@ -72,14 +76,17 @@ export function fill(node, choices, value) {
 
 /**
  * Buttons of which one is pressed.
- * @param {[string, string, string][]} choices value, text, title
+ * @template {string} T @param {[T, string, string][]} choices value, text, title @param {T} value @param {(value: T) => void} action
  */
 export function segments(choices, value, action) {
   return make("div", "kx-segments", ...choices.map(([each, text, title]) =>
     press(button(text, title, () => action(each)), each === value)));
 }
 
-/** A box to tick. */
+/**
+ * A box to tick.
+ * @param {string} text @param {boolean} checked @param {string} title @param {(checked: boolean) => void} action
+ */
 export function checkbox(text, checked, title, action) {
   const input = make("input");
   input.type = "checkbox";
@@ -89,6 +96,8 @@ export function checkbox(text, checked, title, action) {
   node.title = title;
   return node;
 }
+
+/** @typedef {keyof typeof ICONS} IconName */
 
 // Outlines in a square of 16 x 16.
 const ICONS = {
@@ -112,15 +121,18 @@ const ICONS = {
 
 /**
  * The only markup that is parsed; it comes from the table above.
- * @param {keyof typeof ICONS} name @returns {any}
+ * @param {keyof typeof ICONS} name @returns {SVGElement}
  */
 export function icon(name) {
   const outline = document.createElement("template");
   outline.innerHTML = `<svg viewBox="0 0 16 16" class="kx-icon" aria-hidden="true"><path d="${ICONS[name]}"/></svg>`;
-  return outline.content.firstElementChild.cloneNode(true);
+  return /** @type {SVGElement} */ (outline.content.firstElementChild.cloneNode(true));
 }
 
-/** Keep the pointer's events of a drag; a test's events have no pointer to keep. */
+/**
+ * Keep the pointer's events of a drag; a test's events have no pointer to keep.
+ * @param {Element} node @param {PointerEvent} event
+ */
 export function capture(node, event) {
   try {
     node.setPointerCapture(event.pointerId);

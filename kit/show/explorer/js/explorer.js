@@ -23,7 +23,11 @@ const LEGEND_STATE = ["mode", "feature_set", "side_by_side", "swipe_with", "comp
 const MIDDLE = 160; // pixels around the middle of the view, in which a key picks
 const PICK_STATE = ["picked", "negatives", "picked_in"];
 
-/** @typedef {import("./content.js").State} State */
+/**
+ * @typedef {import("./content.js").State} State
+ * @typedef {import("./picture.js").Picture} Photograph
+ * @typedef {{altKey: boolean, shiftKey: boolean}} Keys of an event
+ */
 
 export class Explorer extends Canvas {
   /** @type {"pick" | "positive" | "negative"} */
@@ -117,7 +121,7 @@ export class Explorer extends Canvas {
       this.thresholds.set(this.state.mode, this.state.threshold);
       changes = { threshold: this.thresholds.get(changes.mode) ?? null, ...changes };
     }
-    const real = Object.entries(changes).filter(([name, value]) => !same(this.state[name], value));
+    const real = Object.entries(changes).filter(([name, value]) => !same(this.state[/** @type {keyof State} */ (name)], value));
     if (!real.length) return;
     this.history.note(this.state, Object.fromEntries(real));
     Object.assign(this.state, Object.fromEntries(real));
@@ -126,6 +130,7 @@ export class Explorer extends Canvas {
     this.refresh(real.map(([name]) => name));
   }
 
+  /** @param {string[]} names */
   refresh(names) {
     if (names.includes("keyframe")) return this.goTo(this.state.keyframe);
     if (names.includes("view")) this.follow.value = this.state.view.camera || "";
@@ -186,6 +191,7 @@ export class Explorer extends Canvas {
     });
   }
 
+  /** @param {number} keyframe */
   goTo(keyframe) {
     const data = this.loaded.get(keyframe);
     if (!data) return this.link.need(keyframe);
@@ -212,20 +218,23 @@ export class Explorer extends Canvas {
     if ((picked.length || negatives.length) && !this.loaded.has(from)) this.link.need(from);
   }
 
+  /** @param {number} by */
   step(by) {
     const count = this.setup.keyframes.length;
     this.change({ keyframe: (this.state.keyframe + by + count) % count });
   }
 
+  /** @param {number} number */
   pressMode(number) {
     if (this.setup.modes[number]) this.change({ mode: this.setup.modes[number].name });
   }
 
+  /** @param {import("./maths.js").Camera} camera */
   mapColours(camera) {
     return this.cloud ? mapColours(this, camera) : null;
   }
 
-  /** A click on the cloud: a point, or the image of a camera in space. */
+  /** A click on the cloud: a point, or the image of a camera in space. @param {MouseEvent} event */
   clickAt(event) {
     const point = this.pointAt(event);
     if (point >= 0) return this.click(point, event, "cloud");
@@ -236,7 +245,7 @@ export class Explorer extends Canvas {
     if (found >= 0) viewFrom(this, this.data.cameras[found].name);
   }
 
-  /** Pick the point closest to the middle of the first panel. */
+  /** Pick the point closest to the middle of the first panel. @param {Keys} event */
   clickMiddle(event) {
     const [panel] = this.panels;
     if (this.data.even) {
@@ -252,11 +261,13 @@ export class Explorer extends Canvas {
     }
   }
 
+  /** @param {Photograph} picture @param {number[]} place @param {PointerEvent} event */
   hoverImage(picture, place, event) {
     const found = picture.pairsAt(place, 6).slice(0, 24).map(([, i]) => picture.pairs.point[i]);
     this.hover(found, event);
   }
 
+  /** @param {number[] | null} points @param {PointerEvent | null} event */
   hover(points, event = null) {
     if (points === null) this.pointer = null;
     const next = points || [];
@@ -270,13 +281,14 @@ export class Explorer extends Canvas {
     this.redraw();
   }
 
+  /** @param {number} point @param {Keys} event @param {string} place */
   click(point, event, place) {
     if (point < 0) return;
     const kind = event.altKey ? "negative" : event.shiftKey ? "positive" : this.clickKind;
     const index = this.indexOf(point);
     const here = this.state.picked_in === this.state.keyframe;
     let [picked, negatives] = here ? [this.state.picked, this.state.negatives] : [[], []];
-    const toggled = (list) => (list.includes(index) ? list.filter((each) => each !== index) : [...list, index]);
+    const toggled = (/** @type {number[]} */ list) => (list.includes(index) ? list.filter((each) => each !== index) : [...list, index]);
     if (kind === "pick") [picked, negatives] = [[index], []];
     else if (kind === "positive") [picked, negatives] = [toggled(picked), negatives.filter((each) => each !== index)];
     else [picked, negatives] = [picked.filter((each) => each !== index), toggled(negatives)];
@@ -285,7 +297,7 @@ export class Explorer extends Canvas {
     this.link.send({ type: "click", point: index, kind, keyframe: this.state.keyframe, place, picked, negatives });
   }
 
-  /** Select points: they get a rim, and Python gets their index. */
+  /** Select points: they get a rim, and Python gets their index. @param {Int32Array} points @param {string} place */
   select(points, place) {
     this.cloud?.mark(points);
     const indices = Int32Array.from(points, (point) => this.indexOf(point)).sort();
@@ -296,6 +308,7 @@ export class Explorer extends Canvas {
     this.redraw();
   }
 
+  /** @param {boolean} on */
   setLasso(on) {
     this.lasso = on ? new Lasso(this) : null;
     this.tools.lasso.setAttribute("aria-pressed", String(on));
@@ -313,19 +326,25 @@ export class Explorer extends Canvas {
     else this.root.requestFullscreen?.();
   }
 
+  /** @param {number} dx @param {number} dy */
   turn(dx, dy) {
     turn(this, dx, dy);
   }
 
+  /** @param {number} times */
   zoom(times) {
     zoom(this, times);
   }
 
+  /** @param {string} name */
   viewFrom(name) {
     viewFrom(this, name);
   }
 
-  /** Say something on the cloud, for a while or until it is taken back with "". */
+  /**
+   * Say something on the cloud, for a while or until it is taken back with "".
+   * @param {string} key @param {string} text
+   */
   tell(key, text, milliseconds = 0) {
     if (text) this.troubles.set(key, text);
     else this.troubles.delete(key);
@@ -337,6 +356,7 @@ export class Explorer extends Canvas {
     this.hint.replaceChildren(...noticesOf(this).map((text) => make("p", "", text)));
   }
 
+  /** @param {number} [index] */
   showStatus(index) {
     if (index === undefined) index = this.state.picked_in === this.state.keyframe ? this.state.picked.at(-1) : undefined;
     const point = index === undefined ? -1 : this.pointOf(index);
@@ -344,6 +364,7 @@ export class Explorer extends Canvas {
     this.footer.status.textContent = point < 0 ? `${scene || token} · ${withCommas(count)} points` : statusOf(this, index, point);
   }
 
+  /** @param {number} label @param {boolean} only @param {Record<number, number>} counts */
   toggleClass(label, only, counts) {
     const { hidden_classes: hidden } = this.state;
     const others = Object.keys(counts).map(Number).filter((each) => each !== label && each !== this.setup.classes.ignore);
@@ -364,6 +385,7 @@ export class Explorer extends Canvas {
     this.showNotices();
   }
 
+  /** @param {string} name */
   enlarge(name) {
     this.large = name;
     const camera = this.data.cameras.find((each) => each.name === name);

@@ -10,6 +10,7 @@ import { scaleTable } from "./numbers.js";
 /**
  * Show a figure made by Python, or the points from above where there is no kernel.
  * @param {Explorer} x
+ * @param {Error} error
  */
 export function withoutWebGL(x, error) {
   const text = "This browser offers no WebGL2, which the explorer needs. Instead, 10,000 of the points are shown; they cannot be clicked.";
@@ -28,7 +29,7 @@ export function withoutWebGL(x, error) {
   else x.model.send({ type: "no webgl2" });
 }
 
-/** Points from above, drawn once, coloured by height. */
+/** Points from above, drawn once, coloured by height. @param {import("./content.js").Setup} setup @param {DataView} bytes */
 function flatPicture(setup, bytes) {
   const data = decode(setup.header, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   const canvas = make("canvas", "kx-flat");

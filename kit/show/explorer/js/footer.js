@@ -39,10 +39,11 @@ export class Footer {
 
   show() {
     const { x } = this;
-    if (document.activeElement !== this.slider) this.slider.value = x.state.keyframe;
+    if (document.activeElement !== this.slider) this.slider.value = String(x.state.keyframe);
     this.value.textContent = `${x.state.keyframe + 1} / ${x.setup.keyframes.length}`;
   }
 
+  /** @param {boolean} playing */
   showPlaying(playing) {
     this.play.replaceChildren(icon(playing ? "pause" : "play"));
   }

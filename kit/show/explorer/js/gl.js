@@ -39,7 +39,7 @@ export function program(gl, vertex, fragment, outputs = null) {
 
 /**
  * A texture of rows of numbers, read without interpolation; an existing one gets new content.
- * @param {WebGL2RenderingContext} gl @param {"rgba8" | "rgba8i" | "rgba32f"} kind
+ * @param {WebGL2RenderingContext} gl @param {ArrayBufferView | null} data @param {number} width @param {number} height @param {"rgba8" | "rgba8i" | "rgba32f"} kind @param {WebGLTexture | null} existing
  */
 export function texture(gl, data, width, height, kind, existing = null) {
   const [inner, format, type] = {
@@ -55,7 +55,7 @@ export function texture(gl, data, width, height, kind, existing = null) {
   return made;
 }
 
-/** A photograph as a texture. */
+/** A photograph as a texture. @param {WebGL2RenderingContext} gl @param {ImageBitmap} bitmap */
 export function photoTexture(gl, bitmap) {
   const made = gl.createTexture();
   gl.bindTexture(gl.TEXTURE_2D, made);
@@ -66,7 +66,7 @@ export function photoTexture(gl, bitmap) {
   return made;
 }
 
-/** @param {WebGL2RenderingContext} gl */
+/** @param {WebGL2RenderingContext} gl @param {WebGLUniformLocation} location @param {number} unit @param {WebGLTexture} made */
 export function bindTexture(gl, location, unit, made) {
   gl.activeTexture(gl.TEXTURE0 + unit);
   gl.bindTexture(gl.TEXTURE_2D, made);

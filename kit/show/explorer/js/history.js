@@ -10,7 +10,7 @@ import { same } from "./maths.js";
 const MOST_STEPS = 100; // steps that are kept
 const SKIPPED = ["view", "keyframe", "swipe"]; // changes of these are no step
 
-/** The state as a text for links: JSON in base64 without signs that links do not allow. */
+/** The state as a text for links: JSON in base64 without signs that links do not allow. @param {Partial<State>} state */
 export function linkOf(state) {
   const bytes = new TextEncoder().encode(JSON.stringify(state));
   const letters = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
@@ -45,7 +45,7 @@ export class History {
     this.noted = 0; // when they were made
   }
 
-  /** Remember the state before a change. */
+  /** Remember the state before a change. @param {Partial<State>} state @param {Partial<State>} changes */
   note(state, changes) {
     if (this.busy || Object.keys(changes).every((name) => SKIPPED.includes(name))) return;
     const last = this.before.at(-1);
@@ -58,6 +58,7 @@ export class History {
     this.after = [];
   }
 
+  /** @param {Partial<State>} state */
   kept(state) {
     return structuredClone(Object.fromEntries(Object.entries(state).filter(([name]) => !SKIPPED.includes(name))));
   }
@@ -70,6 +71,7 @@ export class History {
     this.go(this.after, this.before);
   }
 
+  /** @param {Partial<State>[]} from @param {Partial<State>[]} to */
   go(from, to) {
     const state = from.pop();
     if (!state) return;

@@ -5,6 +5,7 @@ import { goHome, steps, syncView, top } from "./view.js";
 
 /** @typedef {import("./explorer.js").Explorer} Explorer */
 
+/** @type {Record<string, number[]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** What the keys do; capital letters are the same as small ones. */
@@ -34,7 +35,7 @@ export function listenToKeys(x, node) {
   });
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {KeyboardEvent} event @returns {boolean} whether the key means something */
 function act(x, event) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (event.ctrlKey || event.metaKey) {
@@ -50,7 +51,7 @@ function act(x, event) {
   return true;
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {number[]} way @param {boolean} shifted */
 function arrow(x, [dx, dy], shifted) {
   if (shifted) steps.pan(x, dx, dy);
   else steps.turn(x, dx, dy);
@@ -64,6 +65,7 @@ function later(x) {
   x.wheeling = setTimeout(() => syncView(x), 250);
 }
 
+/** @type {Record<string, (x: Explorer, event: KeyboardEvent) => void>} */
 const ACTIONS = {
   "+": (x) => { steps.zoom(x, -1); later(x); },
   "=": (x) => { steps.zoom(x, -1); later(x); },

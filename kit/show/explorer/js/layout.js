@@ -60,7 +60,7 @@ function swipeLine(x) {
   node.tabIndex = 0;
   node.hidden = true;
   for (const [name, value] of Object.entries({ role: "slider", "aria-label": "Line between the two sets", "aria-valuemin": "0", "aria-valuemax": "100" })) node.setAttribute(name, value);
-  const to = (swipe) => x.change({ swipe: clamp(swipe, 0, 1) });
+  const to = (/** @type {number} */ swipe) => x.change({ swipe: clamp(swipe, 0, 1) });
   let dragged = false;
   node.addEventListener("pointerdown", (event) => { dragged = true; capture(node, event); event.preventDefault(); });
   node.addEventListener("pointermove", (event) => {
@@ -69,7 +69,7 @@ function swipeLine(x) {
   });
   node.addEventListener("pointerup", () => { dragged = false; });
   node.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -0.05, ArrowRight: 0.05 }[event.key];
+    const step = event.key === "ArrowLeft" ? -0.05 : event.key === "ArrowRight" ? 0.05 : 0;
     if (!step) return;
     to(x.state.swipe + step);
     event.preventDefault();

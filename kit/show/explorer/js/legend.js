@@ -5,7 +5,10 @@ import { clamp } from "./maths.js";
 import { bestOf, countOf, plainNumber, withCommas } from "./numbers.js";
 import { classBars } from "./selection.js";
 
-/** @typedef {import("./explorer.js").Explorer} Explorer */
+/**
+ * @typedef {import("./explorer.js").Explorer} Explorer
+ * @typedef {import("./content.js").Mode} Mode
+ */
 
 const LITTLE = 560; // pixels of the stage, below which the legend is folded at first
 const NARROW = 760; // the same for each of several panels
@@ -24,6 +27,7 @@ export class Legend {
     this.listen();
   }
 
+  /** @param {boolean} folded */
   fold(folded) {
     this.folded = folded;
     this.folder.setAttribute("aria-expanded", String(!folded));
@@ -43,13 +47,14 @@ export class Legend {
     const mode = this.x.mode();
     this.title.textContent = mode.title;
     const open = this.body.querySelector("details")?.open;
-    const focused = this.controls().indexOf(/** @type {any} */ (document.activeElement));
+    const focused = this.controls().indexOf(/** @type {HTMLElement} */ (document.activeElement));
     this.body.replaceChildren(...LEGENDS[mode.kind](this.x, mode), ...otherClasses(this.x, mode, open));
     if (focused >= 0) this.controls()[focused]?.focus();
   }
 
+  /** @returns {HTMLElement[]} */
   controls() {
-    return [...this.body.querySelectorAll("button, input, select, summary")];
+    return [.../** @type {NodeListOf<HTMLElement>} */ (this.body.querySelectorAll("button, input, select, summary"))];
   }
 
   /** Whether a slider of it has the focus; it must not be replaced under the pointer. */
@@ -59,9 +64,10 @@ export class Legend {
 
   /** Drag the head to move the card; a double click brings it back. */
   listen() {
+    /** @type {{x: number, y: number} | null} */
     let start = null;
     this.head.addEventListener("pointerdown", (event) => {
-      if (event.target.closest("button")) return;
+      if (/** @type {Element} */ (event.target).closest("button")) return;
       const { offsetLeft, offsetTop } = this.node;
       start = { x: event.clientX - offsetLeft, y: event.clientY - offsetTop };
       this.head.setPointerCapture(event.pointerId);
@@ -73,6 +79,7 @@ export class Legend {
     this.head.addEventListener("dblclick", () => this.node.removeAttribute("style"));
   }
 
+  /** @param {number} left @param {number} top */
   place(left, top) {
     const { clientWidth, clientHeight } = this.x.stage;
     const { offsetWidth, offsetHeight } = this.node;
@@ -82,7 +89,10 @@ export class Legend {
   }
 }
 
-// By kind of mode, see modes.py.
+/**
+ * Rows by the kind of mode, see modes.py.
+ * @type {Record<string, (x: Explorer, mode: Mode) => Node[]>}
+ */
 const LEGENDS = {
   number: (x, mode) => [colourBar(x, mode.low, mode.high, mode.label), mapRow(x)],
   score: (x, mode) => [colourBar(x, mode.low, mode.high, mode.label), thresholdRow(x, mode.low, mode.high), ...(mode.query ? [] : [mapRow(x)])],
@@ -96,7 +106,7 @@ const LEGENDS = {
   segments: (x) => segmentRows(x),
 };
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {number} low @param {number} high @param {string} label */
 function colourBar(x, low, high, label) {
   const bar = make("div", "kx-colourbar");
   bar.style.background = `linear-gradient(to right, ${x.setup.scales[x.scaleName()].join(", ")})`;
@@ -111,10 +121,10 @@ function mapRow(x) {
   return make("label", "kx-row", make("span", "", "colour map"), node);
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {number} low @param {number} high */
 function thresholdRow(x, low, high) {
   const step = (high - low) / 200;
-  const text = (threshold) => (threshold === null ? "off" : plainNumber(threshold));
+  const text = (/** @type {number | null} */ threshold) => (threshold === null ? "off" : plainNumber(threshold));
   const input = slider(low - step, high, step, x.state.threshold ?? low - step, "Points below this turn grey", (value) => {
     const threshold = value < low ? null : Number(value.toPrecision(5));
     shown.textContent = text(threshold);
@@ -186,7 +196,7 @@ function bestRows(x) {
   return [make("p", "", `The ${best.length} most similar points`), ...classBars(x, counts, best.length)];
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {string} what */
 function classRows(x, what) {
   const counts = x.classCounts(what);
   const { names } = x.setup.classes;
@@ -204,6 +214,7 @@ function classRows(x, what) {
 /**
  * The classes in modes whose colours are not those of classes, folded at first.
  * @param {Explorer} x
+ * @param {import("./content.js").Mode} mode @param {boolean} open
  */
 function otherClasses(x, mode, open) {
   if (["labels", "predictions", "segments"].includes(mode.kind) || !x.data?.arrays.labels) return [];
@@ -218,7 +229,8 @@ function errorRows(x) {
   const { correct, wrong } = x.errorCounts();
   if (correct + wrong === 0) return [make("p", "", "This keyframe has no labels or no predictions of this set.")];
   const style = x.style();
-  const line = (colour, text, count) => {
+  /** @param {string} text @param {number} count */
+  const line = (/** @type {number[]} */ colour, /** @type {string} */ text, /** @type {number} */ count) => {
     const swatch = make("span", "kx-swatch");
     swatch.style.background = `rgb(${colour.join(",")})`;
     return make("div", "kx-class", swatch, make("span", "kx-name", text), make("span", "kx-value", withCommas(count)));
@@ -230,7 +242,7 @@ function errorRows(x) {
   ];
 }
 
-/** Two sets compared: the cosine of each point's two features. @param {Explorer} x */
+/** Two sets compared: the cosine of each point's two features. @param {Explorer} x @param {import("./content.js").Mode} mode */
 function pairRows(x, mode) {
   const [own, other] = x.pairOf();
   const others = x.setup.sets.filter(({ name }) => name !== own && x.pairName(own, name)).map(({ name }) => [name, name]);

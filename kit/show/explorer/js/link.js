@@ -38,13 +38,14 @@ export class Link {
       this.on(`change:${name}`, () => {
         const value = x.model.get(name);
         if (same(value, x.state[name])) return;
-        x.state[name] = value;
+        Object.assign(x.state, { [name]: value });
         x.refresh([name]);
       });
     }
     this.on("msg:custom", (message) => this.receive(message));
   }
 
+  /** @param {string} event @param {(message?: any) => void} call */
   on(event, call) {
     this.x.model.on(event, call);
     this.heard.push([event, call]);
@@ -55,7 +56,10 @@ export class Link {
     for (const timer of this.asked.values()) clearTimeout(timer);
   }
 
-  /** Send a message; without a kernel there is nobody to hear it. */
+  /**
+   * Send a message; without a kernel there is nobody to hear it.
+   * @param {Request} message @param {ArrayBufferLike[]} buffers
+   */
   send(message, buffers = []) {
     try {
       this.x.model.send(message, undefined, buffers);
@@ -64,23 +68,26 @@ export class Link {
     }
   }
 
-  /** Send a message that has to be answered. */
+  /** Send a message that has to be answered. @param {string} key @param {Request} message */
   request(key, message) {
     clearTimeout(this.asked.get(key));
     if (!this.x.model.standalone) this.asked.set(key, setTimeout(() => this.missed(key), PATIENCE));
     this.send(message);
   }
 
+  /** @param {string} key */
   missed(key) {
     this.x.tell(key, "Python does not answer; is the kernel still running? What is here can still be explored.");
   }
 
+  /** @param {string} key */
   answered(key) {
     clearTimeout(this.asked.get(key));
     this.asked.delete(key);
     this.x.tell(key, "");
   }
 
+  /** @param {number} keyframe */
   need(keyframe) {
     const key = `keyframe ${keyframe}`;
     if (this.asked.has(key)) return;
@@ -89,6 +96,7 @@ export class Link {
     this.request(key, { type: "need", keyframe });
   }
 
+  /** @param {Message} message */
   async receive(message) {
     const { x } = this;
     if (message.type === "keyframe") return this.receiveKeyframe(message);
@@ -102,6 +110,7 @@ export class Link {
     this.need(x.state.keyframe);
   }
 
+  /** @param {Message} message */
   async receiveKeyframe(message) {
     const { x } = this;
     const received = await x.model.widget_manager.get_model(message.model);

@@ -2,6 +2,8 @@
 
 import { axesOf } from "./maths.js";
 
+/** @typedef {{name: string, top: number[]}} Named a box */
+
 const RINGS = { positive: "#ffffff", negative: "#111111", hover: "#ffffff" };
 
 /**
@@ -33,19 +35,18 @@ const FARTHEST = 60; // metres from the eye, to which boxes have their names wri
 
 /**
  * Names of boxes, the nearest first; a name that would cover another one is left out.
- * @param {CanvasRenderingContext2D} context @param {{name: string, top: number[]}[]} boxes
- * @param {import("./maths.js").View} view
- * @param {(at: number[], call: (left: number, y: number) => void) => void} draw
+ * @param {CanvasRenderingContext2D} context @param {Named[]} boxes @param {import("./maths.js").View} view @param {(at: number[], call: (left: number, y: number) => void) => void} draw @param {number} ratio
  */
 export function nameTags(context, boxes, view, draw, ratio) {
   const { eye } = axesOf(view);
-  const far = ({ top }) => Math.hypot(top[0] - eye[0], top[1] - eye[1], top[2] - eye[2]);
+  const far = (/** @type {Named} */ { top }) => Math.hypot(top[0] - eye[0], top[1] - eye[1], top[2] - eye[2]);
+  /** @type {number[][]} */
   const taken = [];
   context.font = `500 ${11 * ratio}px Inter, "Helvetica Neue", Arial, sans-serif`;
   for (const { name, top } of boxes.filter((box) => far(box) < FARTHEST).sort((a, b) => far(a) - far(b))) {
     draw(top, (left, y) => {
       const half = context.measureText(name).width / 2 + 6 * ratio;
-      const covers = ([x, low, width]) => Math.abs(x - left) < half + width && Math.abs(low - y) < 18 * ratio;
+      const covers = (/** @type {number[]} */ [x, low, width]) => Math.abs(x - left) < half + width && Math.abs(low - y) < 18 * ratio;
       if (taken.some(covers)) return;
       taken.push([left, y, half]);
       nameTag(context, name, left, y, half, ratio);
@@ -53,7 +54,10 @@ export function nameTags(context, boxes, view, draw, ratio) {
   }
 }
 
-/** A name on a dark pill, its lower middle at (x, y). */
+/**
+ * A name on a dark pill, its lower middle at (x, y).
+ * @param {CanvasRenderingContext2D} context @param {string} text @param {number} x @param {number} y @param {number} half @param {number} ratio
+ */
 function nameTag(context, text, x, y, half, ratio) {
   const height = 17 * ratio;
   context.fillStyle = "rgba(12, 15, 20, 0.78)";

@@ -127,7 +127,7 @@ export function unproject({ K, matrix: T }, u, v, depth) {
  */
 export function mixViews(from, to, ratio) {
   const smooth = ratio * ratio * (3 - 2 * ratio);
-  const mix = (a, b) => a + (b - a) * smooth;
+  const mix = (/** @type {number} */ a, /** @type {number} */ b) => a + (b - a) * smooth;
   const turn = ((to.azimuth - from.azimuth + 540) % 360) - 180;
   const view = {
     azimuth: from.azimuth + turn * smooth,

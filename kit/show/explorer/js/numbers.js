@@ -65,6 +65,7 @@ export function percentile(sorted, ratio) {
  * @param {ArrayLike<number>} scores @param {number} k @param {(i: number) => boolean} has
  */
 export function bestOf(scores, k, has) {
+  /** @type {number[]} */
   let found = [];
   let bound = -Infinity;
   for (let i = 0; i < scores.length; i++) {

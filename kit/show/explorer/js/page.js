@@ -42,6 +42,7 @@ async function openPage() {
   for (const node of nodes) {
     payloads.set(Number(node.dataset.keyframe), { header: JSON.parse(node.dataset.header), text: node.textContent, size: Number(node.dataset.size) });
   }
+  /** @type {((message: {type: string}) => void)[]} */
   const listeners = [];
   const first = payloads.get(traits.setup.header.keyframe);
   const state = { ...traits, payload: new DataView((await inflate(first)).buffer) };
@@ -60,11 +61,13 @@ async function openPage() {
     send: async (message) => {
       const payload = message.type === "need" && payloads.get(message.keyframe);
       if (!payload) return;
+      /** @type {Record<string, unknown>} */
       const received = { header: payload.header, payload: await inflate(payload) };
       model.widget_manager = { get_model: async () => ({ get: (name) => received[name] }) };
       listeners.forEach((call) => call({ type: "keyframe" }));
     },
   };
+  /** @type {HTMLElement & {explorer?: Explorer}} */
   const root = make("div", "kx-page");
   document.body.append(make("main", "", make("h1", "kx-hidden", document.title), root));
   root.explorer = new Explorer(model, root);

@@ -151,8 +151,7 @@ export class Painter extends Cloud {
 
   /**
    * Paint panels into a picture, `part` of the points after the other.
-   * @param {Target} frame @param {Panel[]} panels @param {View} view @param {Style} style
-   * @param {number} count of the points @param {number} part
+   * @param {Target} frame @param {Panel[]} panels @param {View} view @param {Style} style @param {number} count of the points @param {number} part @returns {Generator<undefined, void>}
    */
   *painting(frame, panels, view, style, count, part = count) {
     const { gl } = this;
@@ -230,6 +229,7 @@ export class Painter extends Cloud {
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.uniformMatrix4fv(u.u_matrix, false, matrix);
     this.shapeBuffer ||= gl.createBuffer();
+    /** @param {Float32Array} data */
     const upload = (data) => {
       gl.bindBuffer(gl.ARRAY_BUFFER, this.shapeBuffer);
       gl.bufferData(gl.ARRAY_BUFFER, data, gl.DYNAMIC_DRAW);

@@ -35,6 +35,7 @@ export class Picture {
 
   async load() {
     const { data } = this.explorer;
+    /** @param {string} name */
     const pairs = (name) => data.arrays[`pairs/${this.camera.number}/${name}`];
     this.pairs = { point: pairs("point"), uv: pairs("uv"), depth: pairs("depth") };
     this.order = farthestFirst(this.pairs.depth);
@@ -42,13 +43,16 @@ export class Picture {
     this.draw();
   }
 
-  /** Place under the pointer, as ratios of width and height (0 to 1). */
+  /** Place under the pointer, as ratios of width and height (0 to 1). @param {MouseEvent} event */
   placeAt(event) {
     const { left, top, width, height } = this.canvas.getBoundingClientRect();
     return [(event.clientX - left) / width, (event.clientY - top) / height];
   }
 
-  /** Pairs within `radius` screen pixels of a place, the nearest first: distance and number. */
+  /**
+   * Pairs within `radius` screen pixels of a place, the nearest first: distance and number.
+   * @param {number[]} place @param {number} radius
+   */
   pairsAt([x, y], radius) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const { uv, point } = this.pairs;
@@ -61,7 +65,10 @@ export class Picture {
     return found.sort((a, b) => a[0] - b[0]);
   }
 
-  /** The point at a click: of those about equally close to the pointer, the one nearest to the camera. */
+  /**
+   * The point at a click: of those about equally close to the pointer, the one nearest to the camera.
+   * @param {number[]} place
+   */
   pointAt(place) {
     const near = this.pairsAt(place, 9);
     if (!near.length) return -1;
@@ -72,6 +79,7 @@ export class Picture {
 
   listen() {
     const { canvas, explorer } = this;
+    /** @type {number[] | null} */
     let start = null;
     canvas.addEventListener("pointerdown", (event) => {
       start = this.placeAt(event);
@@ -98,7 +106,10 @@ export class Picture {
     canvas.addEventListener("pointerleave", () => explorer.hover(null));
   }
 
-  /** Points whose pixel lies in a box, with their place in screen pixels and their depth in metres. */
+  /**
+   * Points whose pixel lies in a box, with their place in screen pixels and their depth in metres.
+   * @param {number[][]} box
+   */
   inside([a, b]) {
     const [left, right] = [Math.min(a[0], b[0]), Math.max(a[0], b[0])].map((v) => v * 65535);
     const [top, bottom] = [Math.min(a[1], b[1]), Math.max(a[1], b[1])].map((v) => v * 65535);
@@ -132,7 +143,10 @@ export class Picture {
     if (this.box) this.drawBox(context, width, height, ratio);
   }
 
-  /** The selected points, and rings around the picked ones. */
+  /**
+   * The selected points, and rings around the picked ones.
+   * @param {CanvasRenderingContext2D} context @param {number} width @param {number} height @param {number} ratio
+   */
   drawMarks(context, width, height, ratio) {
     const { explorer, pairs } = this;
     const { uv, point } = pairs;
@@ -152,7 +166,7 @@ export class Picture {
     }
   }
 
-  /** The cloud's colours at the pixels of its points. */
+  /** The cloud's colours at the pixels of its points. @param {number} width @param {number} height @param {number} ratio */
   dots(width, height, ratio) {
     const { explorer } = this;
     const { kind } = explorer.mode();
@@ -176,13 +190,14 @@ export class Picture {
     return { canvas: canvasOf(pixels, width, height), cells: false };
   }
 
+  /** @param {CanvasRenderingContext2D} context @param {number} width @param {number} height @param {number} ratio */
   drawBox(context, width, height, ratio) {
     const [[x0, y0], [x1, y1]] = this.box;
     context.lineWidth = 2 * ratio;
     context.strokeStyle = "#ffffff";
     context.fillStyle = "rgba(255, 255, 255, 0.18)";
     const at = [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height];
-    context.fillRect(...at);
-    context.strokeRect(...at);
+    context.fillRect(at[0], at[1], at[2], at[3]);
+    context.strokeRect(at[0], at[1], at[2], at[3]);
   }
 }

@@ -38,7 +38,8 @@ export function listenToPointer(x, canvas) {
       else turn(x, dx, dy);
     }
   });
-  const up = (event) => {
+  /** @param {MouseEvent} event */
+  const up = (/** @type {PointerEvent} */ event) => {
     const single = down.delete(event.pointerId) && down.size === 0;
     if (!single) return;
     const clicked = moved <= STILL && event.type === "pointerup" && event.button === 0;
@@ -65,7 +66,7 @@ function pinched(x, [a, b], pinch, middle) {
   return { apart, centre };
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {WheelEvent} event */
 function wheel(x, event) {
   event.preventDefault();
   zoom(x, Math.exp(clamp(event.deltaY, -200, 200) * 0.0015));
@@ -73,7 +74,7 @@ function wheel(x, event) {
   x.wheeling = setTimeout(() => syncView(x), 200);
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {PointerEvent} event */
 function hoverLater(x, event) {
   x.pointer = event;
   x.hoverTimer ||= setTimeout(() => {
@@ -94,12 +95,14 @@ export class Lasso {
     this.panel = null;
   }
 
+  /** @param {MouseEvent} event */
   begin(event) {
     this.panel = this.x.panelAt(event).panel;
     this.corners = [];
     this.add(event);
   }
 
+  /** @param {MouseEvent} event */
   add(event) {
     const { left, top } = this.x.canvas.getBoundingClientRect();
     const ratio = window.devicePixelRatio || 1;
@@ -114,7 +117,7 @@ export class Lasso {
     x.redraw();
   }
 
-  /** @param {CanvasRenderingContext2D} context */
+  /** @param {CanvasRenderingContext2D} context @param {number} ratio */
   draw(context, ratio) {
     if (this.corners.length < 2) return;
     context.beginPath();

@@ -32,7 +32,7 @@ function copyLink(x) {
   navigator.clipboard?.writeText(place).then(told, () => x.tell("link", place, 8000));
 }
 
-/** Hand bytes to the user as a file. */
+/** Hand bytes to the user as a file. @param {Blob} blob @param {string} name */
 function download(blob, name) {
   const link = make("a");
   link.href = URL.createObjectURL(blob);
@@ -46,7 +46,7 @@ const fileName = (x) => x.mode().title.replace(/\W+/g, "-").toLowerCase() || "ex
 
 /** @param {Explorer} x */
 export function savePicture(x) {
-  pictureOf(x).toBlob((png) => download(png, `${fileName(x)}.png`));
+  pictureOf(x).toBlob((/** @type {Blob} */ png) => download(png, `${fileName(x)}.png`));
 }
 
 /** The cloud with its legend, and the images below it, as one canvas. @param {Explorer} x */
@@ -77,10 +77,11 @@ export function pictureOf(x) {
 /**
  * The legend in the lower left corner: a colour bar, or classes with their colours.
  * @param {Explorer} x
+ * @param {CanvasRenderingContext2D} context @param {number} ratio
  */
 function drawLegend(x, context, ratio) {
   const lines = [...x.legend.body.querySelectorAll(".kx-classes .kx-class")].map((node) => ({
-    colour: node.querySelector(".kx-swatch").style.background, text: node.querySelector(".kx-name").textContent,
+    colour: /** @type {HTMLElement} */ (node.querySelector(".kx-swatch")).style.background, text: node.querySelector(".kx-name").textContent,
   }));
   const bar = x.legend.body.querySelector(".kx-colourbar");
   const line = 17 * ratio;
@@ -107,7 +108,7 @@ function drawLegend(x, context, ratio) {
   if (bar) drawBar(x, context, left + 12 * ratio, top + 1.8 * line, 186 * ratio, ratio);
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {CanvasRenderingContext2D} context @param {number} left @param {number} top @param {number} width @param {number} ratio */
 function drawBar(x, context, left, top, width, ratio) {
   const stops = x.setup.scales[x.scaleName()];
   const gradient = context.createLinearGradient(left, 0, left + width, 0);
@@ -121,7 +122,7 @@ function drawBar(x, context, left, top, width, ratio) {
   context.fillText(plainNumber(x.limits[1]), left + width, top + 21 * ratio);
 }
 
-/** Record the cloud while something moves it. @param {Explorer} x */
+/** Record the cloud while something moves it. @param {Explorer} x @param {(x: Explorer) => Promise<void>} play */
 async function saveFilm(x, play) {
   const type = TYPES.find((each) => window.MediaRecorder?.isTypeSupported(each));
   if (!type) return x.tell("film", "This browser cannot record films", 4000);
@@ -129,9 +130,10 @@ async function saveFilm(x, play) {
   download(film, `${fileName(x)}.webm`);
 }
 
-/** @param {Explorer} x @returns {Promise<Blob>} */
+/** @param {Explorer} x @returns {Promise<Blob>} @param {(x: Explorer) => Promise<void>} play */
 export async function filmOf(x, play, type = TYPES[1]) {
   const recorder = new MediaRecorder(x.canvas.captureStream(30), { mimeType: type, videoBitsPerSecond: 12_000_000 });
+  /** @type {Blob[]} */
   const parts = [];
   recorder.ondataavailable = ({ data }) => parts.push(data);
   const stopped = new Promise((done) => { recorder.onstop = done; });

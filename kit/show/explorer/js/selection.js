@@ -25,7 +25,10 @@ export class Selection {
     this.card.hidden = true;
   }
 
-  /** Points in a box of an image, only those at the surface that the camera sees. */
+  /**
+   * Points in a box of an image, only those at the surface that the camera sees.
+   * @param {Picture} picture @param {number[][]} box @param {number | null} farthest metres
+   */
   ofBox(picture, box, farthest = null) {
     const inside = picture.inside(box);
     const { kept, farthest: limit } = surfaceOf(inside, farthest);
@@ -34,7 +37,10 @@ export class Selection {
     this.explorer.select(Int32Array.from(kept, ({ point }) => point), picture.camera.name);
   }
 
-  /** Points under a lasso, corners in CSS pixels of a panel. */
+  /**
+   * Points under a lasso, corners in CSS pixels of a panel.
+   * @param {number[][]} corners @param {import("./painter.js").Panel} panel
+   */
   ofLasso(corners, panel) {
     const { explorer } = this;
     const ratio = window.devicePixelRatio || 1;
@@ -56,12 +62,14 @@ export class Selection {
     if (this.numbers.size) this.explorer.select(new Int32Array(0), "cloud");
   }
 
+  /** @param {Int32Array} points */
   show(points) {
     const { card, explorer, source } = this;
     card.hidden = !points.length;
     if (!points.length) return card.replaceChildren();
     const title = source ? `${withCommas(points.length)} points in ${cameraTitle(source.picture.camera.name)}` : `${withCommas(points.length)} points`;
     const clear = button(icon("close"), "Clear the selection (Escape)", () => this.clear(), "kx-tool kx-clear");
+    /** @type {Node[]} */
     const rows = [make("div", "kx-card-head", make("strong", "", title), clear)];
     if (source) rows.push(...this.depthRows());
     card.replaceChildren(...rows, ...statisticRows(explorer, points));
@@ -70,7 +78,7 @@ export class Selection {
   /** How deep the box reaches, and whether it takes points behind others. */
   depthRows() {
     const { picture, box, limit, most } = this.source;
-    const again = (farthest) => this.ofBox(picture, box, farthest);
+    const again = (/** @type {number | null} */ farthest) => this.ofBox(picture, box, farthest);
     const through = limit === Infinity;
     const input = slider(0, Math.ceil(most), 0.5, through ? most : limit, "The box takes points up to this depth", (value) => again(value));
     const { node } = row("depth to", input, through ? "all" : `${plainNumber(limit)} m`);
@@ -80,7 +88,7 @@ export class Selection {
   }
 }
 
-/** Classes, heights and the mean cosine of selected points. @param {Explorer} explorer */
+/** Classes, heights and the mean cosine of selected points. @param {Explorer} explorer @param {Int32Array} points */
 function statisticRows(explorer, points) {
   const { arrays } = explorer.data;
   const heights = Float32Array.from(points, (point) => arrays.position[3 * point + 2]).sort();
@@ -93,7 +101,7 @@ function statisticRows(explorer, points) {
   return [...rows, make("p", "kx-small", facts.join(" · "))];
 }
 
-/** @param {Explorer} explorer @param {[number, number][]} counts label and count, the most frequent first */
+/** @param {Explorer} explorer @param {[number, number][]} counts label and count, the most frequent first @param {number} total */
 export function classBars(explorer, counts, total) {
   const { names } = explorer.setup.classes;
   return counts.slice(0, MOST_CLASSES).map(([label, count]) => {

@@ -59,7 +59,7 @@ function segmentLine(lines, a, b, [red, green, blue]) {
 function edgesOf(corners) {
   const pairs = [];
   for (let i = 0; i < 8; i++) for (const bit of [1, 2, 4]) if (!(i & bit)) pairs.push([corners[i], corners[i | bit]]);
-  const middle = (...which) => [0, 1, 2].map((axis) => which.reduce((sum, i) => sum + corners[i][axis], 0) / which.length);
+  const middle = (/** @type {number[]} */ ...which) => [0, 1, 2].map((axis) => which.reduce((sum, i) => sum + corners[i][axis], 0) / which.length);
   pairs.push([middle(0, 1, 2, 3), middle(1, 3)]);
   return pairs;
 }

@@ -2,14 +2,18 @@
 
 import { make, slider } from "./dom.js";
 
-/** @typedef {import("./explorer.js").Explorer} Explorer */
+/**
+ * @typedef {import("./explorer.js").Explorer} Explorer
+ * @typedef {{name: string, group?: string, steps: number[]}} Entry with the numbers of its sets
+ */
 
 /**
  * The buttons of feature sets: a group of steps has one for all.
  * @param {{name: string, group?: string}[]} sets
- * @returns {{name: string, steps: number[]}[]} with the numbers of its sets
+ * @returns {Entry[]}
  */
 export function entriesOf(sets) {
+  /** @type {Entry[]} */
   const entries = [];
   sets.forEach(({ name, group }, number) => {
     const own = group && entries.find((entry) => entry.group === group);
@@ -37,23 +41,25 @@ export class Steps {
     return several.find(({ steps }) => steps.includes(shown)) || (this.x.state.side_by_side ? several[0] : undefined);
   }
 
-  /** The number of the set that an entry shows. */
+  /** The number of the set that an entry shows. @param {Entry} entry */
   current(entry) {
     const shown = this.x.shownSet();
     return entry.steps.includes(shown) ? shown : this.last.get(entry.name) ?? entry.steps.at(-1);
   }
 
+  /** @param {Entry} entry */
   isShown(entry) {
     return entry.steps.includes(this.x.shownSet());
   }
 
-  /** Show the step at a place of the slider. */
+  /** Show the step at a place of the slider. @param {number} at */
   go(at) {
     const group = this.group();
     const number = group?.steps[Math.min(Math.max(at, 0), group.steps.length - 1)];
     if (number !== undefined) this.x.change({ feature_set: this.x.setup.sets[number].name });
   }
 
+  /** @param {number} steps */
   by(steps) {
     const group = this.group();
     if (group) this.go(group.steps.indexOf(this.current(group)) + steps);

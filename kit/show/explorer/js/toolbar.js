@@ -6,7 +6,13 @@ import { keyList } from "./keyboard.js";
 import { saveChoices } from "./record.js";
 import { goHome, top, viewFrom } from "./view.js";
 
-/** @typedef {import("./explorer.js").Explorer} Explorer */
+/**
+ * @typedef {import("./explorer.js").Explorer} Explorer
+ * @typedef {import("./dom.js").IconName} IconName
+ * @typedef {import("./content.js").State} State
+ * @typedef {{[K in keyof State]: State[K] extends number ? K : never}[keyof State]} NumberName
+ * @typedef {{[K in keyof State]: State[K] extends boolean ? K : never}[keyof State]} SwitchName
+ */
 
 /** Modes as buttons, and as a list where there is little room. */
 export class Toolbar {
@@ -95,14 +101,19 @@ export class StageTools {
   }
 }
 
-/** A button that opens a card; it closes with Escape, or by a click elsewhere. */
+/**
+ * A button that opens a card; it closes with Escape, or by a click elsewhere.
+ * @param {IconName} name @param {string} title @param {() => Node[]} rows
+ */
 function popover(name, title, rows) {
   const card = make("div", "kx-card kx-popover");
   card.hidden = true;
-  const open = button(icon(name), title, () => show(card.hidden), "kx-tool");
+  const open = button(icon(name), title, () => show(Boolean(card.hidden)), "kx-tool");
   open.setAttribute("aria-expanded", "false");
   const node = make("div", "kx-pop", open, card);
+  /** @param {MouseEvent} event */
   const outside = (event) => { if (!event.composedPath().includes(node)) show(false); };
+  /** @param {boolean} shown */
   function show(shown) {
     card.hidden = !shown;
     open.setAttribute("aria-expanded", String(shown));
@@ -120,11 +131,13 @@ function popover(name, title, rows) {
 
 /** Settings of the display. @param {Explorer} x */
 function displayRows(x) {
+  /** @param {string} name @param {NumberName} key @param {number} low @param {number} high @param {number} step @param {(value: number) => string} text */
   const range = (name, key, low, high, step, text) => {
     const input = slider(low, high, step, x.state[key], name, (value) => { shown.textContent = text(value); x.change({ [key]: value }); });
     const { node, shown } = row(name, input, text(x.state[key]));
     return node;
   };
+  /** @param {string} text @param {SwitchName} key @param {string} title */
   const tick = (text, key, title) => checkbox(text, x.state[key], title, (checked) => x.change({ [key]: checked }));
   const palettes = [["distinct", "distinct classes"], ["dataset", "colours of the data set"]];
   const rows = [

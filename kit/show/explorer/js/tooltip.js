@@ -18,7 +18,7 @@ export class Tooltip {
     this.node.hidden = true;
   }
 
-  /** Show the values of a point beside the pointer, inside of the explorer. */
+  /** Show the values of a point beside the pointer, inside of the explorer. @param {number} point @param {MouseEvent} event */
   show(point, event) {
     const { node, x } = this;
     node.replaceChildren(...valuesOf(x, point).map(([name, value]) => make("div", "kx-fact", make("span", "", name), make("span", "kx-value", value))));
@@ -35,6 +35,7 @@ export class Tooltip {
  * Name and value of everything known about a point.
  * @returns {[string, string][]}
  * @param {Explorer} x
+ * @param {number} point
  */
 export function valuesOf(x, point) {
   const { arrays, cameras } = x.data;
@@ -60,7 +61,7 @@ function similarities(x, point) {
   return x.shownSets().map((number) => [`similarity, ${x.setup.sets[number].name}`, x.cloud.read(number)?.scores[point].toFixed(2) ?? ""]);
 }
 
-/** The same in one line. @param {Explorer} x */
+/** The same in one line. @param {Explorer} x @param {number} index @param {number} point */
 export function statusOf(x, index, point) {
   const { arrays } = x.data;
   const at = [...arrays.position.subarray(3 * point, 3 * point + 3)].map((v) => v.toFixed(1));

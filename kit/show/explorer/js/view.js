@@ -2,7 +2,10 @@
 
 import { add, axesOf, clamp, focalOf, mixViews } from "./maths.js";
 
-/** @typedef {import("./explorer.js").Explorer} Explorer */
+/**
+ * @typedef {import("./explorer.js").Explorer} Explorer
+ * @typedef {import("./maths.js").View} View
+ */
 
 const FLIGHT = 650; // milliseconds
 const STEP = { turn: 8, pan: 40, zoom: 1.15 }; // of a key: degrees, pixels, times
@@ -31,6 +34,7 @@ export function fly(x) {
 /**
  * Move the view; Python is informed when the gesture ends, by `syncView`.
  * @param {Explorer} x
+ * @param {Partial<View>} changes
  */
 export function move(x, changes) {
   x.flight = null;
@@ -49,13 +53,13 @@ export function syncView(x) {
   x.model.save_changes();
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {number} dx @param {number} dy */
 export function turn(x, dx, dy) {
   const { azimuth, elevation } = x.state.view;
   move(x, { azimuth: ((azimuth + dx * 0.35 + 540) % 360) - 180, elevation: clamp(elevation + dy * 0.3, -85, 90) });
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {number} dx @param {number} dy */
 export function pan(x, dx, dy) {
   const { view } = x.state;
   const { right, up } = axesOf(view);
@@ -64,7 +68,7 @@ export function pan(x, dx, dy) {
   move(x, { target: add(add(view.target, right, -dx * metres), up, dy * metres) });
 }
 
-/** @param {Explorer} x */
+/** @param {Explorer} x @param {number} times */
 export function zoom(x, times) {
   move(x, { distance: clamp(x.state.view.distance * times, 0.5, 1000) });
 }
@@ -82,7 +86,7 @@ export function goHome(x) {
   x.change({ view: { ...x.home } });
 }
 
-/** Look from a camera, or from the first view for the name "". @param {Explorer} x */
+/** Look from a camera, or from the first view for the name "". @param {Explorer} x @param {string} name */
 export function viewFrom(x, name) {
   fly(x);
   x.change({ view: name ? { ...x.state.view, camera: name } : { ...x.home } });
@@ -103,7 +107,7 @@ export function followCamera(x) {
 
 /** One step of a key. */
 export const steps = {
-  turn: (x, dx, dy) => turn(x, (dx * STEP.turn) / 0.35, (dy * STEP.turn) / 0.3),
-  pan: (x, dx, dy) => pan(x, dx * STEP.pan, dy * STEP.pan),
-  zoom: (x, out) => zoom(x, out > 0 ? STEP.zoom : 1 / STEP.zoom),
+  turn: (/** @type {Explorer} */ x, /** @type {number} */ dx, /** @type {number} */ dy) => turn(x, (dx * STEP.turn) / 0.35, (dy * STEP.turn) / 0.3),
+  pan: (/** @type {Explorer} */ x, /** @type {number} */ dx, /** @type {number} */ dy) => pan(x, dx * STEP.pan, dy * STEP.pan),
+  zoom: (/** @type {Explorer} */ x, /** @type {number} */ out) => zoom(x, out > 0 ? STEP.zoom : 1 / STEP.zoom),
 };

@@ -3,7 +3,9 @@
 import { make } from "./dom.js";
 import { Explorer } from "./explorer.js";
 
+/** @param {{model: import("./link.js").Model, el: HTMLElement}} given */
 function render({ model, el }) {
+  /** @type {HTMLElement & {explorer?: Explorer}} */
   const root = make("div");
   el.append(root);
   root.explorer = new Explorer(model, root);
