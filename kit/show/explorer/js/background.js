@@ -18,6 +18,8 @@ export class Background {
     /** @type {Generator | null} the picture that is being painted */
     this.painting = null;
     this.key = ""; // of this picture
+    /** @type {(() => void)[]} what follows from new colours: reading them, the legend, images */
+    this.tasks = [];
   }
 
   /** Begin, unless it runs already. */
@@ -59,8 +61,9 @@ export class Background {
       cloud.advance(number);
       return true;
     }
-    if (recoloured(this.x)) return true;
-    return this.paint();
+    const task = this.tasks.shift();
+    task?.();
+    return Boolean(task) || recoloured(this.x) || this.paint();
   }
 
   /** Paint the next part of the picture at rest; false if it is on the screen. */

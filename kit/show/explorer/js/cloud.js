@@ -93,7 +93,7 @@ export class Cloud extends PointMemory {
     const asked = job.mode.kind === "similarity" ? job.asked : null;
     if (asked === null || panel.asked !== asked) [panel.scored, panel.ownLimits] = [0, null];
     Object.assign(panel, { job, asked, coloured: 0 });
-    this.version++;
+    this.change();
     this.advance(number);
   }
 
@@ -133,7 +133,7 @@ export class Cloud extends PointMemory {
     const least = NOTICED * (high - low);
     if (Math.abs(low - panel.limits[0]) < least && Math.abs(high - panel.limits[1]) < least) return false;
     panel.coloured = 0;
-    this.version++;
+    this.change();
     this.advance(number);
     return true;
   }

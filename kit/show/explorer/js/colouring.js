@@ -83,9 +83,11 @@ export function recoloured(x) {
   if (changed.length || x.readVersion === cloud.version) return changed.length > 0;
   x.readVersion = cloud.version;
   x.limits = cloud.panels.get(x.shownSet()).limits;
-  x.imagesStale = true;
-  if (!x.legend.isDragged()) x.legend.show();
-  x.redraw();
+  x.background.tasks = [
+    ...x.shownSets().map((number) => () => { cloud.read(number); }),
+    () => { if (!x.legend.isDragged()) x.legend.show(); },
+    ...[...x.pictures, x.largePicture].map((picture) => () => picture?.draw()),
+  ];
   return true;
 }
 

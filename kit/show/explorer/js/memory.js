@@ -4,6 +4,7 @@ import { derive, featuresOf } from "./data.js";
 import { texture } from "./gl.js";
 
 const TEXELS = 2048; // in a row of a texture of features
+let lastVersion = 0; // of any cloud on the page
 const SENT = /^(position|intensity|colour|labels)$|^(score|predicted|agreement)\//;
 
 /**
@@ -20,7 +21,7 @@ export class PointMemory {
     this.count = 0; // of the points
     this.part = 0; // of the points, that are sent and coloured at once: all of a small cloud
     this.ready = 0; // points that were sent
-    this.version = 0; // changes with everything that is drawn
+    this.version = 0; // a number of its own for everything that is drawn
     /** @type {Record<string, WebGLBuffer>} by the name of the array */
     this.buffers = Object.create(null);
     /** @type {[string, Numbers][]} arrays that are sent to the buffers of the same name */
@@ -35,6 +36,11 @@ export class PointMemory {
     this.order = null;
     this.marked = false;
     this.whenDrawing = gl.createVertexArray();
+  }
+
+  /** Something that is drawn has changed. */
+  change() {
+    this.version = ++lastVersion;
   }
 
   /** Fill a buffer; it is made when its name is new. @param {string} name @param {Numbers | number} data or the number of bytes */
@@ -83,7 +89,7 @@ export class PointMemory {
       this.sendTexels(features, number, from, to);
     });
     this.ready = to;
-    this.version++;
+    this.change();
   }
 
   /** @param {string} name @param {Numbers} array @param {number} from @param {number} to */
@@ -140,6 +146,6 @@ export class PointMemory {
     this.marked = false;
     for (const point of points || []) [marks[point], this.marked] = [1, true];
     this.buffer("mark", marks);
-    this.version++;
+    this.change();
   }
 }

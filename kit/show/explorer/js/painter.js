@@ -63,7 +63,7 @@ export class Painter extends Cloud {
 
   /** Keep a camera's photograph for frusta and for the view from the camera. @param {number} number @param {ImageBitmap} bitmap */
   photo(number, bitmap) {
-    this.version++;
+    this.change();
     this.photos.set(number, photoTexture(this.gl, bitmap));
   }
 

@@ -16,6 +16,9 @@ export class Picture {
     this.large = large;
     /** @type {ImageBitmap | null} */
     this.bitmap = null;
+    /** @type {{canvas: HTMLCanvasElement, cells: boolean} | null} what lies over the photograph */
+    this.kept = null;
+    this.key = ""; // of what it depends on
     /** @type {number[][] | null} two corners, as ratios of width and height */
     this.box = null;
     const title = cameraTitle(camera.name);
@@ -133,7 +136,7 @@ export class Picture {
     [canvas.width, canvas.height] = [width, height];
     const context = canvas.getContext("2d");
     context.drawImage(this.bitmap, 0, 0, width, height);
-    const overlay = explorer.mapColours(this.camera) || this.dots(width, height, ratio);
+    const overlay = this.overlay(width, height, ratio);
     if (overlay) {
       context.globalAlpha = overlay.cells ? 0.75 : 0.9;
       context.drawImage(overlay.canvas, 0, 0, width, height);
@@ -141,6 +144,20 @@ export class Picture {
     }
     this.drawMarks(context, width, height, ratio);
     if (this.box) this.drawBox(context, width, height, ratio);
+  }
+
+  /**
+   * The colours over the photograph; they are kept until something has changed.
+   * @param {number} width @param {number} height @param {number} ratio
+   */
+  overlay(width, height, ratio) {
+    const { explorer } = this;
+    const { cloud, limits, threshold } = explorer;
+    const number = explorer.shownSet();
+    const key = JSON.stringify([width, height, number, explorer.mode().name, cloud?.version, cloud?.isColoured(number), limits, threshold]);
+    if (this.key !== key) this.kept = explorer.mapColours(this.camera) || this.dots(width, height, ratio);
+    this.key = key;
+    return this.kept;
   }
 
   /**
