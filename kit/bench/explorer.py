@@ -2,7 +2,7 @@
 
 The street's first keyframe (or that of `--data`) with three feature sets and its images, brought to
 35,000 and to 300,000 points by repeating points, moved by a few centimetres; and to a million with
-one feature set.
+one feature set. 35,000 points also in other viewers, where they are installed.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from kit.bench import Row, _browser
+from kit.bench._viewers import other_viewers
 from kit.data import open_dataset
 from kit.data.keyframe import Keyframe
 from kit.evaluate.baselines import random_student
@@ -94,6 +95,8 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
             path = Explorer(**resampled(made, count)).save(Path(folder) / f"{count}.html")
             yield from _page(browser, path, f"{count:,} points, ", click, orbit)
         yield from _million(browser, made, Path(folder))
+        points = resampled(made, 35_000)["keyframes"].points.numpy()
+        yield from other_viewers(browser, Path(folder), points)
         yield from _in_jupyterlab(browser, Path(folder), data or "street")
 
 

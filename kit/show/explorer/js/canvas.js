@@ -13,6 +13,8 @@ import { drawnView } from "./view.js";
 
 const REST = 220; // milliseconds without a move, after which all points are drawn
 const SHADING = 5; // strength of the depth shading
+const FRAME = 28; // milliseconds of a frame while the view moves
+const LEAST = 8_000; // points of a large cloud that are drawn at least
 const FEW = 0.25; // ratio of the points drawn while the view moves, below which there is no shading
 
 /**
@@ -239,11 +241,12 @@ export class Canvas extends Content {
    * @param {number} began @param {number} ratio of the points that were drawn
    */
   measure(began, ratio) {
+    const least = Math.min(0.02, LEAST / this.cloud.count);
     this.pending = true;
     this.cloud.measure(began, (spent) => {
       this.pending = false;
       this.frameTime = spent;
-      if (ratio === this.drawnRatio || ratio === 1) this.drawnRatio = nextRatio(ratio, spent);
+      if (ratio === this.drawnRatio || ratio === 1) this.drawnRatio = nextRatio(ratio, spent, FRAME, least);
     });
   }
 

@@ -91,7 +91,8 @@ export function countOf(values) {
 /**
  * The ratio of points to draw, so that a frame takes about `target` milliseconds.
  * @param {number} ratio of the last frame @param {number} spent on it, milliseconds
+ * @param {number} least ratio
  */
-export function nextRatio(ratio, spent, target = 28) {
-  return clamp(ratio * clamp(target / Math.max(spent, 1), 0.25, 1.15), 0.02, 1);
+export function nextRatio(ratio, spent, target = 28, least = 0.02) {
+  return clamp(ratio * clamp(target / Math.max(spent, 1), 0.25, 1.15), least, 1);
 }
