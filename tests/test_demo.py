@@ -81,20 +81,13 @@ def test_scans_are_augmented_by_default(command, augmented):
     assert parse(name, options).config.distill.augment is augmented
 
 
-def test_a_demo_of_a_recording_starts_from_the_student_that_comes_with_the_kit():
+def test_a_demo_starts_from_the_student_that_comes_with_the_kit():
     config = parse("demo", ["--data", "d"]).config
     assert config == replace(demo.FIVE_MINUTES, data="d")
     assert (config.init, config.minutes) == ("street", 5.0)
     assert parse("demo", ["--data", "d", "--student", "wi-12-128"]).config == config
+    assert parse("demo", []).config == demo.FIVE_MINUTES
     demo.initial_student(config, build_teacher())  # it has the size of the one that it starts from
-
-
-def test_on_the_street_that_this_student_has_seen_the_demo_starts_from_random_weights():
-    config = parse("demo", []).config
-    assert (config.data, config.init, config.minutes) == ("street", "none", 5.0)
-    assert config.student == demo.LearnConfig().student
-    assert config.distill.lr == demo.LearnConfig().distill.lr
-    assert parse("demo", ["--init", "street"]).config == demo.FIVE_MINUTES
 
 
 @pytest.mark.parametrize(
@@ -105,7 +98,7 @@ def test_on_the_street_that_this_student_has_seen_the_demo_starts_from_random_we
         ("--config scalr", "none", None),
         ("--data d --steps 2000", "street", None),
         ("--data d --steps=2000 --minutes 3", "street", 3.0),
-        ("--steps 20", "none", None),
+        ("--steps 20", "street", None),
     ],
 )
 def test_a_start_or_a_limit_that_does_not_fit_the_other_options_is_left_out(options, init, minutes):

@@ -12,7 +12,7 @@ from kit import store
 from kit.commands.files import Evaluate, Export, Features, ImportCheckpoint, TeacherFeatures
 from kit.commands.learning import Ablate, Demo, Distill, Pretrain
 from kit.commands.tools import Bench, Cache, Cost, Doctor, Figures, Gallery, InitRecording, Street
-from kit.demo import FIVE_MINUTES, DemoConfig, LearnConfig, config_of_plain
+from kit.demo import LearnConfig, config_of_plain
 from kit.distill.recipes import RECIPES, recipe
 from kit.student.presets import preset
 from kit.teacher.presets import TeacherConfig
@@ -93,8 +93,6 @@ def _starting_point(
     if named.teacher is not None:
         config = replace(config, teacher=TeacherConfig(named.teacher))
     given = {option.split("=")[0] for option in rest}
-    if config == replace(FIVE_MINUTES, teacher=config.teacher) and "--init" not in given:
-        config = from_random(config)  # the kit's student has seen this street
     if "--steps" in given and "--minutes" not in given:
         config = replace(config, minutes=None)  # as many steps as were asked for
     return config, rest
@@ -111,17 +109,6 @@ def with_student(config: LearnConfig, name: str) -> LearnConfig:
         return replace(config, student=student)
     distill = replace(config.distill, lr=LearnConfig().distill.lr)
     return replace(config, student=student, init="none", distill=distill)
-
-
-def from_random(config: DemoConfig) -> DemoConfig:
-    """The same demo with the student of `LearnConfig` from random weights, with its higher lr.
-
-    The command does this on the simulated street, which the student that comes with the kit has
-    seen.
-    """
-    plain = LearnConfig()
-    distill = replace(config.distill, lr=plain.distill.lr)
-    return replace(config, student=plain.student, init="none", distill=distill)
 
 
 def read_config(path: str | Path, kind: type[LearnConfig]) -> LearnConfig:
