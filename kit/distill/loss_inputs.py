@@ -31,7 +31,7 @@ def loss_inputs(
         superpixels: "teacher" makes them from the maps; other kinds are in the batch.
     """
     device = student_feat.device
-    made = {"superpixels": batch.superpixels, "classes": batch.classes}
+    made = {"superpixels": batch.superpixels, "classes": _known_classes(batch.classes)}
     if superpixels == "teacher" and "superpixels" in needed:
         pixels, sizes = zip(*((v.uv, v.camera.image_size) for v in batch.views), strict=True)
         made["superpixels"], made["superpixel_feat"] = clusters_of_pairs(maps, pixels, sizes)
@@ -54,17 +54,18 @@ def loss_inputs(
 
 
 def _of_moments(batch: TrainingBatch, student_feat: Float[Tensor, "N D"]) -> dict:
-    """The inputs of losses that compare moments; points without a label have the class -1."""
+    """The inputs of losses that compare moments."""
     moments = [torch.full((len(view.uv),), view.moment) for view in batch.views]
-    classes = {"classes": batch.classes, "dense_classes": batch.dense_classes}
     return {
         "moments": torch.cat(moments),
         "dense_feat": student_feat[batch.dense.to(student_feat.device)],
-        **{
-            name: None if each is None else each.where(each != IGNORE, -1)
-            for name, each in classes.items()
-        },
+        "dense_classes": _known_classes(batch.dense_classes),
     }
+
+
+def _known_classes(classes: Int[Tensor, " M"] | None) -> Int[Tensor, " M"] | None:
+    """Classes with -1 for points without a label, which losses leave out."""
+    return None if classes is None else classes.where(classes != IGNORE, -1)
 
 
 def patches_of_pairs(views: Sequence[View], maps: Sequence[FeatureMaps]) -> Int[Tensor, " M"]:

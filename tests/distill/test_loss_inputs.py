@@ -1,13 +1,16 @@
 """What losses compare: superpixels' means over all pixels, patches, ranges."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from tiny_distillation import CONFIG, run, small_teacher, street
 
+from kit.data.classes import IGNORE
 from kit.distill.batches import TrainingBatches
 from kit.distill.loss_inputs import loss_inputs, patches_of_pairs
-from kit.distill.losses import LOSSES, compute_loss, needs
+from kit.distill.losses import LOSSES, LossInputs, compute_loss, needs
 from kit.distill.superpixels import superpixel_means
 from kit.student.scans import InputConfig
 from kit.teacher.camera_maps import camera_maps
@@ -37,6 +40,19 @@ def test_other_moments_are_asked_for():
     _, _, inputs = made("class_mean")
     with pytest.raises(ValueError, match="'superflow' needs dense_classes, dense_feat, moments"):
         compute_loss("superflow", inputs)
+
+
+@pytest.mark.parametrize("loss", ["class_mean", "class_spread"])
+def test_pairs_without_a_label_are_no_class(loss):
+    batch, maps, inputs = made(loss)
+    labelled = inputs.classes != inputs.classes[0]
+    left_out = batch.classes.where(labelled, IGNORE)
+    student_feat = torch.zeros(len(batch.points.feat), maps[0].dim)
+    student_feat[batch.rows] = inputs.student_feat
+    found = loss_inputs(replace(batch, classes=left_out), maps, student_feat, needs(loss))
+    names = ("student_feat", "teacher_feat", "image_of_pair", "classes")
+    known = LossInputs(**{name: getattr(inputs, name)[labelled] for name in names})
+    assert compute_loss(loss, found) == pytest.approx(float(compute_loss(loss, known)), rel=1e-5)
 
 
 def test_superpixel_feat_has_a_row_for_every_superpixel_of_a_pair():

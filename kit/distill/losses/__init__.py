@@ -60,8 +60,7 @@ class LossInputs:
         superpixel_feat: mean of the unit teacher features of all pixels of each superpixel.
         patches: the cell of the teacher's map that the pixel is in, unique over the images.
         ranges: distance of the point to the sensor, metres.
-        classes: the class of the point, IGNORE where it has no label; None: no labels are known.
-            With several moments, -1 where it has no label.
+        classes: the class of the point, -1 where it has no label; None: no labels are known.
         moments: the moment of the pair, -1, 0 or 1; None: the batch is of one moment.
         dense_feat: the student's features of K points of several scans in one frame.
         dense_classes: the classes of these points, -1 where a point has no label.
