@@ -1,6 +1,7 @@
 """How many steps of a distillation fit into some minutes on this machine."""
 
 import statistics
+import time
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -14,6 +15,7 @@ from kit.teacher.teacher import Teacher
 
 TRIAL = 8  # steps whose time is taken; the first one is slower and does not count
 FEWEST = 20
+RESERVE = 0.9  # of the time is planned for: a machine that has been busy for minutes is slower
 
 
 def steps_within(
@@ -27,8 +29,8 @@ def steps_within(
 ) -> tuple[int, float]:
     """Number of steps that take about so many minutes, at most `config.steps`.
 
-    A few steps of a copy of the student are made and timed. With a cache, each image goes through
-    the teacher once; this time is counted for images, not for steps.
+    A few steps of a copy of the student are made and timed; they are a part of the minutes. With a
+    cache, each image goes through the teacher once; this time is counted for images, not for steps.
 
     Args:
         minutes: of the whole distillation.
@@ -38,7 +40,7 @@ def steps_within(
         The number of steps, at least `FEWEST` of them, and the seconds that one of them takes. All
         processes of a run get those of the first one.
     """
-    fabric = make_fabric(config)
+    began, fabric = time.perf_counter(), make_fabric(config)
     trial = replace(config, steps=TRIAL)
     run = distill(
         dataset,
@@ -58,5 +60,6 @@ def steps_within(
         step = max(step - looking, 0.1 * step)
         count = sum(len(dataset[i].cameras) for i in keyframes[:1]) * len(keyframes)
         images = looking / config.batch_size * count
-    fitting = int((60 * minutes - images) / step)
+    left = 60 * minutes - images - (time.perf_counter() - began)
+    fitting = int(RESERVE * left / step)
     return fabric.broadcast((min(max(fitting, FEWEST), config.steps), step))
