@@ -53,13 +53,22 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave out the tests marked `slow`, unless they are asked for."""
+    if "slow" in config.option.markexpr or os.environ.get("KIT_SLOW") == "1":
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow; on with -m slow or KIT_SLOW=1"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem) -> bool | None:
     """Run a test marked `compiles` in its own process: torch.compile cannot trace type checks."""
     if not CHECK_TYPES or pyfuncitem.get_closest_marker("compiles") is None:
         return None
     command = [sys.executable, "-m", "pytest", "-q", "--show-capture=no", pyfuncitem.nodeid]
-    environment = {**os.environ, "KIT_UNCHECKED": "1"}
+    environment = {**os.environ, "KIT_UNCHECKED": "1", "KIT_SLOW": "1"}
     root = pyfuncitem.config.rootpath
     done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:]

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from kit.bench import Row
+from kit.store import files as store
 
 RADIUS = 40  # metres from the middle to the eye
 
@@ -97,7 +98,7 @@ def other_viewers(browser, folder: Path, points: Float[np.ndarray, "N 3"]) -> It
             yield Row(f"{title}not installed (pip install {viewer.name})", None)
             continue
         path = folder / f"{viewer.name}.html"
-        path.write_text(viewer.write(points, rgb), encoding="utf8")
+        store.write_text(path, viewer.write(points, rgb))
         opened = []
         for _ in range(3):
             page = browser.new_page(viewport={"width": 1280, "height": 800})

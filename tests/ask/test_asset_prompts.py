@@ -47,6 +47,7 @@ def test_an_unknown_asset_lists_what_there_is(teacher):
         Query.from_asset(teacher, "unicorn")
 
 
+@pytest.mark.slow
 def test_samples_of_a_small_asset_are_mostly_around_it_and_are_cached(teacher, monkeypatch):
     cache = kit.FeatureCache()
     inside, others, around = asset.asset_features(teacher, "traffic cone", cache)
@@ -58,6 +59,7 @@ def test_samples_of_a_small_asset_are_mostly_around_it_and_are_cached(teacher, m
     assert torch.equal(asset.asset_features(teacher, "cones", cache)[0], inside)
 
 
+@pytest.mark.slow
 def test_a_query_finds_its_asset_rendered_another_time(teacher):
     """Tested on another seed; an asset in a colour is only rendered alone."""
     cache = kit.FeatureCache()

@@ -44,6 +44,7 @@ def test_the_streets_to_score_on_are_no_others():
     assert _asking.UNSEEN["seed"] != STREET_SEED
 
 
+@pytest.mark.slow
 def test_queries_are_measured_source_by_source(keyframes, compared, monkeypatch):
     teacher, cache, sources = compared
     monkeypatch.setattr(queries, "REPEATS", 1)

@@ -133,6 +133,7 @@ def test_heights_of_the_road_and_of_other_classes(keyframes):
         assert -1.80 < np.median(height[name == "sidewalk"]) < -1.64  # above the kerb
 
 
+@pytest.mark.slow
 def test_the_default_scenes_contain_all_16_classes():
     default = Street(image_size=(8, 16))
     found = set()

@@ -60,9 +60,14 @@ def published_weights(oracle):
     return {k[len("weight.") :]: v for k, v in oracle.items() if k.startswith("weight.")}
 
 
+FIRST, *OTHERS = ORACLES
 MODES = [
     *(("plain", name) for name in ORACLES),
-    *(pytest.param("compiled", name, marks=pytest.mark.compiles) for name in ORACLES),
+    pytest.param("compiled", FIRST, marks=pytest.mark.compiles),
+    *(
+        pytest.param("compiled", name, marks=(pytest.mark.compiles, pytest.mark.slow))
+        for name in OTHERS
+    ),
     ("checkpointed", "waffleiron_scalr_layernorm"),
 ]
 
