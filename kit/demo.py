@@ -100,9 +100,9 @@ class DemoConfig(LearnConfig):
 
 
 # The default of the command. The learning rate was chosen with an earlier start, by the cosine to
-# the teacher on two KITTI frames, after 150 steps on a nuScenes keyframe and two other KITTI frames:
-# 0.43 at lr 5e-4, 0.41 at 1e-3, 0.39 at 2e-3, 0.37 at 5e-3, 0.39 from random weights (5e-3); 0.31
-# before a step. 1e-3 lies between the best there and the 2e-3 of longer runs.
+# the teacher on two KITTI frames, after 150 steps on a nuScenes keyframe and two other KITTI
+# frames: 0.43 at lr 5e-4, 0.41 at 1e-3, 0.39 at 2e-3, 0.37 at 5e-3, 0.39 from random weights at
+# 5e-3; 0.31 before a step. 1e-3 lies between the best there and the 2e-3 of longer runs.
 FIVE_MINUTES = DemoConfig(
     student=small("wi-12-128", 4000),
     distill=DistillConfig(steps=2000, batch_size=2, lr=1e-3),
