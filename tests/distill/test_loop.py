@@ -237,7 +237,7 @@ def launched_by_srun(out):
         port = str(free.getsockname()[1])
     variables = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "2"}
     variables |= {"SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1", "SLURM_NODEID": "0"}
-    variables |= {"SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    variables |= {"SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": port}
     children = [
         program("distill", out, variables={**variables, "SLURM_PROCID": n, "SLURM_LOCALID": n})
         for n in ("0", "1")
@@ -287,7 +287,10 @@ def test_a_killed_run_ends_with_the_same_weights(whole, tmp_path):
     assert [row["step"] for row in continued.history] == list(range(8))
 
 
-def test_two_processes_share_the_views_and_continue_when_launched_again(whole, tmp_path):
+def test_two_processes_share_the_views_and_continue_when_launched_again(
+    whole, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # in all, however they are launched
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     launched_by_srun(tmp_path / "whole")
     stopped = tmp_path / "stopped"
