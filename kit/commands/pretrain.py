@@ -65,7 +65,7 @@ def pretrain(run: str | Path = "runs/pretrain", folder: str | Path = FOLDER) -> 
         "config": {**plain_config(CONFIG), "data": {"street": distilled_on}},
         "data": {"name": "street", "keyframes": PROBED["num_scenes"], "split": probed.parts.rule},
         "linear_probe": probed.plain(),
-        "seconds_by_stage": run.seconds,
+        "seconds": run.history[-1]["seconds"],
         "versions": versions(),
     }
     folder = Path(folder)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import small_root
 import torch
+from by_hand import ByHand
 from scipy.spatial.transform import Rotation
 
 import kit
@@ -31,25 +32,16 @@ def scan(time):
     return (world @ T[:3, :3].T + T[:3, 3]).astype(np.float32)
 
 
-class Recording:
+class Recording(ByHand):
     """Keyframes every 0.5 s, and sweeps every 0.1 s."""
 
-    name, classes, sensor = "by hand", kit.NUSCENES, kit.Sensor("lidar", 0.0, 1.0)
+    classes, sensor = kit.NUSCENES, kit.Sensor("lidar", 0.0, 1.0)
     has_labels = True
 
     def __init__(self, keyframes=3, has_poses=True):
         self.tokens = [f"k{i}" for i in range(keyframes)]
         self.scenes = ["a"] * keyframes
         self.has_poses = has_poses
-
-    def prepare(self, keyframes=None):
-        pass
-
-    def content(self):
-        return ""
-
-    def __len__(self):
-        return len(self.tokens)
 
     def __getitem__(self, index):
         index %= len(self)

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from by_hand import ByHand
 
 from kit.data import open_dataset
 from kit.data.split import few_shot_scenes
 from kit.evaluate.label_lists import FewShotList, few_shot
 
 
-class Dataset:
+class Dataset(ByHand):
     """Ten scenes of three keyframes; only the labels of what is chosen are read."""
 
     name, sensor, has_labels = "ten scenes", None, True
@@ -18,15 +19,6 @@ class Dataset:
 
     def __init__(self, keyframe):
         self.classes, self.keyframe, self.read = keyframe.classes, keyframe, []
-
-    def prepare(self, keyframes=None):
-        pass
-
-    def content(self):
-        return ""
-
-    def __len__(self):
-        return len(self.tokens)
 
     def __getitem__(self, index):
         self.read.append(index)

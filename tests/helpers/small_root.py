@@ -129,26 +129,7 @@ def _add_keyframe(found, scene, number, sample, after):
         }
     )
     for channel in CHANNELS:
-        name, is_camera = f"{channel}-{scene}-{number}", channel.startswith("CAM")
-        pose = {
-            "token": f"pose-{name}",
-            "rotation": [1.0, 0, 0, 0],
-            "translation": [2.0 * number, 0, 0],
-        }
-        found["ego_pose"].append(pose)
-        found["sample_data"].append(
-            {
-                "token": f"data-{name}",
-                "sample_token": sample,
-                "ego_pose_token": pose["token"],
-                "calibrated_sensor_token": f"calibration-{channel}",
-                "timestamp": time,
-                "is_key_frame": True,
-                "height": SIZE[0] if is_camera else 0,
-                "width": SIZE[1] if is_camera else 0,
-                "filename": f"samples/{channel}/{name}" + (".png" if is_camera else ".pcd.bin"),
-            }
-        )
+        _add_measurement(found, channel, scene, number, sample, time)
     token = f"data-LIDAR_TOP-{scene}-{number}"
     found["lidarseg"].append(
         {
@@ -165,6 +146,30 @@ def _add_keyframe(found, scene, number, sample, after):
             "translation": [12.0, 0, 1.0],
             "size": [2.0, 4.0, 1.5],
             "rotation": [1.0, 0, 0, 0],
+        }
+    )
+
+
+def _add_measurement(found, channel, scene, number, sample, time):
+    """The pose and the file of one sensor at one keyframe."""
+    name, is_camera = f"{channel}-{scene}-{number}", channel.startswith("CAM")
+    pose = {
+        "token": f"pose-{name}",
+        "rotation": [1.0, 0, 0, 0],
+        "translation": [2.0 * number, 0, 0],
+    }
+    found["ego_pose"].append(pose)
+    found["sample_data"].append(
+        {
+            "token": f"data-{name}",
+            "sample_token": sample,
+            "ego_pose_token": pose["token"],
+            "calibrated_sensor_token": f"calibration-{channel}",
+            "timestamp": time,
+            "is_key_frame": True,
+            "height": SIZE[0] if is_camera else 0,
+            "width": SIZE[1] if is_camera else 0,
+            "filename": f"samples/{channel}/{name}" + (".png" if is_camera else ".pcd.bin"),
         }
     )
 
