@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.split import split
-from kit.demo import LONG, learn
+from kit.demo import FIVE_MINUTES, learn
 from kit.evaluate.baselines import position, random_student
 from kit.features.extract import Source, source
 from kit.store import FeatureCache
@@ -17,6 +17,7 @@ from kit.teacher.teacher import Teacher
 
 # Scenes that neither the student that comes with the kit nor any asset prompt has seen.
 UNSEEN = {"num_scenes": 6, "keyframes_per_scene": 1, "seed": 2000}
+STEPS = 360  # of a student of a recording
 
 
 def unseen_street() -> Street:
@@ -47,11 +48,13 @@ def all_sources(teacher: Teacher, cache: FeatureCache, **students: Student) -> d
 
 
 def distilled_on(real: Dataset, data: str, teacher: Teacher, cache: FeatureCache) -> Student:
-    """A student distilled on the training keyframes of a recording, without labels.
+    """The student of the demo, distilled on the training keyframes of a recording, without labels.
 
-    The run is kept in `runs/`, where the next bench finds it.
+    It makes about as many steps as the demo does in five minutes, but always the same number. The
+    run is kept in `runs/`, where the next bench finds it.
     """
-    config = replace(LONG, data=data)
+    distillation = replace(FIVE_MINUTES.distill, steps=STEPS)
+    config = replace(FIVE_MINUTES, data=data, minutes=None, distill=distillation)
     folder = Path("runs") / f"bench-{real.name.replace(' ', '-')}-{config.distill.steps}-steps"
     return learn(config, folder, real, split(real), teacher, cache).student.eval()
 

@@ -69,7 +69,7 @@ def jupyterlab(folder: Path, timeout: int = 90) -> Iterator[str]:
         folder: where its notebooks are.
         timeout: seconds until it must have started.
     """
-    port, home = _free_port(), tempfile.mkdtemp(prefix="kit-lab-")
+    port, home = free_port(), tempfile.mkdtemp(prefix="kit-lab-")
     settings = {"page_config_data": {"buildCheck": False, "buildAvailable": False}}
     names = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     places = {f"JUPYTER_{name}": f"{home}/{name.lower()}" for name in names}
@@ -152,7 +152,7 @@ def _disable_news(settings: Path) -> None:
     store.write_json(file, {"fetchNews": "false", "checkForUpdates": False})
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -1,8 +1,8 @@
 """Choice of the method of discovery and of its settings, on simulated streets.
 
-Foreground is found on streets that are used for nothing else, with two lidars: as shipped, by other
-methods, with steps left out or added, and with each field of `DiscoverConfig` changed alone. The
-target says that nothing that was tried is clearly better.
+Foreground is found on streets that are used for nothing else, with three lidars: as shipped, by
+other methods, with steps left out or added, and with each field of `DiscoverConfig` changed alone.
+The target says that nothing that was tried is clearly better.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ from kit.street.dataset import Street
 from kit.teacher.presets import build_teacher
 
 STREETS = [
-    Street(num_scenes=5, keyframes_per_scene=1, seed=3000, sensor=sensor)
-    for sensor in ("nuscenes", "pandaset")
+    Street(num_scenes=12, keyframes_per_scene=1, seed=3100, sensor=sensor)
+    for sensor in ("nuscenes", "pandaset", "kitti")
 ]
 Method = Callable[[Features, Geometry], Tensor]
 
@@ -56,22 +56,22 @@ VALUES: dict[str, tuple[float | str, ...]] = {
     "ground_node": (3.0, 5.0, 10.0),
     "ground_stiffness": (0.1, 1.0, 10.0, 1e6),  # the last one leaves the plane as it is
     "ground_tolerance": (0.1, 0.2, 0.3),
-    "min_height": (0.2, 0.3, 0.5, 0.6),
-    "max_height": (1.8, 2.0, 2.5, 3.0, 4.0),
+    "min_height": (0.2, 0.3, 0.4, 0.5),
+    "max_height": (1.8, 2.0, 2.5, 3.0),
     "max_top": (2.5, 3.2, 3.6, 4.2),
     "tall_top": (3.2, 4.0, 5.0),
-    "max_surface_variation": (0.03, 0.05, 0.07, 0.08, 1.0),  # 1: plants are foreground too
-    "component_floor": (0.1, 0.15, 0.2, 0.3, 0.4),
+    "max_surface_variation": (0.04, 0.05, 0.06, 0.07, 0.08, 1.0),  # 1: plants are foreground too
+    "component_floor": (0.1, 0.15, 0.2, 0.3),
     "component_gap": (0.3, 0.4, 0.5, 0.6),
     "component_gap_per_metre": (0.02, 0.025, 0.03),
-    "max_component_length": (12.0, 15.0, 18.0, 25.0, 1e4),
+    "max_component_length": (15.0, 18.0, 25.0, 1e4),
     "component_neighbours": (6, 10, 16),
-    "surface_neighbours": (12, 16, 24, 32, 48),
+    "surface_neighbours": (8, 10, 14, 20, 32),
     "surface_voxel": (0.05, 0.1, 0.15),
 }
 SHIPPED = DiscoverConfig()
 UNIT = "mean of AP and F1"
-TOLERANCE = 0.002  # for ten scans; chosen, not measured
+TOLERANCE = 0.002  # for 36 scans; other scans change a score by more
 
 
 def rows(data: str | None, device: str) -> Iterator[Row]:

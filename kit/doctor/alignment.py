@@ -22,7 +22,7 @@ from kit.doctor.camera_edges import (
     standard_errors,
 )
 
-# The reach of the search for each motion, and the step: degrees for turns, metres for moves.
+# The limit of the search for each motion, and the step: degrees for turns, metres for moves.
 SEARCH = {name: (2.5, 0.1) for name in TURNS} | {"right": (0.8, 0.04), "down": (0.8, 0.04)}
 SEARCH |= {"ahead": (1.6, 0.08)}
 CLOCK_SEARCH = (0.3, 0.01)  # seconds
@@ -223,9 +223,9 @@ def _each(
         yield motion(**{**start, name: float(amount)}).numpy()
 
 
-def steps(reach: float, step: float) -> Float[np.ndarray, " A"]:
-    """Evenly spaced amounts from -reach to reach; 0 is among them."""
-    count = round(reach / step)
+def steps(limit: float, step: float) -> Float[np.ndarray, " A"]:
+    """Evenly spaced amounts from -limit to limit; 0 is among them."""
+    count = round(limit / step)
     return np.arange(-count, count + 1) * step
 
 

@@ -116,9 +116,9 @@ def read_images(
     cameras: Sequence[Camera], pixels: Sequence[np.ndarray], scans: Sequence[ScanEdges]
 ) -> CameraImages:
     """Compute the edge maps of the images of one camera."""
-    reach = _reach(scans)
+    widths = _edge_widths(scans)
     maps, scale = zip(
-        *(edge_maps(p, float(c.K[0, 0]), reach) for p, c in zip(pixels, cameras, strict=True)),
+        *(edge_maps(p, float(c.K[0, 0]), widths) for p, c in zip(pixels, cameras, strict=True)),
         strict=True,
     )
     height, width = (max(each.shape[axis] for each in maps) for axis in (1, 2))
@@ -129,7 +129,7 @@ def read_images(
     return CameraImages(stacked, K, np.array(scale), cameras[0].lens)
 
 
-def _reach(scans: Sequence[ScanEdges]) -> tuple[float, float]:
+def _edge_widths(scans: Sequence[ScanEdges]) -> tuple[float, float]:
     """How well the places of edges are known, degrees: median half angle, along and across."""
     kind = np.concatenate([scan.kind for scan in scans])
     half = np.concatenate([scan.half_angle for scan in scans])

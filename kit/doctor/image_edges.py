@@ -7,11 +7,11 @@ from jaxtyping import Float, UInt8
 WIDTH = 800  # pixels; wider images are made smaller
 SMOOTHING = 1.2  # pixels of the smaller image
 NEIGHBOURHOOD = 3.0  # degrees to each side, whose mean is subtracted
-LARGEST_REACH = 0.4  # degrees
+LARGEST_WIDTH = 0.4  # degrees
 
 
 def edge_maps(
-    pixels: UInt8[np.ndarray, "H W 3"], focal_length: float, reach: tuple[float, float]
+    pixels: UInt8[np.ndarray, "H W 3"], focal_length: float, widths: tuple[float, float]
 ) -> tuple[Float[np.ndarray, "2 h w"], float]:
     """Compute the maps of vertical and of horizontal edges.
 
@@ -22,7 +22,7 @@ def edge_maps(
     Args:
         pixels: the image.
         focal_length: pixels.
-        reach: degrees, for vertical and horizontal edges: an edge counts up to this far beside it.
+        widths: degrees, for vertical and horizontal edges: an edge counts up to this far beside it.
             The place of an edge of the scan is not known better than half the angle between beams.
 
     Returns:
@@ -40,7 +40,7 @@ def edge_maps(
         slope = cv2.Sobel(smooth, cv2.CV_32F, 1 - direction, direction) / 8
         slope = np.abs(slope).max(2)
         slope = np.log1p(slope / (0.3 * cv2.blur(slope, around) + 0.3))
-        side = 2 * round(min(reach[direction], LARGEST_REACH) * per_degree) + 1
+        side = 2 * round(min(widths[direction], LARGEST_WIDTH) * per_degree) + 1
         shape = (1, side) if direction == 0 else (side, 1)
         slope = cv2.dilate(slope, np.ones(shape, np.uint8))
         slope = cv2.GaussianBlur(slope, (0, 0), max(0.8, 0.08 * per_degree))

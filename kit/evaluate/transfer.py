@@ -188,10 +188,10 @@ def confusions(
     """
     of_rows = labels[features.index]
     known = of_rows < OTHER
-    predicted, truth = head(features.feat[known]).argmax(1), of_rows[known]
+    predicted, scored = head(features.feat[known]).argmax(1), of_rows[known]
     point = features.index[known]
     return {
-        name: confusion_matrix(predicted[mask[point]], truth[mask[point]], len(GROUPS))
+        name: confusion_matrix(predicted[mask[point]], scored[mask[point]], len(GROUPS))
         for name, mask in parts.items()
     }
 

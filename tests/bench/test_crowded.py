@@ -13,11 +13,15 @@ from kit.bench import crowded
 
 def test_the_ratios_compare_the_same_program(monkeypatch):
     class Program:
-        speeds = {("PASSIVE", 1): 10.0, ("PASSIVE", 2): 5.0, (None, 1): 10.1, (None, 2): 1.0}
+        speeds = {
+            **{("3000", 1): 10.0, ("3000", 2): 5.0},
+            **{("0", 1): 8.0, ("0", 2): 7.0},
+            **{(None, 1): 10.1, (None, 2): 1.0},
+        }
         running = 0
 
         def __init__(self, policy):
-            self.policy = policy
+            self.policy = policy.get("GOMP_SPINCOUNT")
 
         def __enter__(self):
             return self
@@ -39,8 +43,13 @@ def test_the_ratios_compare_the_same_program(monkeypatch):
 
     monkeypatch.setattr(crowded, "_Program", Program)
     found = {row.name: row for row in crowded.rows(None, "cpu")}
-    assert found["beside one equal program"].value == 2 and found["beside one equal program"].ok
-    assert found["alone, against the default policy"].value == pytest.approx(1.01)
+    beside, alone = (
+        found["soon asleep, beside one equal program"],
+        "alone, against the default policy",
+    )
+    assert beside.value == 2 and beside.ok
+    assert found[f"soon asleep, {alone}"].value == pytest.approx(1.01)
+    assert found[f"asleep at once, {alone}"].value == pytest.approx(10.1 / 8)
     assert found["default policy, beside one equal program"].value == pytest.approx(10.1)
 
 
@@ -60,7 +69,8 @@ def test_a_program_that_fails_is_an_error(monkeypatch):
 
 def printed(code, policy=None):
     """What a new Python prints, where torch is an empty module to save seconds."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    ours = crowded.POLICIES["soon asleep"]
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment |= {"PYTHONPATH": str(Path(__file__).parents[2])}
     environment |= {} if policy is None else {"OMP_WAIT_POLICY": policy}
     code = f"import os, subprocess, sys, types\n{code}"
@@ -70,14 +80,16 @@ def printed(code, policy=None):
 
 
 TORCH = "sys.modules['torch'] = types.ModuleType('torch'); "
-CHILD = (
-    "subprocess.run([sys.executable, '-c', 'import os; print(os.environ[\"OMP_WAIT_POLICY\"])'])"
-)
+NAMES = "print(*(os.environ.get(n) for n in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT')))"
+CHILD = f"subprocess.run([sys.executable, '-c', {'import os; ' + NAMES!r}])"
 
 
-def test_idle_threads_sleep_in_this_process_and_in_its_children():
-    assert printed(f"import kit; {CHILD}").split() == ["PASSIVE"]
-    assert printed(f"import kit; {CHILD}", "ACTIVE").split() == ["ACTIVE"]  # the user's own choice
+def test_idle_threads_soon_sleep_in_this_process_and_in_its_children():
+    assert printed(f"import kit; {CHILD}").split() == ["PASSIVE", "3000"]
+    assert printed(f"import kit; {CHILD}", "ACTIVE").split() == [
+        "ACTIVE",
+        "None",
+    ]  # the user's own choice
 
 
 def test_torch_before_the_kit_is_told_once_unless_the_policy_was_set():

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kit.show.explorer.compact import FEW, coarser, compact_payload
 from kit.show.explorer.modules import FOLDER, compact, script_of
-from kit.show.explorer.packing import FEW, coarser, packed_payload
 from kit.show.explorer.paint import colours_of
 from kit.show.explorer.payload import describe, keyframe_payload
 from kit.show.explorer.poster import draw_clouds, poster_uri
@@ -68,7 +68,7 @@ def save_page(
         )
     exact = exact or max(len(content.drawn[number]) for number in kept) <= FEW
     content = content if exact else coarser(content)
-    payload_of = keyframe_payload if exact else packed_payload
+    payload_of = keyframe_payload if exact else compact_payload
     payloads = {number: payload_of(content, number) for number in kept}
     state = {name: getattr(explorer, name) for name in explorer.state_names()}
     state |= {"keyframe": kept.index(explorer.keyframe), "picked_in": kept.index(picked_in)}

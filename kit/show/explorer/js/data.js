@@ -8,7 +8,7 @@ import { atOnce } from "./slices.js";
  * @typedef {{type: Kind, start: number, count: number} & Partial<Coding>} Place of an array in the
  *   bytes of a keyframe
  * @typedef {{stored: Kind, columns: number, delta: boolean, step?: number, low?: number, to?: Kind,
- *   none?: number}} Coding see packing.py
+ *   none?: number}} Coding see compact.py
  * @typedef {{name: string, label: number, corners: number[][], top: number[]}} Box
  * @typedef {{keyframe: number, count: number, spread: number, part: number, missing: string[], boxes: Box[],
  *   cameras: import("./maths.js").Camera[], arrays: Record<string, Place>}} Header see payload.py; where
@@ -68,7 +68,7 @@ export function sizeOf({ arrays }) {
 }
 
 /**
- * An array of a saved page, see packing.py: planes of bytes for each column, differences from row to
+ * An array of a saved page, see compact.py: planes of bytes for each column, differences from row to
  * row, steps of numbers.
  * @param {Uint8Array} planes @param {Coding} coding
  */

@@ -85,7 +85,7 @@ def coarser(content: Content) -> Content:
     return coarse
 
 
-def packed_payload(content: Content, number: int) -> tuple[dict[str, Any], bytes]:
+def compact_payload(content: Content, number: int) -> tuple[dict[str, Any], bytes]:
     """The header and the bytes of one keyframe, see `keyframe_payload`."""
     payload = PackedPayload()
     header = fill_payload(payload, content, number, PAGE_PHOTO)
