@@ -31,6 +31,8 @@ demo: setup
 
 # KIT_FAST=1 gives the notebooks small settings; KIT_FAST=0 runs them as a reader would.
 test: export KIT_FAST ?= 1
+# Two processes with one thread each are faster than with two.
+test: export OMP_NUM_THREADS ?= 1
 test: setup
 	@./setup.sh tests
 	$(python) -m ruff check .

@@ -16,6 +16,8 @@ const SHADING = 5; // strength of the depth shading
 const FRAME = 28; // milliseconds of a frame while the view moves
 const LEAST = 8_000; // points of a large cloud that are drawn at least
 const FEW = 0.25; // ratio of the points drawn while the view moves, below which there is no shading
+const SLOW = 1.3 * FRAME; // milliseconds of a frame of few points, above which its pixels are the cost
+const COARSE = 0.5; // of the pixels in a row that are then drawn while the view moves
 
 /**
  * @typedef {import("./explorer.js").Explorer} Explorer
@@ -56,6 +58,9 @@ export class Canvas extends Content {
   frameTime = 0; // of the last one, milliseconds
   moving = 0; // when the view last moved; 0: it rests
   drawnRatio = 1; // of the points, while the view moves
+  slow = false; // even frames of few points take long
+  pixels = 1; // of the canvas for each pixel of the page
+  place = ""; // size of the stage, and pixels of the screen for each of the page
   visible = true;
   closed = false;
   /** @type {boolean | undefined} */
@@ -148,7 +153,7 @@ export class Canvas extends Content {
 
   /** Colours and sizes for drawing. */
   style() {
-    const pixelRatio = window.devicePixelRatio || 1;
+    const pixelRatio = this.pixels;
     const { background, point_size: pointSize, density, shading } = this.state;
     const isDark = background === "dark";
     const { kind, query } = this.mode();
@@ -178,7 +183,7 @@ export class Canvas extends Content {
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {
       this.moving = 0;
-      if (this.drawnRatio < 1) this.redraw();
+      if (this.drawnRatio < 1 || this.slow) this.redraw();
     }, REST);
   }
 
@@ -246,17 +251,22 @@ export class Canvas extends Content {
     this.cloud.measure(began, (spent) => {
       this.pending = false;
       this.frameTime = spent;
+      this.slow ||= ratio < FEW && spent > SLOW;
       if (ratio === this.drawnRatio || ratio === 1) this.drawnRatio = nextRatio(ratio, spent, FRAME, least);
     });
   }
 
   resize() {
-    const pixels = window.devicePixelRatio || 1;
-    const [width, height] = [this.stage.clientWidth, this.stage.clientHeight].map((v) => Math.round(v * pixels));
+    const full = window.devicePixelRatio || 1;
+    const { clientWidth, clientHeight } = this.stage;
+    this.pixels = this.slow && (this.moving || this.flight) ? COARSE * full : full;
+    const [width, height] = [clientWidth, clientHeight].map((v) => Math.round(v * this.pixels));
     if (this.canvas.width !== width || this.canvas.height !== height) {
       for (const canvas of [this.canvas, this.over]) [canvas.width, canvas.height] = [width, height];
-      this.imagesStale = true;
     }
+    const place = [clientWidth, clientHeight, full].join(" ");
+    this.imagesStale ||= place !== this.place;
+    this.place = place;
     const sets = this.shownSets();
     const line = Math.round(this.state.swipe * width);
     this.panels = sets.map((number, i) => {
@@ -283,7 +293,7 @@ export class Canvas extends Content {
     this.over.hidden = !marks.length && this.panels.length < 2 && !named.length && !this.lasso; // a layer less to compose
     if (this.over.hidden) return;
     const context = this.over.getContext("2d");
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = this.pixels;
     context.clearRect(0, 0, this.over.width, this.over.height);
     for (const panel of this.panels) {
       const matrix = this.cloud.matrixOf(view, panel);
@@ -305,7 +315,7 @@ export class Canvas extends Content {
   /** The panel at an event, and the place in it, pixels from its lower left corner. @param {MouseEvent} event */
   panelAt(event) {
     const { left, bottom } = this.canvas.getBoundingClientRect();
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = this.pixels;
     const [x, y] = [(event.clientX - left) * ratio, (bottom - event.clientY) * ratio];
     const inside = (/** @type {import("./painter.js").Panel} */ { x: start, width, clip }) => x >= (clip ? clip[0] : start) && x < (clip ? clip[1] : start + width);
     const panel = this.panels.find(inside) || this.panels[0];

@@ -105,7 +105,7 @@ export class Lasso {
   /** @param {MouseEvent} event */
   add(event) {
     const { left, top } = this.x.canvas.getBoundingClientRect();
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = this.x.pixels;
     this.corners.push([event.clientX - left - this.panel.x / ratio, event.clientY - top]);
     this.x.redraw();
   }

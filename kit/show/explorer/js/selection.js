@@ -43,7 +43,7 @@ export class Selection {
    */
   ofLasso(corners, panel) {
     const { explorer } = this;
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = explorer.pixels;
     const [width, height] = [panel.width / ratio, panel.height / ratio];
     const matrix = explorer.cloud.matrixOf(explorer.state.view, panel);
     const { position } = explorer.data.arrays;
