@@ -61,6 +61,8 @@ new PerformanceObserver(note).observe({type: "longtask"});
 """
 WHOLE = """() => { const x = document.querySelector('.kx').explorer;
   return x.cloud.rested && !x.background.running && !x.waiting ? Date.now() : 0; }"""
+REST = """() => { const x = document.querySelector('.kx').explorer;
+  return !x.moving && !x.waiting; }"""
 DRAWN = "() => document.querySelector('.kx')?.explorer?.frames > 0 ? Date.now() : 0"
 NOTEBOOK = (
     "import time\nfrom kit.bench.explorer import Explorer, make, resampled\n"
@@ -232,6 +234,7 @@ def _places(page, count: int = 7) -> list[list[float]]:
         const point = x.cloud.pointAt(panel, across, up, x.state.view, x.style());
         if (point >= 0) found.push([across + left, place[1] + top]);
       }} return found; }}"""
+    page.wait_for_function(REST)  # while the view moves, a pixel of the canvas may be several
     return page.evaluate(code)
 
 
