@@ -15,7 +15,7 @@ const REST = 220; // milliseconds without a move, after which all points are dra
 const SHADING = 5; // strength of the depth shading
 const FRAME = 28; // milliseconds of a frame while the view moves
 const LEAST = 8_000; // points of a large cloud that are drawn at least
-const FEW = 0.25; // ratio of the points drawn while the view moves, below which there is no shading
+const FEW = 0.25; // ratio of the points drawn while the view moves, below which there is no light
 const SLOW = 1.3 * FRAME; // milliseconds of a frame of few points, above which its pixels are the cost
 const COARSE = 0.5; // of the pixels in a row that are then drawn while the view moves
 
@@ -197,7 +197,7 @@ export class Canvas extends Content {
     const ratio = moving || whole ? Math.min(this.drawnRatio, this.readyRatio()) : 1;
     const began = performance.now();
     const style = this.style();
-    if (ratio < FEW) style.shading = 0; // a slow machine: the pixels cost more than the points
+    if (ratio < FEW) [style.shading, style.glow] = [0, 0]; // a slow machine: pixels cost more than points
     if (whole && whole === this.cloud.rested) this.cloud.present(this.cloud.rest, this.panels, view, this.style(), false);
     else {
       this.cloud.draw(this.panels, view, { ...style, shapes: this.shapes() }, ratio);
