@@ -138,29 +138,3 @@ def test_a_lasso_takes_all_points(large):
     assert abs(large.run(code) - inside.sum()) <= 2
     large.run("x.select(new Int32Array(0), 'cloud')")
     large.page.wait_for_function(QUIET)
-
-
-def test_a_slow_machine_draws_fewer_pixels_while_the_view_moves(large):
-    code = """return (async () => {
-      const sizes = [], size = () => sizes.push([x.canvas.width, x.canvas.height, x.pixels]);
-      const next = () => new Promise(requestAnimationFrame);
-      x.slow = true; x.draw(); size();
-      x.turn(8, 0); await next(); await next(); size();
-      await new Promise((done) => setTimeout(done, 600)); size();
-      x.slow = false; x.turn(-8, 0); await next(); await next(); size();
-      return sizes; })();"""
-    still, moving, later, fast = large.run(code)
-    assert still == later == fast
-    assert moving[2] == still[2] / 2 and moving[0] == pytest.approx(still[0] / 2, abs=1)
-    large.page.wait_for_function(QUIET)
-
-
-def test_a_click_right_after_a_slow_move_hits_its_point(large):
-    settled(large, mode="height", picked=[])
-    point = int(large.alone()[0])
-    uv = large.places()[0][point]
-    large.run("x.slow = true; x.setMoving(); x.draw()")
-    large.page.mouse.click(*uv)
-    assert large.state("picked") == [point]
-    large.run("x.slow = false")
-    large.page.wait_for_function(QUIET)

@@ -59,6 +59,7 @@ export class Canvas extends Content {
   moving = 0; // when the view last moved; 0: it rests
   drawnRatio = 1; // of the points, while the view moves
   slow = false; // even frames of few points take long
+  filming = false; // every frame is kept, so nothing is left out
   pixels = 1; // of the canvas for each pixel of the page
   place = ""; // size of the stage, and pixels of the screen for each of the page
   visible = true;
@@ -187,12 +188,17 @@ export class Canvas extends Content {
     }, REST);
   }
 
+  /** Whether a frame may leave something out, because the next one follows at once. */
+  isHurried() {
+    return Boolean(this.moving || this.flight) && !this.filming;
+  }
+
   /** @this {Explorer} */
   draw() {
     if (!this.data || !this.cloud || !this.stage.clientWidth) return;
+    const view = drawnView(this); // ends a flight, which the size depends on
+    const moving = this.isHurried();
     this.resize();
-    const view = drawnView(this);
-    const moving = this.moving || this.flight;
     const whole = !this.data.even || moving ? null : this.wholeKey(view); // of a large cloud at rest
     const ratio = moving || whole ? Math.min(this.drawnRatio, this.readyRatio()) : 1;
     const began = performance.now();
@@ -259,7 +265,7 @@ export class Canvas extends Content {
   resize() {
     const full = window.devicePixelRatio || 1;
     const { clientWidth, clientHeight } = this.stage;
-    this.pixels = this.slow && (this.moving || this.flight) ? COARSE * full : full;
+    this.pixels = this.slow && this.isHurried() ? COARSE * full : full;
     const [width, height] = [clientWidth, clientHeight].map((v) => Math.round(v * this.pixels));
     if (this.canvas.width !== width || this.canvas.height !== height) {
       for (const canvas of [this.canvas, this.over]) [canvas.width, canvas.height] = [width, height];

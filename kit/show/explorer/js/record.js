@@ -138,9 +138,15 @@ export async function filmOf(x, play, type = TYPES[1]) {
   recorder.ondataavailable = ({ data }) => parts.push(data);
   const stopped = new Promise((done) => { recorder.onstop = done; });
   x.tell("film", "Recording ...");
+  x.filming = true;
+  x.draw(); // in its whole size
   recorder.start();
-  await play(x);
-  recorder.stop();
+  try {
+    await play(x);
+  } finally {
+    x.filming = false;
+    recorder.stop();
+  }
   await stopped;
   x.tell("film", "");
   return new Blob(parts, { type });
