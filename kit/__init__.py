@@ -21,19 +21,19 @@ import warnings
 
 from kit import _torchvision_pair
 
-# Before torch loads: its idle threads spin for less than a millisecond and then sleep. Beside other
-# busy programs, spinning on is several times slower; alone, sleeping at once is. Processes that
-# this one starts inherit it.
+# Before torch loads: its idle threads spin for less than a millisecond and then sleep. Spinning on
+# is several times slower beside other busy programs, and sleeping at once is slower alone: see
+# `python -m kit bench crowded`. Processes that this one starts inherit it.
+IDLE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "3000"}
 if "torch" in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
     warnings.warn(
         "torch was imported before kit, so its idle threads spin, which is several times slower "
-        "beside other busy programs. Import kit first, or set OMP_WAIT_POLICY=PASSIVE before "
-        "Python starts",
+        "beside other busy programs. Import kit first, or set OMP_WAIT_POLICY=PASSIVE and "
+        "GOMP_SPINCOUNT=3000 before Python starts",
         stacklevel=2,
     )
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # chosen with `python -m kit bench crowded`
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ.update({**IDLE_THREADS, **os.environ})
 
 _torchvision_pair.install()
 

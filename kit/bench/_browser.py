@@ -153,6 +153,7 @@ def _disable_news(settings: Path) -> None:
 
 
 def free_port() -> int:
+    """A port of this machine that no program listens to."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

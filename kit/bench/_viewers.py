@@ -26,32 +26,28 @@ class Viewer:
     """Another viewer.
 
     Attributes:
-        name: the package to install.
+        name: its module.
         show: shows points in their colours on a page, in a folder if it needs one; returns the
             address of the page.
         canvas: its CSS selector.
         turn: JavaScript that turns the cloud to the angle `turned`, in radians.
         ready: JavaScript that gives `turn` what it needs, run after the first picture.
-        needs: further packages.
+        packages: what to install.
+        needs: further modules.
     """
 
     name: str
     show: Callable[[Points, Colours, Path], str]
     canvas: str
     turn: str
+    packages: str
     ready: str = ""
     needs: tuple[str, ...] = ()
 
     @property
-    def packages(self) -> tuple[str, ...]:
-        """What has to be installed."""
-        return (self.name, *self.needs)
-
-    @property
     def is_installed(self) -> bool:
-        """Whether all packages are there."""
-        modules = [name.removesuffix("-sdk").replace("-", "_") for name in self.packages]
-        return all(importlib.util.find_spec(module) for module in modules)
+        """Whether all modules are there."""
+        return all(importlib.util.find_spec(module) for module in (self.name, *self.needs))
 
 
 def _k3d(points: Points, rgb: Colours, folder: Path) -> str:
@@ -116,6 +112,7 @@ VIEWERS = (
         "canvas",
         f"""view.setCamera([{RADIUS} * Math.sin(turned), -{RADIUS} * Math.cos(turned), {RADIUS / 2},
             0, 0, 0, 0, 0, 1]); view.render();""",
+        "k3d",
         "window.view = await K3DInstance;",
     ),
     Viewer(
@@ -124,9 +121,10 @@ VIEWERS = (
         ".gl-container canvas",
         """await Plotly.relayout(document.querySelector('.js-plotly-plot'), {'scene.camera.eye':
             {x: Math.sin(turned), y: -Math.cos(turned), z: 0.5}});""",
+        "plotly",
     ),
-    Viewer("pyvista", _pyvista, "canvas", DRAG, needs=("trame-pyvista",)),
-    Viewer("rerun-sdk", _rerun, "canvas", DRAG),
+    Viewer("pyvista", _pyvista, "canvas", DRAG, "pyvista trame-pyvista", needs=("trame_pyvista",)),
+    Viewer("rerun", _rerun, "canvas", DRAG, "rerun-sdk"),
 )
 # A picture stays readable after the browser has shown it. `read` returns pixels of its middle.
 KEEP = """const before = HTMLCanvasElement.prototype.getContext;
@@ -165,9 +163,9 @@ def other_viewers(browser, folder: Path, points: Points) -> Iterator[Row]:
     height = ((points[:, 2] - low) / max(high - low, 1e-3)).clip(0, 1) * 255
     rgb = np.stack([height, np.full_like(height, 120), 255 - height], axis=1).astype(np.uint8)
     for viewer in VIEWERS:
-        title = f"{viewer.name.removesuffix('-sdk')}, {len(points):,} points: "
+        title = f"{viewer.name}, {len(points):,} points: "
         if not viewer.is_installed:
-            yield Row(f"{title}not installed (pip install {' '.join(viewer.packages)})", None)
+            yield Row(f"{title}not installed (pip install {viewer.packages})", None)
             continue
         address = viewer.show(points, rgb, folder)
         opened, frames = zip(*(_opened(browser, viewer, address) for _ in range(3)), strict=True)

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from statistics import median
 
+from kit import IDLE_THREADS
 from kit.bench import Row
 
 SECONDS = 4.0  # of each measurement
@@ -24,9 +25,10 @@ ROUNDS = 5
 TIMES = "times as long"
 
 
+OURS = "soon asleep"
 POLICIES = {
-    "soon asleep": {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "3000"},  # of `import kit`
-    "asleep at once": {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"},
+    OURS: IDLE_THREADS,
+    "asleep at once": {**IDLE_THREADS, "GOMP_SPINCOUNT": "0"},
     "default policy": {},
 }
 
@@ -45,14 +47,13 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
                 beside += [median(_speeds(programs[name]))]
     default = speeds["default policy"][0]
     for name, (alone, beside) in speeds.items():
-        own = name == "soon asleep"
-        slower = _ratio(alone, beside)
-        yield Row(f"{name}, beside one equal program", slower, TIMES, "<= 2.5" if own else None)
+        bound = "<= 2.5" if name == OURS else None
+        yield Row(f"{name}, beside one equal program", _ratio(alone, beside), TIMES, bound)
         if alone is not default:
-            slower = _ratio(default, alone)
-            target = "<= 1.03" if own else None
-            yield Row(f"{name}, alone, against the default policy", slower, TIMES, target)
-    yield Row("alone", median(speeds["soon asleep"][0]), "steps a second")
+            title = f"{name}, alone, against the default policy"
+            bound = "<= 1.03" if name == OURS else None
+            yield Row(title, _ratio(default, alone), TIMES, bound)
+    yield Row("alone", median(speeds[OURS][0]), "steps a second")
 
 
 def _ratio(fast: Sequence[float], slow: Sequence[float]) -> float:
@@ -71,14 +72,13 @@ class _Program:
     """A process that runs steps and counts them after each start signal; otherwise it waits."""
 
     def __init__(self, policy: Mapping[str, str]):
-        ours = POLICIES["soon asleep"]
-        environment = {name: v for name, v in os.environ.items() if name not in ours} | policy
+        others = {name: v for name, v in os.environ.items() if name not in IDLE_THREADS}
         # torch first: `import kit` would set the policy.
         code = "import torch; from kit.bench.crowded import count_steps; count_steps()"
         command = [sys.executable, "-W", "ignore", "-c", code]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            command, env=environment, stdin=pipe, stdout=pipe, text=True
+            command, env=others | policy, stdin=pipe, stdout=pipe, text=True
         )
 
     def __enter__(self) -> "_Program":

@@ -56,17 +56,17 @@ VALUES: dict[str, tuple[float | str, ...]] = {
     "ground_node": (3.0, 5.0, 10.0),
     "ground_stiffness": (0.1, 1.0, 10.0, 1e6),  # the last one leaves the plane as it is
     "ground_tolerance": (0.1, 0.2, 0.3),
-    "min_height": (0.2, 0.3, 0.4, 0.5),
-    "max_height": (1.8, 2.0, 2.5, 3.0),
+    "min_height": (0.2, 0.3, 0.5, 0.6),
+    "max_height": (1.8, 2.0, 2.5, 3.0, 4.0),
     "max_top": (2.5, 3.2, 3.6, 4.2),
     "tall_top": (3.2, 4.0, 5.0),
-    "max_surface_variation": (0.04, 0.05, 0.06, 0.07, 0.08, 1.0),  # 1: plants are foreground too
-    "component_floor": (0.1, 0.15, 0.2, 0.3),
+    "max_surface_variation": (0.03, 0.05, 0.06, 0.07, 0.08, 1.0),  # 1: plants are foreground too
+    "component_floor": (0.1, 0.15, 0.2, 0.3, 0.4),
     "component_gap": (0.3, 0.4, 0.5, 0.6),
     "component_gap_per_metre": (0.02, 0.025, 0.03),
-    "max_component_length": (15.0, 18.0, 25.0, 1e4),
+    "max_component_length": (12.0, 15.0, 18.0, 25.0, 1e4),
     "component_neighbours": (6, 10, 16),
-    "surface_neighbours": (8, 10, 14, 20, 32),
+    "surface_neighbours": (8, 12, 14, 16, 24, 32, 48),
     "surface_voxel": (0.05, 0.1, 0.15),
 }
 SHIPPED = DiscoverConfig()

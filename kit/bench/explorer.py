@@ -173,11 +173,13 @@ def _page(browser, path: Path, title: str, click: str | None, orbit: str | None)
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     page.goto(path.as_uri())
-    page.wait_for_function(DRAWN, timeout=60_000)
+    first = page.wait_for_function(DRAWN, timeout=60_000).json_value()
     if not title:
         yield Row("page: network requests of it", len(requests) - 1, "", "== 0")
         page.close()
         return
+    opened = page.evaluate("() => performance.timeOrigin")
+    yield Row(f"{title}page opened to first picture", (first - opened) / 1000, "s")
     page.evaluate("() => document.querySelector('.kx').explorer.change({mode: 'similarity'})")
     spent = [page.evaluate(CLICK % PRELUDE, place)[0] for place in _places(page)]
     yield Row(f"{title}click to recoloured", statistics.median(spent), "ms", click)

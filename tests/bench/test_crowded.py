@@ -8,16 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import kit
 from kit.bench import crowded
 
 
 def test_the_ratios_compare_the_same_program(monkeypatch):
     class Program:
-        speeds = {
-            **{("3000", 1): 10.0, ("3000", 2): 5.0},
-            **{("0", 1): 8.0, ("0", 2): 7.0},
-            **{(None, 1): 10.1, (None, 2): 1.0},
-        }
+        speeds = {"3000": (10.0, 5.0), "0": (8.0, 7.0), None: (10.1, 1.0)}  # alone, beside
         running = 0
 
         def __init__(self, policy):
@@ -33,7 +30,7 @@ def test_the_ratios_compare_the_same_program(monkeypatch):
             Program.running += 1
 
         def speed(self):
-            return self.speeds[self.policy, self.all_running()]
+            return self.speeds[self.policy][self.all_running() - 1]
 
         def all_running(self):
             count, Program.asked = Program.running, getattr(Program, "asked", 0) + 1
@@ -43,11 +40,9 @@ def test_the_ratios_compare_the_same_program(monkeypatch):
 
     monkeypatch.setattr(crowded, "_Program", Program)
     found = {row.name: row for row in crowded.rows(None, "cpu")}
-    beside, alone = (
-        found["soon asleep, beside one equal program"],
-        "alone, against the default policy",
-    )
+    beside = found["soon asleep, beside one equal program"]
     assert beside.value == 2 and beside.ok
+    alone = "alone, against the default policy"
     assert found[f"soon asleep, {alone}"].value == pytest.approx(1.01)
     assert found[f"asleep at once, {alone}"].value == pytest.approx(10.1 / 8)
     assert found["default policy, beside one equal program"].value == pytest.approx(10.1)
@@ -69,8 +64,7 @@ def test_a_program_that_fails_is_an_error(monkeypatch):
 
 def printed(code, policy=None):
     """What a new Python prints, where torch is an empty module to save seconds."""
-    ours = crowded.POLICIES["soon asleep"]
-    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    environment = {n: value for n, value in os.environ.items() if n not in kit.IDLE_THREADS}
     environment |= {"PYTHONPATH": str(Path(__file__).parents[2])}
     environment |= {} if policy is None else {"OMP_WAIT_POLICY": policy}
     code = f"import os, subprocess, sys, types\n{code}"
@@ -86,10 +80,8 @@ CHILD = f"subprocess.run([sys.executable, '-c', {'import os; ' + NAMES!r}])"
 
 def test_idle_threads_soon_sleep_in_this_process_and_in_its_children():
     assert printed(f"import kit; {CHILD}").split() == ["PASSIVE", "3000"]
-    assert printed(f"import kit; {CHILD}", "ACTIVE").split() == [
-        "ACTIVE",
-        "None",
-    ]  # the user's own choice
+    chosen_by_the_user = printed(f"import kit; {CHILD}", "ACTIVE")
+    assert chosen_by_the_user.split() == ["ACTIVE", "None"]
 
 
 def test_torch_before_the_kit_is_told_once_unless_the_policy_was_set():

@@ -26,10 +26,10 @@ draw();
 
 
 def test_a_viewer_that_is_not_installed_says_how_to_install_it(monkeypatch, tmp_path):
-    missing = [Viewer("no-such-viewer", VIEWERS[0].show, "canvas", "", needs=("nor-this",))]
+    missing = [Viewer("plotly", VIEWERS[0].show, "canvas", "", "two words", needs=("no_module",))]
     monkeypatch.setattr(_viewers, "VIEWERS", missing)
     (row,) = other_viewers(None, tmp_path, POINTS)
-    assert row.value is None and row.name.endswith("(pip install no-such-viewer nor-this)")
+    assert row.value is None and row.name.endswith("(pip install two words)")
 
 
 def test_the_first_picture_is_the_first_with_many_colours(monkeypatch, tmp_path):
@@ -38,7 +38,7 @@ def test_the_first_picture_is_the_first_with_many_colours(monkeypatch, tmp_path)
         return _viewers._page(folder / "page.html", PAGE)
 
     turn = "window.turned.push(turned);"
-    monkeypatch.setattr(_viewers, "VIEWERS", [Viewer("json", show, "canvas", turn)])
+    monkeypatch.setattr(_viewers, "VIEWERS", [Viewer("json", show, "canvas", turn, "")])
     if reason := _browser.why_no_browser():
         pytest.skip(reason)
     with _browser.playwright() as driver, _browser.chromium(driver) as browser:
@@ -51,5 +51,5 @@ def test_the_first_picture_is_the_first_with_many_colours(monkeypatch, tmp_path)
 
 
 def test_every_viewer_names_its_packages():
-    assert {viewer.name for viewer in VIEWERS} == {"k3d", "plotly", "pyvista", "rerun-sdk"}
+    assert {viewer.name for viewer in VIEWERS} == {"k3d", "plotly", "pyvista", "rerun"}
     assert next(v for v in VIEWERS if v.name == "plotly").is_installed
