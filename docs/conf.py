@@ -80,7 +80,7 @@ html_sidebars = {"*": []}  # pages at the top need no navigation of their sectio
 html_math_renderer = "mathml"
 html_theme_options = {
     "navbar_align": "left",
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 5,
     "show_prev_next": True,
     "show_toc_level": 2,
     "secondary_sidebar_items": {  # notebooks have none: room for code and figures
