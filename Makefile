@@ -3,9 +3,6 @@
 DATA ?= street
 OUT ?= runs/demo
 ARGS ?=
-# Idle threads soon sleep. `import kit` sets this too, but too late where torch is imported before.
-export OMP_WAIT_POLICY ?= PASSIVE
-export GOMP_SPINCOUNT ?= 3000
 # Memory in pages of 2 MB, which is faster on virtual machines (kit/__main__.py).
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 python := .venv/bin/python

@@ -15,26 +15,10 @@ Names are loaded when they are first used, so `import kit` itself takes no time.
 """
 
 import importlib
-import os
-import sys
-import warnings
 
-from kit import _torchvision_pair
+from kit import _idle_threads, _torchvision_pair
 
-# Before torch loads: its idle threads spin for less than a millisecond and then sleep. Spinning on
-# is several times slower beside other busy programs, and sleeping at once is slower alone: see
-# `python -m kit bench crowded`. Processes that this one starts inherit it.
-IDLE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "3000"}
-if "torch" in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
-    warnings.warn(
-        "torch was imported before kit, so its idle threads spin, which is several times slower "
-        "beside other busy programs. Import kit first, or set OMP_WAIT_POLICY=PASSIVE and "
-        "GOMP_SPINCOUNT=3000 before Python starts",
-        stacklevel=2,
-    )
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.update({**IDLE_THREADS, **os.environ})
-
+_idle_threads.watch()
 _torchvision_pair.install()
 
 _HOME = {
