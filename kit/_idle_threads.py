@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 SECONDS = 0.5  # between two looks at the load
@@ -40,6 +41,11 @@ def is_crowded(others: float, threads: int, cores: int) -> bool:
 
 
 def _watch() -> None:
+    with suppress(OSError):  # the load cannot be read, or libgomp not be opened: as without it
+        _follow_the_load()
+
+
+def _follow_the_load() -> None:
     sleepers, before = None, False
     while True:
         others, threads = _busy_others(), _num_threads()
@@ -102,5 +108,5 @@ def _sleep(libraries: list[ctypes.CDLL], made: threading.Event, end: threading.E
 def _loaded_libgomp() -> list[ctypes.CDLL]:
     """The copies of libgomp in this process: torch's, and scikit-learn's where it is used."""
     maps = Path("/proc/self/maps").read_text()
-    paths = {line.split()[-1] for line in maps.splitlines() if "/libgomp" in line}
-    return [ctypes.CDLL(path) for path in sorted(paths) if path.startswith("/")]
+    paths = {line.split(maxsplit=5)[-1] for line in maps.splitlines() if "/libgomp" in line}
+    return [ctypes.CDLL(path) for path in sorted(paths) if not path.endswith("(deleted)")]

@@ -85,7 +85,7 @@ def busy():
     if not others: print(*made, flush=True); sys.exit()
     return others.pop(0)
 _idle_threads._busy_others, _idle_threads._num_threads = busy, lambda: 2
-_idle_threads._watch()
+_idle_threads._follow_the_load()
 """
 
 
