@@ -138,7 +138,15 @@ def rows(values):
 
 def test_a_difference_counts_only_beyond_its_error():
     table = AblationTable(
-        rows({"l2": [0.5, 0.6, 0.7], "a": [0.52, 0.62, 0.721], "b": [0.9, 0.3, 0.7], "c": [0.1]}),
+        rows(
+            {
+                "l2": [0.5, 0.6, 0.7],
+                "a": [0.52, 0.62, 0.721],
+                "b": [0.9, 0.3, 0.7],
+                "c": [0.1],
+                "d": [0.6, 0.8, 0.7],
+            }
+        ),
         ("distill.loss",),
     )
     found = {each.changes["distill.loss"]: each for each in table.compare()}
@@ -148,6 +156,9 @@ def test_a_difference_counts_only_beyond_its_error():
     assert found["b"].verdict == "no difference"
     assert found["b"].error == pytest.approx(0.3512 / 3**0.5, rel=1e-3)  # of +0.4, -0.3, 0
     assert found["c"].verdict == "one seed"
+    # of +0.1, +0.2, 0: beyond the standard error, 0.058, but not beyond 4.303 (t, 2 degrees) of it
+    assert found["d"].verdict == "no difference" and found["d"].difference == pytest.approx(0.1)
+    assert found["d"].limit == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)
     assert table.compare(larger_is_better=False)[0].changes["distill.loss"] == "c"
     assert "better (3 seeds)" in table.summary()
 
