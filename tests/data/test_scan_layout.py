@@ -67,7 +67,7 @@ def test_real_scans_agree_with_their_layout(shared_data):
 @given(
     seed=st.integers(0, 10**6),
     count=st.integers(1, 3000),
-    columns=st.integers(3, 8),
+    columns=st.just(5) | st.integers(3, 8),  # those that are right as often as others
     scale=st.floats(0.05, 20),
     ratio_nan=st.floats(0, 0.5),
     intensity=st.sampled_from([0.0, 1 / 60, 1.0, 1000.0]),
