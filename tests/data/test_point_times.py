@@ -55,6 +55,8 @@ def test_rows_without_a_point_do_not_count():
         (SECONDS * 0, "no turn"),
         (SECONDS * 1e3, "no turn"),  # milliseconds look like seconds of a long recording
         (5000 + SECONDS, "from the time stamp"),
+        (START // 10**9 + 10.5 + SECONDS, "more than 10 s from the time stamp"),
+        (START // 10**9 - 10.5 + SECONDS, "more than 10 s from the time stamp"),
         (SECONDS * np.nan, "finite number"),
         (np.where(SECONDS < 0.05, -1e308, 1e308), "no turn"),
     ],

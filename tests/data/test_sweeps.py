@@ -12,21 +12,22 @@ from kit.data.sweeps import Accumulated, Sweep, accumulate, find_sweeps, sweep_o
 
 SPEED, TURN = 12.0, 0.3  # of the car: m/s and rad/s
 CAR_SPEED = 7.0  # of the other car, m/s along x of the world
+NORTH = 5_400_000  # metres, where the world begins: UTM; float32 has steps of 0.5 m there
 
 
 def pose(time):
-    """T_global_lidar of a car on a curve, 1 km from the origin."""
+    """T_global_lidar of a car on a curve, far from the origin."""
     T = np.eye(4)
     T[:3, :3] = Rotation.from_euler("zy", [TURN * time, 0.02 * time]).as_matrix()
-    T[:3, 3] = [1000 + SPEED * time, 700 - 3 * time, 0.1 * time]
+    T[:3, 3] = [1000 + SPEED * time, NORTH + 700 - 3 * time, 0.1 * time]
     return torch.from_numpy(T)
 
 
 def scan(time):
     """A wall at x = 1040 m of the world, and a car that moves; both in the lidar frame."""
-    y, z = np.meshgrid(np.linspace(680, 720, 30), np.linspace(0, 5, 10))
+    y, z = np.meshgrid(np.linspace(NORTH + 680, NORTH + 720, 30), np.linspace(0, 5, 10))
     wall = np.stack([np.full(y.size, 1040.0), y.ravel(), z.ravel()], 1)
-    car = np.array([[1015.0 + CAR_SPEED * time, 705.0, 1.0]])
+    car = np.array([[1015.0 + CAR_SPEED * time, NORTH + 705.0, 1.0]])
     world = np.concatenate([wall, car])
     T = np.linalg.inv(pose(time).numpy())
     return (world @ T[:3, :3].T + T[:3, 3]).astype(np.float32)
