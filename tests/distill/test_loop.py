@@ -284,7 +284,8 @@ def test_a_killed_run_ends_with_the_same_weights(whole, tmp_path):
     assert store.load_checkpoint(tmp_path).step in (2, 4, 6)
     continued = run(tmp_path)
     assert same_weights(continued.student, whole.student)
-    assert [row["step"] for row in continued.history] == list(range(8))
+    for history in (continued.history, store.read_jsonl(tmp_path / "history.jsonl")):
+        assert [row["step"] for row in history] == list(range(8))
 
 
 def test_two_processes_share_the_views_and_continue_when_launched_again(
