@@ -17,6 +17,11 @@ ROW = re.compile(r"(?m)^\| (.+?) \| ((?:`[^`]+`(?:, )?)+) \| (.*?) \|$")
 EXAMPLES = 30  # of the profile "ci" in tests/conftest.py
 
 
+def promises(page: str) -> dict[str, list[str]]:
+    """The tests of each promise of the page."""
+    return {row[1]: re.findall(r"`([^`]+)`", row[2]) for row in ROW.finditer(page)}
+
+
 def collected() -> dict[str, int]:
     """The number of cases of each test, by `file::name`."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests"]
@@ -38,14 +43,14 @@ def examples(test: str) -> int:
 
 
 def main() -> None:
-    count = collected()
+    page, count = PAGE.read_text(), collected()
+    tests_of = promises(page)
 
     def filled(match: re.Match) -> str:
-        tests = re.findall(r"`([^`]+)`", match[2])
-        total = sum(count[test] * examples(test) for test in tests)
+        total = sum(count[test] * examples(test) for test in tests_of[match[1]])
         return f"| {match[1]} | {match[2]} | {total:,} |"
 
-    PAGE.write_text(ROW.sub(filled, PAGE.read_text()))
+    PAGE.write_text(ROW.sub(filled, page))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from jaxtyping import install_import_hook
 
 # Without a GPU, Triton's kernels run in its interpreter. It reads this when they are imported.
@@ -32,6 +32,10 @@ import kit  # noqa: E402, F401  (makes torchvision importable before any test as
 settings.register_profile("ci", max_examples=30, deadline=None, derandomize=True, database=None)
 settings.register_profile(
     "fuzz", max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+# Of errors that were planted (.ci/planted.py), one example is enough, however long it is.
+settings.register_profile(
+    "planted", settings.get_profile("ci"), phases=(Phase.explicit, Phase.generate)
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
