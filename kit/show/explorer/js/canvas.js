@@ -1,10 +1,10 @@
-// The canvas of an explorer: its WebGL context, when and how it is drawn, marks over the points.
+// The canvas of an explorer: its WebGL context, when and how it is drawn, what lies over the points.
 
 import { recolour } from "./colouring.js";
 import { Content } from "./content.js";
 import { gone, looked } from "./contexts.js";
 import { newCanvas } from "./layout.js";
-import { nameTags, ring } from "./marks.js";
+import { nameTags } from "./marks.js";
 import { pixelOf } from "./maths.js";
 import { nextRatio } from "./numbers.js";
 import { Painter } from "./painter.js";
@@ -29,7 +29,7 @@ const COARSE = 0.5; // of the pixels in a row that are then drawn while the view
 export class Canvas extends Content {
   /** @type {HTMLCanvasElement} the points, by WebGL */
   canvas;
-  /** @type {HTMLCanvasElement} marks over them */
+  /** @type {HTMLCanvasElement} names and the lasso over them */
   over;
   /** @type {HTMLCanvasElement} what was drawn last, while there is no context */
   still;
@@ -69,6 +69,10 @@ export class Canvas extends Content {
   resized = false;
   pending = false; // a frame is being measured
   imagesStale = false;
+  /** @type {Map<string, () => void>} what is done after the next frame, by name */
+  after = new Map();
+  due = false; // this frame was drawn
+  stale = false; // a frame has to be drawn
   waiting = 0; // the number of the next animation frame
   resting = 0; // the timer that ends a move
 
@@ -87,6 +91,7 @@ export class Canvas extends Content {
   rest() {
     if (!this.cloud || !this.data) return;
     this.draw();
+    this.catchUp();
     [this.still.width, this.still.height] = [this.canvas.width, this.canvas.height];
     if (this.still.width) this.still.getContext("2d").drawImage(this.canvas, 0, 0);
     this.still.hidden = false;
@@ -169,13 +174,29 @@ export class Canvas extends Content {
   /** @this {Explorer} */
   redraw(resized = false) {
     this.resized ||= resized;
-    if (this.waiting) return;
-    const next = () => {
-      if (this.pending && this.moving) return (this.waiting = requestAnimationFrame(next));
-      this.waiting = 0;
-      this.draw();
-    };
-    this.waiting = requestAnimationFrame(next);
+    this.stale = true;
+    this.awaitFrame();
+  }
+
+  /** @this {Explorer} */
+  awaitFrame() {
+    this.waiting ||= requestAnimationFrame(() => this.frame());
+  }
+
+  /** @this {Explorer} */
+  frame() {
+    this.waiting = 0;
+    if (this.pending && this.moving) return this.awaitFrame();
+    if (this.due) this.catchUp();
+    if (this.stale) this.draw();
+  }
+
+  /** Do what was left for after a frame, so that the cloud answers first. @this {Explorer} */
+  catchUp() {
+    const calls = [...this.after.values()];
+    this.after.clear();
+    this.due = false;
+    if (this.data) for (const call of calls) call();
   }
 
   /** The view moves: fewer points may be drawn until it rests. @this {Explorer} */
@@ -195,6 +216,7 @@ export class Canvas extends Content {
 
   /** @this {Explorer} */
   draw() {
+    this.stale = false;
     if (!this.data || !this.cloud || !this.stage.clientWidth) return;
     const view = drawnView(this); // ends a flight, which the size depends on
     const moving = this.isHurried();
@@ -210,12 +232,13 @@ export class Canvas extends Content {
       if (!this.pending && (moving || !this.data.even)) this.measure(began, ratio);
       this.background.start();
     }
-    this.drawMarks(view);
-    if (this.imagesStale || this.resized) {
-      [...this.pictures, ...(this.largePicture ? [this.largePicture] : [])].forEach((picture) => picture.draw());
-    }
+    this.drawRings(view);
+    this.drawOver(view);
+    if (this.imagesStale || this.resized) this.after.set("images", () => [...this.pictures, this.largePicture].forEach((picture) => picture?.draw()));
     [this.imagesStale, this.resized] = [false, false];
     this.frames++;
+    this.due = this.after.size > 0;
+    if (this.due) this.awaitFrame();
     if (this.flight) this.redraw();
   }
 
@@ -265,7 +288,9 @@ export class Canvas extends Content {
   resize() {
     const full = window.devicePixelRatio || 1;
     const { clientWidth, clientHeight } = this.stage;
-    this.pixels = this.slow && this.isHurried() ? COARSE * full : full;
+    const coarse = this.slow && this.isHurried();
+    this.pixels = coarse ? COARSE * full : full;
+    this.stage.toggleAttribute("data-coarse", coarse);
     const [width, height] = [clientWidth, clientHeight].map((v) => Math.round(v * this.pixels));
     if (this.canvas.width !== width || this.canvas.height !== height) {
       for (const canvas of [this.canvas, this.over]) [canvas.width, canvas.height] = [width, height];
@@ -292,30 +317,41 @@ export class Canvas extends Content {
     return found.filter(({ point }) => point >= 0);
   }
 
-  /** @param {View} view */
-  drawMarks(view) {
+  /**
+   * A function that calls another one with the place of a point in a panel, where it is seen.
+   * @param {View} view @param {import("./painter.js").Panel} panel
+   */
+  placing(view, panel) {
+    const matrix = this.cloud.matrixOf(view, panel);
+    const [low, high] = panel.clip || [panel.x, panel.x + panel.width];
+    return (/** @type {ArrayLike<number>} */ at, /** @type {(left: number, y: number) => void} */ call) => {
+      const place = pixelOf(matrix, at, panel.width, panel.height);
+      if (place && panel.x + place[0] >= low && panel.x + place[0] <= high) call(panel.x + place[0], place[1]);
+    };
+  }
+
+  /** Rings around points with a mark, and lines between panels. @param {View} view */
+  drawRings(view) {
     const marks = this.marks();
+    /** @type {import("./rings.js").Ring[]} */
+    const rings = [];
+    for (const panel of this.panels) {
+      const draw = this.placing(view, panel);
+      for (const { point, kind } of marks) draw(this.data.arrays.position.subarray(3 * point, 3 * point + 3), (x, y) => rings.push({ x, y, kind }));
+      if (panel.x) rings.push({ x: panel.x, y: 0, kind: "line" });
+    }
+    this.cloud.rings.draw(rings, this.style().divider, this.pixels);
+  }
+
+  /** Names of boxes and the lasso, on a canvas over the picture. @param {View} view */
+  drawOver(view) {
     const named = this.state.boxes && !this.moving ? this.data.boxes : [];
-    this.over.hidden = !marks.length && this.panels.length < 2 && !named.length && !this.lasso; // a layer less to compose
+    this.over.hidden = !named.length && !this.lasso; // a layer less to compose
     if (this.over.hidden) return;
     const context = this.over.getContext("2d");
-    const ratio = this.pixels;
     context.clearRect(0, 0, this.over.width, this.over.height);
-    for (const panel of this.panels) {
-      const matrix = this.cloud.matrixOf(view, panel);
-      const [low, high] = panel.clip || [panel.x, panel.x + panel.width];
-      const draw = (/** @type {ArrayLike<number>} */ at, /** @type {(left: number, y: number) => void} */ call) => {
-        const place = pixelOf(matrix, at, panel.width, panel.height);
-        if (place && panel.x + place[0] >= low && panel.x + place[0] <= high) call(panel.x + place[0], place[1]);
-      };
-      nameTags(context, named, view, draw, ratio);
-      for (const { point, kind } of marks) draw(this.data.arrays.position.subarray(3 * point, 3 * point + 3), (left, y) => ring(context, left, y, 9 * ratio, kind, ratio));
-      if (panel.x) {
-        context.fillStyle = `rgb(${this.style().divider.join(",")})`;
-        context.fillRect(panel.x - ratio / 2, 0, ratio, panel.height);
-      }
-    }
-    this.lasso?.draw(context, ratio);
+    for (const panel of this.panels) nameTags(context, named, view, this.placing(view, panel), this.pixels);
+    this.lasso?.draw(context, this.pixels);
   }
 
   /** The panel at an event, and the place in it, pixels from its lower left corner. @param {MouseEvent} event */

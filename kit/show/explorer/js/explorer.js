@@ -139,10 +139,10 @@ export class Explorer extends Canvas {
     if (!this.data || !this.cloud) return;
     if (names.includes("picked_in") || names.includes("picked")) this.needPicked();
     if (names.some((name) => this.setup.colour_state.includes(name))) recolour(this);
-    if (names.some((name) => PICK_STATE.includes(name))) this.showStatus(this.state.picked.at(-1));
+    if (names.some((name) => PICK_STATE.includes(name))) this.after.set("status", () => this.showStatus(this.state.picked.at(-1)));
     // A slider that is being dragged must not be replaced under the pointer.
     if (names.some((name) => LEGEND_STATE.includes(name))) this.showControls();
-    else if (!this.legend.isDragged()) this.legend.show();
+    else this.after.set("legend", () => { if (!this.legend.isDragged()) this.legend.show(); });
     this.tools.showPhoto();
     showPanels(this);
     this.showNotices();
@@ -248,17 +248,8 @@ export class Explorer extends Canvas {
   /** Pick the point closest to the middle of the first panel. @param {Keys} event */
   clickMiddle(event) {
     const [panel] = this.panels;
-    if (this.data.even) {
-      const point = this.cloud.pointAt(panel, panel.width / 2, panel.height / 2, this.state.view, this.style(), this.visibility(), MIDDLE);
-      return this.click(point, event, "cloud");
-    }
-    for (let radius = 0; radius < MIDDLE; radius += 14) {
-      for (let turn = 0; turn < (radius ? 8 : 1); turn++) {
-        const [dx, dy] = [Math.cos((turn * Math.PI) / 4), Math.sin((turn * Math.PI) / 4)].map((v) => v * radius);
-        const point = this.cloud.pointAt(panel, panel.width / 2 + dx, panel.height / 2 + dy, this.state.view, this.style());
-        if (point >= 0) return this.click(point, event, "cloud");
-      }
-    }
+    const point = this.cloud.pointAt(panel, panel.width / 2, panel.height / 2, this.state.view, this.style(), this.visibility(), MIDDLE);
+    this.click(point, event, "cloud");
   }
 
   /** @param {Photograph} picture @param {number[]} place @param {PointerEvent} event */
@@ -276,7 +267,7 @@ export class Explorer extends Canvas {
     if (same(next, this.hovered)) return;
     this.hovered = next;
     this.canvas.style.cursor = this.lasso ? "crosshair" : next.length ? "pointer" : "grab";
-    this.showStatus(next.length ? this.indexOf(next[0]) : undefined);
+    this.after.set("status", () => this.showStatus(next.length ? this.indexOf(next[0]) : undefined));
     this.imagesStale = true;
     this.redraw();
   }
@@ -293,7 +284,8 @@ export class Explorer extends Canvas {
     else if (kind === "positive") [picked, negatives] = [toggled(picked), negatives.filter((each) => each !== index)];
     else [picked, negatives] = [picked.filter((each) => each !== index), toggled(negatives)];
     this.change({ picked_in: this.state.keyframe, picked, negatives });
-    this.showStatus(index);
+    this.after.set("status", () => this.showStatus(index));
+    this.redraw();
     this.link.send({ type: "click", point: index, kind, keyframe: this.state.keyframe, place, picked, negatives });
   }
 

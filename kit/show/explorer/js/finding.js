@@ -1,5 +1,5 @@
-// The point under a pixel and the points inside of a lasso, found without the GPU: for clouds of
-// which drawing all points would take longer.
+// The point under a pixel and the points inside of a lasso, found without the GPU: to draw all points
+// and to wait for what was drawn takes longer.
 
 import { NEAR, isInside } from "./maths.js";
 
@@ -12,8 +12,9 @@ import { NEAR, isInside } from "./maths.js";
  * @param {{radius: number, size: number, spread: number, least: number, most: number}} disc radius
  *   in which points are found, and the sizes of points, see `Painter.pointSize`, all in pixels
  * @param {(point: number) => boolean} isShown
+ * @param {Uint32Array | null} order of the points; null: that of their numbers
  */
-export function pointUnder(position, count, matrix, place, disc, isShown) {
+export function pointUnder(position, count, matrix, place, disc, isShown, order = null) {
   const side = 2 * disc.radius + 1;
   const nearest = new Float32Array(side * side).fill(Infinity);
   const numbers = new Int32Array(side * side).fill(-1);
@@ -22,7 +23,9 @@ export function pointUnder(position, count, matrix, place, disc, isShown) {
   const [k, l, m, n] = [matrix[1], matrix[5], matrix[9], matrix[13]].map((v) => (v * place.height) / 2);
   const [left, low] = [place.width / 2 - place.x, place.height / 2 - place.y];
   const reach = side / 2;
-  for (let point = 0, at = 0; point < count; point++, at += 3) {
+  for (let i = 0; i < count; i++) {
+    const point = order ? order[i] : i;
+    const at = 3 * point;
     const [x, y, z] = [position[at], position[at + 1], position[at + 2]];
     const w = a * x + b * y + c * z + d;
     if (w < NEAR) continue;
@@ -56,7 +59,7 @@ function fillDisc(nearest, numbers, side, x, y, radius, depth, point) {
  * The number closest to the middle of a square window; -1 where there is none.
  * @param {ArrayLike<number>} numbers row by row @param {number} side of the window
  */
-export function middleNumber(numbers, side) {
+function middleNumber(numbers, side) {
   const middle = (side - 1) / 2;
   let [found, least] = [-1, Infinity];
   for (let i = 0; i < numbers.length; i++) {

@@ -1,4 +1,4 @@
-// Rings around points, on the cloud and on images, and names of boxes.
+// Rings around points on images (those on the cloud are in rings.js), and names of boxes.
 
 import { axesOf } from "./maths.js";
 

@@ -32,8 +32,10 @@ export class PointMemory {
     this.features = [];
     /** @type {Data | null} */
     this.data = null;
-    /** @type {WebGLBuffer | null} of drawing, for clouds that are in another order */
+    /** @type {Uint32Array | null} of drawing, for clouds that are in another order */
     this.order = null;
+    /** @type {WebGLBuffer | null} the same */
+    this.orderBuffer = null;
     this.marked = false;
     this.whenDrawing = gl.createVertexArray();
   }
@@ -64,7 +66,7 @@ export class PointMemory {
     this.sent = Object.entries(data.arrays).filter(([name]) => SENT.test(name));
     for (const [name, array] of this.sent) this.buffer(name, array.byteLength);
     this.features = this.setup.sets.map((set, number) => (set.channels ? this.reserveFeatures(set, number) : null));
-    if (!data.even) this.shuffle();
+    this.order = data.even ? null : this.shuffled();
     this.mark(null);
     this.send();
   }
@@ -119,7 +121,7 @@ export class PointMemory {
   }
 
   /** Shuffle the order of drawing: its first points, however many, are spread over the whole cloud. */
-  shuffle() {
+  shuffled() {
     const { gl } = this;
     const order = Uint32Array.from({ length: this.count }, (_, i) => i);
     for (let i = this.count - 1, seed = 1; i > 0; i--) {
@@ -128,15 +130,16 @@ export class PointMemory {
       [order[i], order[other]] = [order[other], order[i]];
     }
     gl.bindVertexArray(this.whenDrawing);
-    this.order ||= gl.createBuffer();
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.order);
+    this.orderBuffer ||= gl.createBuffer();
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.orderBuffer);
     gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, order, gl.STATIC_DRAW);
+    return order;
   }
 
   /** Draw points of the order of drawing. @param {number} from @param {number} count */
   drawPoints(from, count) {
     const { gl } = this;
-    if (this.data.even) gl.drawArrays(gl.POINTS, from, count);
+    if (!this.order) gl.drawArrays(gl.POINTS, from, count);
     else gl.drawElements(gl.POINTS, count, gl.UNSIGNED_INT, 4 * from);
   }
 

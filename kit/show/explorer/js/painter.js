@@ -1,20 +1,23 @@
 // Draws the cloud of an explorer: points, light, cameras and boxes in space, depth shading.
 
-import { middleNumber, pointUnder } from "./finding.js";
+import { pointUnder } from "./finding.js";
 import { LOCATIONS, attribute, bindTexture, photoTexture, program, target, texture } from "./gl.js";
 import { cameraMatrix, clipMatrix, focalOf, imageBox } from "./maths.js";
 import { ratios } from "./numbers.js";
+import { Rings } from "./rings.js";
 import {
-  NUMBER_FRAGMENTS, NUMBER_SHADER, POINT_FRAGMENTS, POINT_SHADER, SCREEN_FRAGMENTS, SCREEN_SHADER,
-  SHAPE_FRAGMENTS, SHAPE_SHADER,
+  POINT_FRAGMENTS, POINT_SHADER, SCREEN_FRAGMENTS, SCREEN_SHADER, SHAPE_FRAGMENTS, SHAPE_SHADER,
 } from "./shaders.js";
 import { Cloud } from "./cloud.js";
 import { atOnce } from "./slices.js";
 
 const PICK_RADIUS = 8; // pixels around the pointer in which a point is found
 const FINER = 0.42; // size of points over a photograph
-const WINDOW = 2 * PICK_RADIUS + 1;
 const PASSES = { points: 0, marks: 1, glow: 2 };
+
+/** Steps from a pixel to some around it. @param {number} radius @param {number} count */
+const pixelsAround = (radius, count) => Array.from({ length: count }, (_, i) => (2 * Math.PI * i) / count)
+  .flatMap((turn) => [Math.cos(turn), Math.sin(turn)].map((side) => Math.round(radius * side)));
 
 /**
  * @typedef {import("./gl.js").Target} Target
@@ -34,12 +37,11 @@ export class Painter extends Cloud {
     super(gl, setup);
     this.canvas = canvas;
     this.drawing = program(gl, POINT_SHADER, POINT_FRAGMENTS);
-    this.numbering = program(gl, NUMBER_SHADER, NUMBER_FRAGMENTS);
     this.shaping = program(gl, SHAPE_SHADER, SHAPE_FRAGMENTS);
     this.screening = program(gl, SCREEN_SHADER, SCREEN_FRAGMENTS);
     this.whenShaping = gl.createVertexArray();
     this.whenScreening = gl.createVertexArray();
-    this.window = target(gl, WINDOW, WINDOW);
+    this.rings = new Rings(gl);
     /** @type {Map<number, WebGLTexture>} by the number of the camera */
     this.photos = new Map();
     /** @type {WebGLBuffer | null} of shapes */
@@ -278,45 +280,24 @@ export class Painter extends Cloud {
     gl.uniform3fv(u.u_background, ratios(style.background));
     gl.uniform1f(u.u_lift, style.lift);
     gl.uniform1f(u.u_strength, photo ? 0 : style.shading); // the photograph shows the depth
-    gl.uniform1f(u.u_radius, 1.4 * style.pixelRatio);
-    gl.uniform1i(u.u_taps, moving ? 4 : 8);
+    const taps = moving ? 4 : 8;
+    gl.uniform1i(u.u_taps, taps);
+    gl.uniform2iv(u["u_around[0]"], pixelsAround(1.4 * style.pixelRatio, taps));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
   /**
    * Number of the point at (x, y), canvas pixels from the panel's lower left corner; -1 for none.
    * @param {Panel} panel @param {number} x @param {number} y @param {View} view @param {Style} style
-   * @param {(point: number) => boolean} isShown used where the GPU would take too long
-   * @param {number} radius the same
+   * @param {(point: number) => boolean} isShown @param {number} radius in which it is looked for
    */
   pointAt(panel, x, y, view, style, isShown = () => true, radius = PICK_RADIUS) {
-    const { gl } = this;
     if (!this.panels.has(panel.number)) return -1;
     const [size] = this.pointSize(view, panel, style);
-    const [least, most] = [Math.max(1.5, 3 * style.pixelRatio), WINDOW];
-    if (this.data.even) {
-      const place = { x, y, width: panel.width, height: panel.height };
-      const disc = { radius, size, spread: this.spread(), least, most };
-      return pointUnder(this.data.arrays.position, Math.ceil(this.count * style.density), this.matrixOf(view, panel), place, disc, isShown);
-    }
-    const { uniforms: u } = this.numbering;
-    gl.useProgram(this.numbering.made);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, this.window.frame);
-    gl.disable(gl.SCISSOR_TEST);
-    gl.enable(gl.DEPTH_TEST);
-    gl.viewport(0, 0, WINDOW, WINDOW);
-    gl.clearColor(0, 0, 0, 0);
-    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    this.attributesFor(panel.number);
-    gl.uniformMatrix4fv(u.u_matrix, false, this.matrixOf(view, panel));
-    gl.uniform3f(u.u_size, size, least, most);
-    gl.uniform1f(u.u_spread, this.spread());
-    gl.uniform4f(u.u_window, (2 * x) / panel.width - 1, (2 * y) / panel.height - 1, panel.width / WINDOW, panel.height / WINDOW);
-    this.drawPoints(0, Math.ceil(this.count * style.density));
-    const pixels = new Uint8Array(4 * WINDOW * WINDOW);
-    gl.readPixels(0, 0, WINDOW, WINDOW, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    return middleNumber(new Int32Array(pixels.buffer).map((number) => number - 1), WINDOW);
+    const place = { x, y, width: panel.width, height: panel.height };
+    const disc = { radius, size, spread: this.spread(), least: Math.max(1.5, 3 * style.pixelRatio), most: 2 * PICK_RADIUS + 1 };
+    const count = Math.ceil(this.count * style.density);
+    return pointUnder(this.data.arrays.position, count, this.matrixOf(view, panel), place, disc, isShown, this.order);
   }
 
   /** Wait until the GPU has done what it was asked for. */

@@ -52,6 +52,7 @@ export function savePicture(x) {
 /** The cloud with its legend, and the images below it, as one canvas. @param {Explorer} x */
 export function pictureOf(x) {
   x.draw();
+  x.catchUp();
   const ratio = window.devicePixelRatio || 1;
   const images = x.pictures.map(({ canvas }) => canvas).filter(({ width }) => width);
   const gap = 6 * ratio;
@@ -63,7 +64,7 @@ export function pictureOf(x) {
   const context = picture.getContext("2d");
   context.fillStyle = `rgb(${x.style().background.join(",")})`;
   context.fillRect(0, 0, picture.width, picture.height);
-  for (const canvas of [x.canvas, x.over]) context.drawImage(canvas, 0, 0);
+  for (const canvas of x.over.hidden ? [x.canvas] : [x.canvas, x.over]) context.drawImage(canvas, 0, 0);
   let left = (picture.width - height * across - gap * (images.length - 1)) / 2;
   for (const image of images) {
     const width = (height * image.width) / image.height;

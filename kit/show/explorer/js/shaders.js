@@ -103,27 +103,6 @@ void main() {
   } else colour = vec4(v_marked > 0.5 && square > 0.3 ? u_accent : v_colour.rgb, 1.0);
 }`;
 
-// The same points, each in the colour of its number, to read which point is under the pointer.
-export const NUMBER_SHADER = `#version 300 es
-precision highp float; precision highp int;
-in vec3 a_position; in vec4 a_colour; uniform mat4 u_matrix; uniform vec3 u_size; uniform vec4 u_window; uniform float u_spread;
-flat out uint v_number;
-void main() {
-  vec4 place = u_matrix * vec4(a_position, 1.0);
-  gl_PointSize = clamp(u_size.x * (1.0 + u_spread * length(a_position)) / place.w, u_size.y, u_size.z);
-  if (a_colour.a < 0.1) place = vec4(2.0, 2.0, 2.0, 1.0);
-  gl_Position = vec4((place.xy - u_window.xy * place.w) * u_window.zw, place.zw);
-  v_number = uint(gl_VertexID) + 1u;
-}`;
-export const NUMBER_FRAGMENTS = `#version 300 es
-precision highp float; precision highp int;
-flat in uint v_number; out vec4 colour;
-void main() {
-  vec2 off = gl_PointCoord * 2.0 - 1.0;
-  if (dot(off, off) > 1.0) discard;
-  colour = vec4(uvec4(v_number, v_number >> 8, v_number >> 16, v_number >> 24) & 255u) / 255.0;
-}`;
-
 // Lines, and images in space.
 export const SHAPE_SHADER = `#version 300 es
 precision highp float;
@@ -149,12 +128,10 @@ export const SCREEN_FRAGMENTS = `#version 300 es
 precision highp float; precision highp sampler2D;
 uniform sampler2D u_colour, u_depth, u_photo;
 uniform vec4 u_panel; uniform vec4 u_box; // left, low, width, height in pixels; the photograph's place
-uniform vec3 u_background; uniform float u_strength, u_lift, u_photoAlpha, u_radius; uniform int u_taps;
+uniform vec3 u_background; uniform float u_strength, u_lift, u_photoAlpha;
+uniform ivec2 u_around[8]; uniform int u_taps; // the neighbours of a pixel
 out vec4 colour;
-float logDepth(ivec2 at) {
-  float depth = texelFetch(u_depth, at, 0).r;
-  return depth >= 1.0 ? 99.0 : -log2(1.00007 - depth);
-}
+float nearness(ivec2 at) { return 1.00007 - texelFetch(u_depth, at, 0).r; }
 void main() {
   ivec2 at = ivec2(gl_FragCoord.xy);
   vec4 own = texelFetch(u_colour, at, 0);
@@ -167,14 +144,40 @@ void main() {
       behind = mix(behind, texture(u_photo, vec2(inside.x, 1.0 - inside.y)).rgb, u_photoAlpha);
   }
   if (own.a >= 1.0 && u_strength > 0.0) {
-    float mine = logDepth(at), sum = 0.0;
+    float mine = nearness(at), product = 1.0; // one logarithm of a product: that of each neighbour takes long
     ivec2 last = ivec2(u_panel.xy + u_panel.zw) - 1, first = ivec2(u_panel.xy);
-    for (int tap = 0; tap < u_taps; tap++) {
-      float turn = 6.2831853 * float(tap) / float(u_taps);
-      ivec2 other = clamp(at + ivec2(round(u_radius * vec2(cos(turn), sin(turn)))), first, last);
-      sum += max(0.0, mine - logDepth(other));
-    }
-    if (mine < 90.0) own.rgb *= exp(-u_strength * min(sum / float(u_taps), 1.2));
+    for (int tap = 0; tap < u_taps; tap++)
+      product *= max(1.0, nearness(clamp(at + u_around[tap], first, last)) / mine);
+    if (mine > 0.0001) own.rgb *= exp(-u_strength * min(log2(product) / float(u_taps), 1.2));
   }
   colour = vec4(behind * (1.0 - own.a) + own.rgb, 1.0);
+}`;
+
+// Rings and lines as in marks.js: a wide stroke, and a narrow one of the other colour on it. Lengths
+// are in pixels of the page; the borders of strokes are as soft as a pixel of the canvas.
+export const RING_SHADER = `#version 300 es
+precision highp float;
+in vec3 a_position; uniform vec2 u_canvas; uniform float u_ratio;
+out vec2 v_off; flat out int v_kind;
+void main() {
+  v_kind = int(a_position.z);
+  v_off = (vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0) * 12.5;
+  vec2 place = vec2(a_position.x, u_canvas.y - a_position.y) + v_off * u_ratio;
+  gl_Position = vec4(place / u_canvas * 2.0 - 1.0, 0.0, 1.0);
+  if (v_kind == 3) gl_Position.y = sign(v_off.y);
+}`;
+export const RING_FRAGMENTS = `#version 300 es
+precision highp float;
+in vec2 v_off; flat in int v_kind; uniform float u_ratio; uniform vec3 u_divider; out vec4 colour;
+float within(float far) { return clamp(0.5 - far * u_ratio, 0.0, 1.0); }
+void main() {
+  float middle = length(v_off);
+  float far = v_kind == 3 ? abs(v_off.x) : abs(middle - (v_kind == 2 ? 6.3 : 9.0));
+  if (v_kind == 1) far = min(far, max(abs(v_off.y), abs(v_off.x) - 5.4));
+  float wide = within(far - 2.25), narrow = within(far - 1.1);
+  if (v_kind == 0) narrow = max(narrow, within(middle - 2.0));
+  vec3 dark = vec3(0.0667), light = vec3(1.0);
+  vec3 below = v_kind == 1 ? light : dark, above = v_kind == 1 ? dark : light;
+  if (v_kind == 3) { wide = 0.0; narrow = within(far - 0.5); above = u_divider; }
+  colour = vec4(below * wide * (1.0 - narrow) + above * narrow, wide + narrow - wide * narrow);
 }`;

@@ -42,7 +42,7 @@ export function move(x, changes) {
   if (x.state.view.camera) x.state.view.fov = x.home.fov;
   delete x.state.view.camera;
   x.followed = undefined;
-  if (x.follow) x.follow.value = "";
+  if (x.follow?.value) x.follow.value = "";
   x.setMoving();
   x.redraw();
 }
