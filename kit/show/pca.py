@@ -42,13 +42,17 @@ class PcaBasis:
         Raises:
             ValueError: not (N, D) with the basis's D, or NaN among the numbers.
         """
-        rows = _rows(feat, self.unit, "features")
+        rows = _rows(feat, False, "features")
         if rows.shape[1] != len(self.mean):
             raise ValueError(
                 f"features have {rows.shape[1]} channels, the basis was fitted on "
                 f"{len(self.mean)}; compare features of one space (the student's after its head)"
             )
-        return (rows - self.mean) @ self.components
+        # The rows themselves are neither scaled nor moved: of a scan that takes longer than the rest.
+        coordinates = rows @ self.components
+        if self.unit:
+            coordinates /= rows.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        return coordinates - self.mean @ self.components
 
     def ratios(self, feat: Given) -> Float[Tensor, "N K"]:
         """Return the coordinates with `low` at 0 and `high` at 1, cut to this range.
@@ -151,5 +155,5 @@ def _rows(feat: Given, unit: bool, name: str) -> Tensor:
     if array.ndim != 2:
         raise ValueError(f"{name} must be (N, D), got {array.shape}")
     check_finite(array, name)
-    rows = torch.tensor(array, dtype=torch.float32)
+    rows = torch.as_tensor(array, dtype=torch.float32)
     return torch.nn.functional.normalize(rows, dim=1) if unit else rows

@@ -274,8 +274,9 @@ def _by_component(task: _Task) -> Valued:
     if task.set_name not in task.content.features:
         return None
     features = task.content.features[task.set_name][task.keyframe]
-    directed = (features.feat != 0).any(1)
-    ratios = task.content.bases[task.set_name].ratios(features.feat[directed])  # (M, C)
+    directed = features.feat.any(1)
+    feat = features.feat if directed.all() else features.feat[directed]  # (M, D)
+    ratios = task.content.bases[task.set_name].ratios(feat)  # (M, C)
     lacking = max(3 - ratios.shape[1], 0)  # a component that features do not have: middle value
     ratios = torch.nn.functional.pad(ratios, (0, lacking), value=0.5)
     has = np.zeros(features.num_points, dtype=bool)
