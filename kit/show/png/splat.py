@@ -54,18 +54,20 @@ def splat(
     order = np.flatnonzero(seen)
     order = order[np.argsort(-depth[order], kind="stable")]
     uv, depth, rgb, size = uv[order], depth[order], rgb[order], size[order]
-    corner = np.floor(uv)
-    radius = int(np.ceil(size.max() / 2)) if len(size) else 0
+    column, row = np.floor(uv).astype(np.int64).T.copy()
+    right, down = (np.floor(uv) + 0.5 - uv).T.copy()  # from the centre to the middle of its pixel
+    half = size / 2
+    radius = int(np.ceil(half.max())) if len(size) else 0
     for dy in range(-radius, radius + 1):
         for dx in range(-radius, radius + 1):
             # Discs too small for this offset are skipped; a centre's own pixel is always drawn.
-            some = np.flatnonzero(size / 2 + 0.71 >= np.hypot(dx, dy))
-            pixel = corner[some] + (dx, dy)  # (S, 2)
-            off = np.hypot(*(pixel + 0.5 - uv[some]).T)
-            drawn = (off <= size[some] / 2) | (dx == dy == 0)
-            drawn &= ((pixel >= 0) & (pixel < (width, height))).all(1)
+            some = np.flatnonzero(half + 0.71 >= np.hypot(dx, dy))
+            drawn = (right[some] + dx) ** 2 + (down[some] + dy) ** 2 <= half[some] ** 2
+            drawn |= dx == dy == 0
+            x, y = column[some] + dx, row[some] + dy
+            drawn &= (x >= 0) & (x < width) & (y >= 0) & (y < height)
             some = some[drawn]
-            place = (pixel[drawn] @ (1, width)).astype(np.int64)
+            place = (y * width + x)[drawn]
             wins = depth[some] <= nearest[place]
             # Points are sorted from far to near; of several writes to a pixel numpy keeps the last.
             nearest[place[wins]] = depth[some[wins]]
