@@ -48,7 +48,7 @@ class PcaBasis:
                 f"features have {rows.shape[1]} channels, the basis was fitted on "
                 f"{len(self.mean)}; compare features of one space (the student's after its head)"
             )
-        # The rows themselves are neither scaled nor moved: of a scan that takes longer than the rest.
+        # To scale and to move the rows themselves would take longer than all the rest.
         coordinates = rows @ self.components
         if self.unit:
             coordinates /= rows.norm(dim=1, keepdim=True).clamp(min=1e-12)

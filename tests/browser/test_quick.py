@@ -6,10 +6,10 @@ import pytest
 PIXELS = """x.draw();
 const {gl, canvas} = x.cloud, ratio = x.pixels, [left, top] = given;
 const at = (dx, dy) => {
-  const pixel = new Uint8Array(4);
-  gl.readPixels((left + dx) * ratio, canvas.height - 1 - (top + dy) * ratio, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel);
+  const pixel = new Uint8Array(4), [across, down] = [(left + dx) * ratio, (top + dy) * ratio];
+  gl.readPixels(across, canvas.height - 1 - down, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel);
   return [...pixel.slice(0, 3)];
-};"""  # fmt: skip
+};"""
 
 
 def place_of(shown, point: int) -> list[int]:
@@ -70,8 +70,8 @@ def test_the_cloud_answers_a_click_before_images_and_legend(shown):
       for (const picture of x.pictures) note(picture, "draw", "image");
       x.click(given, {}, "cloud");
       while (x.waiting) await new Promise(requestAnimationFrame);
-      for (const owner of [x.legend, x.cloud, ...x.pictures]) for (const name of ["show", "draw", "read"])
-        if (Object.hasOwn(owner, name)) delete owner[name];
+      for (const owner of [x.legend, x.cloud, ...x.pictures])
+        for (const name of ["show", "draw", "read"]) delete owner[name];
       return order; })()"""
     order = shown.run(code, int(shown.alone()[0]))
     assert order[0] == "cloud" and {"legend", "image"} <= set(order[1:])
@@ -85,9 +85,9 @@ def test_points_that_are_not_drawn_are_not_picked(shown):
     box = shown.page.locator(".kx-cloud").bounding_box()
     places = shown.places()[0] - [box["x"], box["y"]]
     code = """const [panel] = x.panels;
-      const found = given.map(([left, top]) => x.cloud.pointAt(panel, left, panel.height - top, x.state.view, x.style()));
+      const {view} = x.state, {height} = panel, style = x.style();
       x.state.density = 1;
-      return found"""  # fmt: skip
+      return given.map(([left, top]) => x.cloud.pointAt(panel, left, height - top, view, style))"""
     found = shown.run(code, places[alone].tolist())
     expected = [point if point in set(drawn) else -1 for point in alone.tolist()]
     assert found == expected and -1 in found
