@@ -73,6 +73,23 @@ def test_a_click_shows_its_colours_first_in_a_part_and_then_in_all(large):
     assert [low, high] == pytest.approx(expected, abs=0.01)
 
 
+def test_a_click_scores_each_point_once_and_colours_only_the_first_part_twice(large):
+    settled(large, mode="similarity", picked=[])
+    code = """const own = x.cloud.compute, done = { scores: 0, colours: 0 };
+      x.cloud.compute = (number, job, task) => {
+        for (const what of ["scores", "colours"]) if (task[what]) done[what] += task.to - task.from;
+        own.call(x.cloud, number, job, task);
+      };
+      x.change({ picked: [given] });
+      window.done = done;"""
+    large.run(code, 300)
+    large.page.wait_for_function(QUIET)
+    assert large.run("delete x.cloud.compute; return window.done") == {
+        "scores": 6000,
+        "colours": 6000 + 2048,
+    }
+
+
 def test_the_picture_at_rest_is_that_of_all_points_at_once(large):
     settled(large, mode="labels", picked=[])
     read = """

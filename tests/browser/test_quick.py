@@ -68,6 +68,7 @@ def test_the_cloud_answers_a_click_before_images_and_legend(shown):
       note(x.legend, "show", "legend");
       note(x.cloud, "read", "read");
       for (const picture of x.pictures) note(picture, "draw", "image");
+      x.restTime = 0;
       x.click(given, {}, "cloud");
       while (x.waiting) await new Promise(requestAnimationFrame);
       for (const owner of [x.legend, x.cloud, ...x.pictures])
@@ -76,6 +77,25 @@ def test_the_cloud_answers_a_click_before_images_and_legend(shown):
     order = shown.run(code, int(shown.alone()[0]))
     assert order[0] == "cloud" and {"legend", "image"} <= set(order[1:])
     assert order.count("cloud") == 1
+
+
+@pytest.mark.parametrize(("rest_time", "expected"), [(100, [0.5, 1]), (10, [1])])
+def test_where_frames_take_long_a_click_is_answered_with_few_pixels_first(
+    shown, rest_time, expected
+):
+    shown.change(mode="similarity", picked=[])
+    code = """return (async () => {
+      const [point, restTime] = given, ratios = [], draw = x.draw;
+      x.draw = () => {
+        draw.call(x);
+        ratios.push(x.canvas.width / x.stage.clientWidth / window.devicePixelRatio);
+      };
+      x.restTime = restTime;
+      x.click(point, {}, "cloud");
+      while (x.waiting) await new Promise(requestAnimationFrame);
+      delete x.draw;
+      return ratios; })()"""
+    assert shown.run(code, [int(shown.alone()[0]), rest_time]) == pytest.approx(expected, abs=0.01)
 
 
 def test_points_that_are_not_drawn_are_not_picked(shown):

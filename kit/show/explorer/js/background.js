@@ -15,6 +15,7 @@ export class Background {
   constructor(x) {
     this.x = x;
     this.running = false;
+    this.burst = 1; // parts that the GPU gets at once
     /** @type {Generator | null} the picture that is being painted */
     this.painting = null;
     this.key = ""; // of this picture
@@ -30,13 +31,14 @@ export class Background {
   async run() {
     this.running = true;
     await pause();
-    for (let burst = 1; !this.x.closed && this.x.cloud && this.x.data?.even; ) {
+    while (!this.x.closed && this.x.cloud && this.x.data?.even) {
       const began = performance.now();
-      if (!this.steps(burst, began + SHORT)) break;
+      if (!this.steps(this.burst, began + SHORT)) break;
       await this.x.cloud?.idle();
       if (this.x.moving || this.x.flight) await pause(WAIT);
       const spent = performance.now() - began;
-      burst = spent < SHORT ? Math.min(2 * burst, MOST) : spent > LONG ? Math.max(burst >> 1, 1) : burst;
+      if (spent < SHORT) this.burst = Math.min(2 * this.burst, MOST);
+      else if (spent > LONG) this.burst = Math.max(this.burst >> 1, 1);
     }
     this.running = false;
   }
@@ -59,6 +61,7 @@ export class Background {
     const number = [...cloud.panels.keys()].find((each) => !cloud.isColoured(each));
     if (number !== undefined) {
       cloud.advance(number);
+      if (this.x.due && this.x.isColoured()) this.x.awaitFrame();
       return true;
     }
     const task = this.tasks.shift();

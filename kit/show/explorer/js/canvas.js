@@ -18,6 +18,7 @@ const LEAST = 8_000; // points of a large cloud that are drawn at least
 const FEW = 0.25; // ratio of the points drawn while the view moves, below which there is no light
 const SLOW = 1.3 * FRAME; // milliseconds of a frame of few points, above which its pixels are the cost
 const COARSE = 0.5; // of the pixels in a row that are then drawn while the view moves
+const LATE = 40; // milliseconds of a frame at rest, above which a click is first answered coarsely
 
 /**
  * @typedef {import("./explorer.js").Explorer} Explorer
@@ -59,6 +60,8 @@ export class Canvas extends Content {
   moving = 0; // when the view last moved; 0: it rests
   drawnRatio = 1; // of the points, while the view moves
   slow = false; // even frames of few points take long
+  restTime = 0; // of the last frame at rest, milliseconds
+  answering = false; // the next frame answers a click; one with all pixels follows
   filming = false; // every frame is kept, so nothing is left out
   pixels = 1; // of the canvas for each pixel of the page
   place = ""; // size of the stage, and pixels of the screen for each of the page
@@ -187,8 +190,13 @@ export class Canvas extends Content {
   frame() {
     this.waiting = 0;
     if (this.pending && this.moving) return this.awaitFrame();
-    if (this.due) this.catchUp();
+    if (this.due && this.isColoured()) this.catchUp();
     if (this.stale) this.draw();
+  }
+
+  /** Whether all points that are shown have their colours. */
+  isColoured() {
+    return !this.cloud || this.panels.every(({ number }) => this.cloud.isColoured(number));
   }
 
   /** Do what was left for after a frame, so that the cloud answers first. @this {Explorer} */
@@ -209,6 +217,14 @@ export class Canvas extends Content {
     }, REST);
   }
 
+  /**
+   * The next frame answers a click: where a frame takes long, one of few pixels comes first. A large
+   * cloud is coloured part by part anyway.
+   */
+  answer() {
+    this.answering = this.restTime > LATE && !this.filming && !this.data.even;
+  }
+
   /** Whether a frame may leave something out, because the next one follows at once. */
   isHurried() {
     return Boolean(this.moving || this.flight) && !this.filming;
@@ -226,10 +242,11 @@ export class Canvas extends Content {
     const began = performance.now();
     const style = this.style();
     if (ratio < FEW) [style.shading, style.glow] = [0, 0]; // a slow machine: pixels cost more than points
+    if (this.answering) style.glow = 0; // it takes all points once more
     if (whole && whole === this.cloud.rested) this.cloud.present(this.cloud.rest, this.panels, view, this.style(), false);
     else {
-      this.cloud.draw(this.panels, view, { ...style, shapes: this.shapes() }, ratio);
-      if (!this.pending && (moving || !this.data.even)) this.measure(began, ratio);
+      this.cloud.draw(this.panels, view, { ...style, shapes: this.shapes() }, ratio, moving || this.answering);
+      if (!this.pending && !this.answering) this.measure(began, ratio, moving);
       this.background.start();
     }
     this.drawRings(view);
@@ -239,7 +256,8 @@ export class Canvas extends Content {
     this.frames++;
     this.due = this.after.size > 0;
     if (this.due) this.awaitFrame();
-    if (this.flight) this.redraw();
+    if (this.flight || this.answering) this.redraw();
+    this.answering = false;
   }
 
   /** The ratio of the points that are here and have their colours. */
@@ -272,13 +290,15 @@ export class Canvas extends Content {
 
   /**
    * Learn from the time of a frame how many points can be drawn while the view moves.
-   * @param {number} began @param {number} ratio of the points that were drawn
+   * @param {number} began @param {number} ratio of the points that were drawn @param {boolean} moving
    */
-  measure(began, ratio) {
+  measure(began, ratio, moving) {
     const least = Math.min(0.02, LEAST / this.cloud.count);
     this.pending = true;
     this.cloud.measure(began, (spent) => {
       this.pending = false;
+      if (!moving) this.restTime = spent;
+      if (!moving && this.data.even) return;
       this.frameTime = spent;
       this.slow ||= ratio < FEW && spent > SLOW;
       if (ratio === this.drawnRatio || ratio === 1) this.drawnRatio = nextRatio(ratio, spent, FRAME, least);
@@ -289,7 +309,7 @@ export class Canvas extends Content {
     const full = window.devicePixelRatio || 1;
     const { clientWidth, clientHeight } = this.stage;
     const coarse = this.slow && this.isHurried();
-    this.pixels = coarse ? COARSE * full : full;
+    this.pixels = coarse || this.answering ? COARSE * full : full;
     this.stage.toggleAttribute("data-coarse", coarse);
     const [width, height] = [clientWidth, clientHeight].map((v) => Math.round(v * this.pixels));
     if (this.canvas.width !== width || this.canvas.height !== height) {

@@ -8,7 +8,6 @@ import { COLOUR_SHADER, NO_FRAGMENTS } from "./shaders.js";
 
 const WITHOUT = -1e30; // smaller scores: the point has none
 const SAMPLE = 8_000; // points, whose scores choose the range of a large cloud's similarity at first
-const NOTICED = 0.01; // ratio of a range, by which its ends may be wrong
 
 /**
  * @typedef {import("./data.js").Data} Data
@@ -97,22 +96,39 @@ export class Cloud extends PointMemory {
     this.advance(number);
   }
 
-  /** Colour the next part of the points that were sent. @param {number} number of the feature set */
+  /** Compute the next part of the points that were sent. @param {number} number of the feature set */
   advance(number) {
     const panel = this.panels.get(number);
+    if (panel.asked !== null && panel.scored < this.count) this.score(number, panel);
+    else this.colourPart(number, panel);
+  }
+
+  /**
+   * The scores of the next part; the first part is coloured at once, by the range of a sample. The
+   * range of all scores is known with the last part, and then all points are coloured by it.
+   * @param {number} number of the feature set @param {Coloured} panel
+   */
+  score(number, panel) {
+    const { job, scores, scored: from } = panel;
+    const to = Math.min(from + this.part, this.ready);
+    this.compute(number, job, { branch: job.mode.branch, scores, limits: [0, 1], from, to });
+    [panel.scored, panel.fresh.scores] = [to, false];
+    if (panel.coloured && to < this.count) return;
+    if (to < this.count) panel.limits = job.limits || this.likelyLimits(number);
+    panel.coloured = 0;
+    this.colourPart(number, panel);
+  }
+
+  /** Colour the next part. @param {number} number of the feature set @param {Coloured} panel */
+  colourPart(number, panel) {
     const { job, colours, scores, coloured: from } = panel;
-    const { branch } = job.mode;
+    const isSimilarity = panel.asked !== null;
     const to = Math.min(from + this.part, this.ready);
     panel.fresh.colours = false;
-    if (panel.asked === null) {
-      panel.limits = job.limits;
-      this.compute(number, job, { branch, colours, scores, limits: panel.limits, from, to });
-    } else if (panel.scored < to) this.compute(number, job, { branch, scores, limits: [0, 1], from: panel.scored, to });
-    if (panel.scored < to) [panel.scored, panel.fresh.scores] = [to, false];
-    if (panel.asked !== null) {
-      if (!from) panel.limits = job.limits || panel.ownLimits || (to < this.count ? this.likelyLimits(number) : this.ownLimits(number));
-      this.compute(number, job, { branch: 0, colours, limits: panel.limits, value: scores, from, to });
-    }
+    if (!isSimilarity) panel.limits = job.limits;
+    else if (!from && panel.scored === this.count) panel.limits = job.limits || panel.ownLimits || this.ownLimits(number);
+    const task = isSimilarity ? { branch: 0, value: scores } : { branch: job.mode.branch, scores };
+    this.compute(number, job, { ...task, colours, limits: panel.limits, from, to });
     panel.coloured = to;
   }
 
@@ -120,22 +136,6 @@ export class Cloud extends PointMemory {
   isColoured(number) {
     const panel = this.panels.get(number);
     return !panel || panel.coloured === this.count;
-  }
-
-  /**
-   * Choose the range of a similarity from all scores instead of those of a sample.
-   * @param {number} number of the feature set @returns {boolean} whether the range has changed
-   */
-  settle(number) {
-    const panel = this.panels.get(number);
-    if (!panel || panel.asked === null || panel.job.limits || panel.ownLimits) return false;
-    const [low, high] = this.ownLimits(number);
-    const least = NOTICED * (high - low);
-    if (Math.abs(low - panel.limits[0]) < least && Math.abs(high - panel.limits[1]) < least) return false;
-    panel.coloured = 0;
-    this.change();
-    this.advance(number);
-    return true;
   }
 
   /** The range of a similarity by all its scores. @param {number} number of the feature set */
@@ -146,7 +146,7 @@ export class Cloud extends PointMemory {
     return panel.ownLimits;
   }
 
-  /** The same by the scores of some points, computed here: the GPU has not finished all of them. @param {number} number */
+  /** The same by the scores of some points, computed here: those of the others are not known yet. @param {number} number */
   likelyLimits(number) {
     const features = this.features[number];
     const { picks, plain } = this.panels.get(number).job;

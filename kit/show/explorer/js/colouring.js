@@ -73,14 +73,12 @@ export function recolour(x) {
 }
 
 /**
- * All points of a large cloud have their colours: images and legend follow. Where a similarity has
- * another range by all its scores than by those of the first part, the colours are computed again.
+ * All points of a large cloud have their colours: images and legend follow.
  * @param {Explorer} x @returns {boolean} whether something was left to do
  */
 export function recoloured(x) {
   const { cloud } = x;
-  const changed = [...cloud.panels.keys()].filter((number) => cloud.settle(number));
-  if (changed.length || x.readVersion === cloud.version) return changed.length > 0;
+  if (x.readVersion === cloud.version) return false;
   x.readVersion = cloud.version;
   x.limits = cloud.panels.get(x.shownSet()).limits;
   x.background.tasks = [

@@ -283,6 +283,7 @@ export class Explorer extends Canvas {
     if (kind === "pick") [picked, negatives] = [[index], []];
     else if (kind === "positive") [picked, negatives] = [toggled(picked), negatives.filter((each) => each !== index)];
     else [picked, negatives] = [picked.filter((each) => each !== index), toggled(negatives)];
+    this.answer();
     this.change({ picked_in: this.state.keyframe, picked, negatives });
     this.after.set("status", () => this.showStatus(index));
     this.redraw();

@@ -114,13 +114,14 @@ export class Painter extends Cloud {
    * @param {Panel[]} panels @param {View} view
    * @param {Style} style colours of the page, sizes, what else is drawn
    * @param {number} ratio of the points that are drawn, larger the fewer they are
+   * @param {boolean} hurried the next frame follows at once: depth shading looks at fewer pixels
    */
-  draw(panels, view, style, ratio = 1) {
+  draw(panels, view, style, ratio = 1, hurried = ratio < 1) {
     this.picture = this.target(this.picture);
     const shown = ratio * style.density;
     const larger = { ...style, pointSize: style.pointSize * Math.min(1 / Math.sqrt(shown), 1.7) };
     atOnce(this.painting(this.picture, panels, view, larger, Math.ceil(this.count * shown)));
-    this.present(this.picture, panels, view, style, ratio < 1);
+    this.present(this.picture, panels, view, style, hurried);
   }
 
   /** A picture of the canvas' size to draw into. @param {Target | null} existing */
