@@ -22,7 +22,7 @@ export function pointUnder(position, count, matrix, place, disc, isShown, order 
   const [e, f, g, h] = [matrix[0], matrix[4], matrix[8], matrix[12]].map((v) => (v * place.width) / 2);
   const [k, l, m, n] = [matrix[1], matrix[5], matrix[9], matrix[13]].map((v) => (v * place.height) / 2);
   const [left, low] = [place.width / 2 - place.x, place.height / 2 - place.y];
-  const reach = side / 2;
+  const half = side / 2;
   for (let i = 0; i < count; i++) {
     const point = order ? order[i] : i;
     const at = 3 * point;
@@ -30,11 +30,11 @@ export function pointUnder(position, count, matrix, place, disc, isShown, order 
     const w = a * x + b * y + c * z + d;
     if (w < NEAR) continue;
     const across = e * x + f * y + g * z + h + left * w;
-    if (across > reach * w || across < -reach * w) continue;
+    if (across > half * w || across < -half * w) continue;
     const up = k * x + l * y + m * z + n + low * w;
-    if (up > reach * w || up < -reach * w || !isShown(point)) continue;
+    if (up > half * w || up < -half * w || !isShown(point)) continue;
     const size = Math.min(Math.max((disc.size * (1 + disc.spread * Math.hypot(x, y, z))) / w, disc.least), disc.most);
-    fillDisc(nearest, numbers, side, across / w + reach, up / w + reach, size / 2, w, point);
+    fillDisc(nearest, numbers, side, across / w + half, up / w + half, size / 2, w, point);
   }
   return middleNumber(numbers, side);
 }
