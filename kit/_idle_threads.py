@@ -60,7 +60,8 @@ def _follow_the_load() -> None:
 
 def _num_threads() -> int:
     """Threads of a parallel operation of torch; 0 until torch is loaded."""
-    return getattr(sys.modules.get("torch"), "get_num_threads", int)()
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if hasattr(torch, "get_num_threads") else 0
 
 
 def _busy_others(seconds: float = SECONDS) -> float:

@@ -46,7 +46,9 @@ def run(code: str, **environment: str) -> str:
     }
     kept |= {"PYTHONPATH": str(Path(__file__).parents[1])} | environment
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=kept, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        command, env=kept, capture_output=True, text=True, check=True, timeout=120
+    ).stdout
 
 
 SLEEPERS = """

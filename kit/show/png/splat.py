@@ -48,9 +48,9 @@ def splat(
     picture = np.empty((height * width, 3), dtype=np.uint8)
     picture[:] = background
     nearest = np.full(height * width, np.inf)
-    reach = size.max() / 2 + 1 if len(size) else 0
+    margin = size.max() / 2 + 1 if len(size) else 0
     with np.errstate(invalid="ignore"):  # behind the eye: NaN, which lies nowhere
-        seen = (depth > 0) & ((uv > -reach) & (uv < np.array([width, height]) + reach)).all(1)
+        seen = (depth > 0) & ((uv > -margin) & (uv < np.array([width, height]) + margin)).all(1)
     order = np.flatnonzero(seen)
     order = order[np.argsort(-depth[order], kind="stable")]
     uv, depth, rgb, size = uv[order], depth[order], rgb[order], size[order]
