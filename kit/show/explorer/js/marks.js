@@ -4,6 +4,9 @@ import { axesOf } from "./maths.js";
 
 /** @typedef {{name: string, top: number[]}} Named a box */
 
+// Sizes in pixels of the page: the radius of a ring on the cloud, and its strokes and dot; ratios of the
+// radius: of a ring under the pointer, and half the bar of a negative one.
+export const RING = { radius: 9, wide: 4.5, narrow: 2.2, dot: 2, hover: 0.7, bar: 0.6 };
 const RINGS = { positive: "#ffffff", negative: "#111111", hover: "#ffffff" };
 
 /**
@@ -13,12 +16,12 @@ const RINGS = { positive: "#ffffff", negative: "#111111", hover: "#ffffff" };
  */
 export function ring(context, x, y, radius, kind, ratio) {
   const light = kind !== "negative";
-  for (const [width, colour] of [[4.5, light ? "#111111" : "#ffffff"], [2.2, RINGS[kind]]]) {
+  for (const [width, colour] of [[RING.wide, light ? "#111111" : "#ffffff"], [RING.narrow, RINGS[kind]]]) {
     context.beginPath();
-    context.arc(x, y, kind === "hover" ? radius * 0.7 : radius, 0, 2 * Math.PI);
+    context.arc(x, y, kind === "hover" ? radius * RING.hover : radius, 0, 2 * Math.PI);
     if (kind === "negative") {
-      context.moveTo(x - radius * 0.6, y);
-      context.lineTo(x + radius * 0.6, y);
+      context.moveTo(x - radius * RING.bar, y);
+      context.lineTo(x + radius * RING.bar, y);
     }
     context.lineWidth = Number(width) * ratio;
     context.strokeStyle = String(colour);
@@ -26,7 +29,7 @@ export function ring(context, x, y, radius, kind, ratio) {
   }
   if (kind !== "positive") return;
   context.beginPath();
-  context.arc(x, y, 2 * ratio, 0, 2 * Math.PI);
+  context.arc(x, y, RING.dot * ratio, 0, 2 * Math.PI);
   context.fillStyle = "#ffffff";
   context.fill();
 }

@@ -2,7 +2,7 @@
 
 import { button, canvasOf, capture, icon, make } from "./dom.js";
 import { farthestFirst } from "./finding.js";
-import { ring } from "./marks.js";
+import { RING, ring } from "./marks.js";
 import { clamp } from "./maths.js";
 import { cameraTitle } from "./numbers.js";
 
@@ -179,7 +179,7 @@ export class Picture {
     if (!kinds.size) return;
     for (let i = 0; i < point.length; i++) {
       const kind = kinds.get(point[i]);
-      if (kind) ring(context, (uv[2 * i] / 65535) * width, (uv[2 * i + 1] / 65535) * height, (this.large ? 9 : 7) * ratio, kind, ratio);
+      if (kind) ring(context, (uv[2 * i] / 65535) * width, (uv[2 * i + 1] / 65535) * height, (this.large ? RING.radius : 7) * ratio, kind, ratio);
     }
   }
 

@@ -1,5 +1,7 @@
 // The programs of the GPU.
 
+import { RING } from "./marks.js";
+
 // Computes the colour of every point once per change, into a buffer (transform feedback); turning
 // the cloud then only reads four bytes per point. Alpha: 255 has a value, 96 has none, 0 hidden.
 // The branches of u_branch are those of the table of modes in modes.py.
@@ -153,15 +155,16 @@ void main() {
   colour = vec4(behind * (1.0 - own.a) + own.rgb, 1.0);
 }`;
 
-// Rings and lines as in marks.js: a wide stroke, and a narrow one of the other colour on it. Lengths
+// Rings as in marks.js, and lines: a wide stroke, and a narrow one of the other colour on it. Lengths
 // are in pixels of the page; the borders of strokes are as soft as a pixel of the canvas.
+const real = (/** @type {number} */ value) => value.toFixed(3);
 export const RING_SHADER = `#version 300 es
 precision highp float;
 in vec3 a_position; uniform vec2 u_canvas; uniform float u_ratio;
 out vec2 v_off; flat out int v_kind;
 void main() {
   v_kind = int(a_position.z);
-  v_off = (vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0) * 12.5;
+  v_off = (vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0) * ${real(RING.radius + RING.wide / 2 + 1.25)};
   vec2 place = vec2(a_position.x, u_canvas.y - a_position.y) + v_off * u_ratio;
   gl_Position = vec4(place / u_canvas * 2.0 - 1.0, 0.0, 1.0);
   if (v_kind == 3) gl_Position.y = sign(v_off.y);
@@ -172,10 +175,10 @@ in vec2 v_off; flat in int v_kind; uniform float u_ratio; uniform vec3 u_divider
 float within(float far) { return clamp(0.5 - far * u_ratio, 0.0, 1.0); }
 void main() {
   float middle = length(v_off);
-  float far = v_kind == 3 ? abs(v_off.x) : abs(middle - (v_kind == 2 ? 6.3 : 9.0));
-  if (v_kind == 1) far = min(far, max(abs(v_off.y), abs(v_off.x) - 5.4));
-  float wide = within(far - 2.25), narrow = within(far - 1.1);
-  if (v_kind == 0) narrow = max(narrow, within(middle - 2.0));
+  float far = v_kind == 3 ? abs(v_off.x) : abs(middle - (v_kind == 2 ? ${real(RING.hover * RING.radius)} : ${real(RING.radius)}));
+  if (v_kind == 1) far = min(far, max(abs(v_off.y), abs(v_off.x) - ${real(RING.bar * RING.radius)}));
+  float wide = within(far - ${real(RING.wide / 2)}), narrow = within(far - ${real(RING.narrow / 2)});
+  if (v_kind == 0) narrow = max(narrow, within(middle - ${real(RING.dot)}));
   vec3 dark = vec3(0.0667), light = vec3(1.0);
   vec3 below = v_kind == 1 ? light : dark, above = v_kind == 1 ? dark : light;
   if (v_kind == 3) { wide = 0.0; narrow = within(far - 0.5); above = u_divider; }
