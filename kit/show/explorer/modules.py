@@ -17,6 +17,7 @@ _DECLARED = re.compile(
     r"^(?:export )?(?:async )?(?:function\*?|class|const|let) (\w+)", re.MULTILINE
 )
 _COMMENTS = ("//", "/**", "* ", "*/")
+_TRAILING = re.compile(r"\s+// [^\"'`]*$")  # with a quote it could be a part of a string
 _LEFT = re.compile(r"^(?:import|export)\b(?! default \{)", re.MULTILINE)
 
 
@@ -46,8 +47,8 @@ def join_modules(entry: Path) -> str:
 
 
 def compact(script: str) -> str:
-    """Leave out comments that fill lines, and indentation: for files, where size counts."""
-    lines = (line.strip() for line in script.splitlines())
+    """Leave out comments and indentation: for files, where size counts."""
+    lines = (_TRAILING.sub("", line.strip()) for line in script.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith(_COMMENTS)) + "\n"
 
 
