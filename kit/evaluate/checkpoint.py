@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from kit.data import open_dataset
 from kit.data.keyframe import Dataset
 from kit.evaluate.probe import ProbeResult, score_head
-from kit.evaluate.protocols import scored_keyframes
-from kit.features.extract import source
+from kit.evaluate.protocols import last_layer, scored_keyframes
 from kit.store import sha256_of
 from kit.store.engines import run_all
 from kit.student.checkpoints import load_probe, load_student
@@ -25,6 +24,9 @@ def score_student(
     student: Student, head: nn.Module, dataset: Dataset, keyframes: Sequence[int]
 ) -> ProbeResult:
     """Score a classification head on ALL points of keyframes; nothing is trained.
+
+    Points outside of the field of view have the features of the nearest point inside, as in the
+    published evaluation.
 
     Args:
         student: whose last layer the head reads.
@@ -42,7 +44,7 @@ def score_student(
             f"{student.config.width} channels and {dataset.name} has {len(dataset.classes)} "
             f"classes ({dataset.classes.name}): it belongs to another student or data set"
         )
-    last = source(student, layer=student.layers[-1])
+    last = last_layer(student, "scalr")
     return score_head(head, scored_keyframes(last, dataset, keyframes), dataset.classes)
 
 

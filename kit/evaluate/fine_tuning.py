@@ -10,10 +10,9 @@ from torch import nn
 from kit.data.keyframe import Dataset
 from kit.distill.schedules import warmup_cosine
 from kit.evaluate.probe import ProbeResult, new_head, score_head
-from kit.evaluate.protocols import check_split, scored_keyframes
+from kit.evaluate.protocols import check_split, last_layer, scored_keyframes
 from kit.evaluate.segmentation_loss import segmentation_loss
 from kit.evaluate.training_scans import PROTOCOLS, training_scans
-from kit.features.extract import source
 from kit.store.ranges import check_choice, check_number, check_whole
 from kit.student.presets import student_from_config
 from kit.student.student import Student, device_of
@@ -117,7 +116,7 @@ def fine_tune(
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         loss, head = _train(tuned, dataset, train, steps, config)
-    last = source(tuned.eval(), layer=tuned.layers[-1])
+    last = last_layer(tuned.eval(), config.protocol)
     head = head.eval().cpu()
     scored = scored_keyframes(last, dataset, held_out)
     return FineTuned(tuned, score_head(head, scored, dataset.classes), loss)

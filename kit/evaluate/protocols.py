@@ -23,7 +23,7 @@ from kit.evaluate.probe import (
     score_head,
 )
 from kit.evaluate.training_scans import training_scans
-from kit.features.extract import Source, source
+from kit.features.extract import NEAREST, SECOND_PASS, Source, source
 from kit.projection import find_pairs
 from kit.student.student import Student, device_of
 
@@ -161,8 +161,16 @@ def probe_student(
     first = next(batches)
     head = new_head(first[0].shape[1], len(dataset.classes))
     fit_head(chain([first], batches), head, steps, config)
-    last = source(student, layer=student.layers[-1])
+    last = last_layer(student, protocol)
     return score_head(head, scored_keyframes(last, dataset, held_out), dataset.classes)
+
+
+def last_layer(student: Student, protocol: str = "clean") -> Source:
+    """Features before the distillation head; with "scalr", points outside of the field of view
+    have those of the nearest point inside, as in the published code.
+    """
+    outside = NEAREST if protocol == "scalr" else SECOND_PASS
+    return source(student, layer=student.layers[-1], outside=outside)
 
 
 @torch.no_grad()

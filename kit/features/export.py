@@ -12,7 +12,7 @@ from torch import Tensor
 from kit import store
 from kit.data import open_dataset
 from kit.data.keyframe import Keyframe
-from kit.features.extract import extract_layers
+from kit.features.extract import SECOND_PASS, extract_layers
 from kit.store.engines import run_all
 from kit.store.progress import progress_bar
 from kit.student.checkpoints import load_student
@@ -71,7 +71,7 @@ def write_features(
         made = run_all(jobs, engine, workers, scheduler)
     replaced = sum(progress_bar(made, desc="features", unit="keyframe", total=len(files)))
     if replaced:
-        print(f"{replaced} files in {out} were made again: their scans have changed since")
+        print(f"{replaced} files in {out} were made again: the scans or the kit have changed since")
     return files
 
 
@@ -94,10 +94,11 @@ def _write_file(
 ) -> bool:
     """Write one file unless it is there; returns whether one of another scan was replaced."""
     made_from = {"checkpoint_sha256": digest, "scan_sha256": scan_digest(keyframe)}
+    made_from["outside"] = SECOND_PASS
     if half:
         made_from["dtype"] = "float16"
     replaces = file.exists()
-    if replaces and _is_done(file, made_from, keyframe):
+    if replaces and _is_done(file, made_from):
         return False
     sensor = keyframe.sensor
     scale = {"intensity_mean": sensor.intensity_mean, "intensity_std": sensor.intensity_std}
@@ -146,12 +147,9 @@ def _file_content(student: Student, keyframe: Keyframe) -> dict[str, Tensor]:
     return {name: _in_file_order(each, keyframe) for name, each in values.items()}
 
 
-def _is_done(file: Path, made_from: dict[str, str], keyframe: Keyframe) -> bool:
-    """Whether a file holds the features of this checkpoint and scan.
-
-    Files of earlier versions do not name their scan; their number of rows is compared.
-    """
-    tensors, meta = store.load_tensors(file)
+def _is_done(file: Path, made_from: dict[str, str]) -> bool:
+    """Whether a file holds the features of this checkpoint and scan."""
+    _, meta = store.load_tensors(file)
     if meta.get("checkpoint_sha256") != made_from["checkpoint_sha256"]:
         raise ValueError(f"{file} holds features of another checkpoint; choose another folder")
     if meta.get("dtype") != made_from.get("dtype"):
@@ -159,9 +157,8 @@ def _is_done(file: Path, made_from: dict[str, str], keyframe: Keyframe) -> bool:
             f"{file} holds {meta.get('dtype', 'float32')} features; choose another folder, or the "
             "same precision"
         )
-    if "scan_sha256" in meta:
-        return meta["scan_sha256"] == made_from["scan_sha256"]
-    return "valid" in tensors and len(tensors["valid"]) == keyframe.num_rows_in_file
+    # Files of earlier versions do not say how points outside of the field of view were treated.
+    return all(meta.get(name) == made_from[name] for name in ("scan_sha256", "outside"))
 
 
 def _in_file_order(values: Tensor, keyframe: Keyframe) -> Tensor:

@@ -19,7 +19,8 @@ from kit.features.spaces import Features, baseline_space, layer_space, space_of
 from kit.projection import Pairs, find_pairs
 from kit.store import FeatureCache
 from kit.student.point_batch import collate
-from kit.student.scans import nearest_kept, prepare_scan
+from kit.student.scans import InputConfig, Scan, inside_fov, nearest_kept, prepare_scan
+from kit.student.second_pass import outer_scan
 from kit.student.student import HEAD, Student, device_of, eval_mode
 from kit.teacher.camera_maps import camera_maps
 from kit.teacher.feature_maps import merge_cameras
@@ -29,6 +30,7 @@ Baseline = Callable[[Keyframe], Tensor]
 Source = Callable[[Keyframe], Features]
 
 HIDDEN = ("kept", "left out", "from neighbours")
+OUTSIDE = SECOND_PASS, NEAREST = "second pass", "nearest"
 NEIGHBOURS = 5  # points; 1 to 5 give the same mIoU on PandaSet, within 0.1 points
 
 
@@ -38,6 +40,7 @@ def extract(
     *,
     layer: str | int | None = None,
     hidden: str = "kept",
+    outside: str = SECOND_PASS,
     cache: FeatureCache | None = None,
 ) -> Features:
     """Extract a model's features of a keyframe.
@@ -53,22 +56,25 @@ def extract(
             "left out": this camera does not count, and a point hidden from all cameras has no
             feature. "from neighbours": such a point gets the mean feature of the nearest points
             that have one.
+        outside: how a student treats points outside of its field of view, see `extract_layers`.
         cache: keeps a teacher's feature maps, so that each image is computed once.
 
     Raises:
-        ValueError: no such layer, an unknown `hidden`, an option that the model does not have,
-            a network that is neither a teacher nor a student, or a baseline that does not return
-            one row for each point.
+        ValueError: no such layer, an unknown `hidden` or `outside`, an option that the model does
+            not have, a network that is neither a teacher nor a student, or a baseline that does
+            not return one row for each point.
     """
     if hidden not in HIDDEN:
         raise ValueError(f"hidden must be one of {', '.join(map(repr, HIDDEN))}, got {hidden!r}")
+    if outside != SECOND_PASS and (isinstance(model, Teacher) or not isinstance(model, Student)):
+        raise ValueError(f"outside={outside!r} is for students; this model has no field of view")
     if isinstance(model, Teacher):
         return _of_teacher(_at_layer(model, layer), keyframe, hidden, cache)
     if hidden != "kept":
         raise ValueError(f"hidden={hidden!r} is for teachers; this model reads no camera image")
     if isinstance(model, Student):
         name = HEAD if layer is None else str(layer)
-        return extract_layers(model, keyframe, [name])[name]
+        return extract_layers(model, keyframe, [name], outside=outside)[name]
     if isinstance(model, nn.Module):
         raise ValueError(f"a {type(model).__name__} is neither a kit Teacher nor a kit Student")
     if layer is not None:
@@ -81,48 +87,69 @@ def source(model: Teacher | Student | Baseline, **options) -> Source:
 
     Args:
         model: as for `extract`.
-        options: `layer`, `hidden` and `cache` of `extract`.
+        options: `layer`, `hidden`, `outside` and `cache` of `extract`.
     """
     return partial(extract, model, **options)
 
 
 @torch.no_grad()
 def extract_layers(
-    student: Student, keyframe: Keyframe, layers: Sequence[str]
+    student: Student, keyframe: Keyframe, layers: Sequence[str], *, outside: str = SECOND_PASS
 ) -> dict[str, Features]:
-    """Extract features of ALL points at several layers of a student, in one pass.
+    """Extract features of ALL points at several layers of a student.
 
-    The choice of one point for each voxel is deterministic here. Points outside of the student's
-    field of view, and points that share a voxel with another one, get the features of the nearest
-    point kept. The student's mode and its batch statistics do not change.
+    The choice of one point for each voxel is deterministic here. Points that share a voxel with
+    another one get the features of the nearest point kept. The student's mode and its batch
+    statistics do not change.
 
     Args:
         layers: names from `student.layers`, or "head".
+        outside: points outside of the student's field of view get their features from a
+            "second pass" with a larger one, or those of the "nearest" point kept (ScaLR).
 
     Raises:
-        ValueError: no such layer; lists the student's layers.
+        ValueError: no such layer; lists the student's layers. An unknown `outside`.
 
-    Source: evaluation of ScaLR (arXiv:2310.17504).
+    Source: evaluation of ScaLR (arXiv:2310.17504). Differs: the second pass,
+        `kit.student.second_pass`.
     """
-    last = student.layers[-1]
-    inside = list(dict.fromkeys(last if name == HEAD else name for name in layers))
-    inputs = student.config.inputs
+    if outside not in OUTSIDE:
+        raise ValueError(f"outside must be one of {', '.join(map(repr, OUTSIDE))}, got {outside!r}")
+    inputs, points = student.config.inputs, keyframe.points
+    arguments = points, keyframe.intensity, keyframe.sensor, inputs
+    first = prepare_scan(*arguments)
+    row = nearest_kept(points, points[first.kept])
     with eval_mode(student):
-        scan = prepare_scan(keyframe.points, keyframe.intensity, keyframe.sensor, inputs)
-        found = student.features(collate([scan], inputs).to(device_of(student)), inside)
-        if HEAD in layers:
-            found[HEAD] = student.head(found[last])
-    row = nearest_kept(keyframe.points, keyframe.points[scan.kept])
-    count = len(keyframe.points)
+        found = _layers_of(student, first, inputs, layers)
+        if outside == SECOND_PASS and (prepared := outer_scan(*arguments)) is not None:
+            second, wide = prepared
+            is_outside = ~inside_fov(points, inputs)
+            new = is_outside[second.kept]
+            farther = _layers_of(student, second, wide, layers)
+            found = {name: torch.cat([found[name], farther[name][new]]) for name in layers}
+            kept = torch.cat([first.kept, second.kept[new]])
+            row[is_outside] = nearest_kept(points[is_outside], points[kept])
     return {
         name: Features(
-            space_of(student) if name == HEAD else layer_space(student, name, found[name].shape[1]),
-            found[name].cpu()[row],
-            torch.arange(count),
-            count,
+            space_of(student) if name == HEAD else layer_space(student, name, feat.shape[1]),
+            feat[row],
+            torch.arange(len(points)),
+            len(points),
         )
-        for name in layers
+        for name, feat in found.items()
     }
+
+
+def _layers_of(
+    student: Student, scan: Scan, inputs: InputConfig, layers: Sequence[str]
+) -> dict[str, Float[Tensor, "N _"]]:
+    """The features of a prepared scan at several layers, on the CPU."""
+    last = student.layers[-1]
+    inside = list(dict.fromkeys(last if name == HEAD else name for name in layers))
+    found = student.features(collate([scan], inputs).to(device_of(student)), inside)
+    if HEAD in layers:
+        found[HEAD] = student.head(found[last])
+    return {name: found[name].cpu() for name in layers}
 
 
 def _at_layer(teacher: Teacher, layer: str | int | None) -> Teacher:

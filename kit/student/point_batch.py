@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kit.student.scans import InputConfig, Scan
+from kit.student.scans import HalfExtents, InputConfig, Scan
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class PointBatch:
         batch_of_point: (N,) the scan of each point, counted from 0.
         planes: (x, y), (x, z), (y, z); empty for a student without planes.
         num_scans: number of scans.
+        bounds: lower and upper bounds (x, y, z) of the scans' field of view, metres.
     """
 
     feat: Float[Tensor, "N 5"]
@@ -60,6 +61,7 @@ class PointBatch:
     batch_of_point: Int[Tensor, " N"]
     planes: tuple[Plane, ...]
     num_scans: int
+    bounds: tuple[HalfExtents, HalfExtents]
 
     def to(self, device) -> "PointBatch":
         """The same batch on another device."""
@@ -90,6 +92,7 @@ def collate(scans: list[Scan], config: InputConfig) -> PointBatch:
         batch_of_point=torch.arange(len(scans)).repeat_interleave(sizes),
         planes=tuple(planes),
         num_scans=len(scans),
+        bounds=config.bounds,
     )
 
 

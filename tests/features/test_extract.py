@@ -123,7 +123,7 @@ def test_a_student_gives_all_points_the_features_of_its_head(student, keyframe):
 
 
 def test_points_left_out_of_the_scan_get_the_features_of_the_nearest_kept_one(student, keyframe):
-    last = kit.extract(student, keyframe, layer=student.layers[-1])
+    last = kit.extract(student, keyframe, layer=student.layers[-1], outside="nearest")
     inputs = student.config.inputs
     scan = prepare_scan(keyframe.points, keyframe.intensity, keyframe.sensor, inputs)
     assert len(scan.kept) < len(keyframe.points)
@@ -145,17 +145,27 @@ def test_a_distilled_student_lies_in_the_space_of_its_teacher(teacher, student, 
         student.distilled_from = None
 
 
+def test_other_models_have_no_field_of_view(teacher, student, keyframe):
+    for model in (teacher, kit.position):
+        with pytest.raises(ValueError, match="outside='nearest' is for students"):
+            kit.extract(model, keyframe, outside="nearest")
+    with pytest.raises(
+        ValueError, match="outside must be one of 'second pass', 'nearest', got 'x'"
+    ):
+        kit.extract(student, keyframe, outside="x")
+
+
 def test_several_layers_come_from_one_pass(student, keyframe, monkeypatch):
     calls, features = [], student.features
     monkeypatch.setattr(
         student, "features", lambda batch, layers: calls.append(layers) or features(batch, layers)
     )
     names = ["head", "layer 1", "embedding"]
-    found = kit.extract_layers(student, keyframe, names)
+    found = kit.extract_layers(student, keyframe, names, outside="nearest")
     assert len(calls) == 1 and list(found) == names
     monkeypatch.undo()
     for name in names:
-        alone = kit.extract(student, keyframe, layer=name)
+        alone = kit.extract(student, keyframe, layer=name, outside="nearest")
         assert torch.equal(found[name].feat, alone.feat) and found[name].space == alone.space
     assert len({each.space for each in found.values()}) == 3
 

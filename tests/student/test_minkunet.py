@@ -124,7 +124,7 @@ def test_two_threads_repeat_exactly_at_20000_surface_voxels():
             results.append([output.detach(), *(p.grad.clone() for p in student.parameters())])
     finally:
         torch.set_num_threads(before)
-    voxels = minkunet.voxelise(batch, 0.1, config.bounds, cylindrical=False)
+    voxels = minkunet.voxelise(batch, 0.1, cylindrical=False)
     assert len(voxels.index) > 19_000
     for first, second in zip(*results, strict=True):
         assert torch.equal(first, second)
@@ -155,7 +155,7 @@ def test_cylindrical_voxels_by_hand():
     feat = torch.tensor([[0.0, 1.0, 1.0, 0.05, 0.0], [0.0, -1.0, 0.001, -0.75, 0.0]])
     empty = torch.empty(2, 0, dtype=torch.int64)
     batch = collate([inputs.Scan(feat, empty, empty.T, torch.arange(2))], SMALL)
-    voxels = minkunet.voxelise(batch, 0.1, SMALL.bounds, cylindrical=True)
+    voxels = minkunet.voxelise(batch, 0.1, cylindrical=True)
     # range sqrt(2) -> 14, azimuth 45 + 180 = 225 degrees, height (0.05 + 0.8) / 0.1 = 8
     rows = voxels.index[voxels.voxel_of_point]
     assert rows[0].tolist() == [0, 14, 225, 8]

@@ -97,8 +97,7 @@ class MinkUNet(nn.Module):
         """
         wanted = self.layers[-1:] if layers is None else check_layers(self, layers)
         config = self.config
-        inputs = config.inputs
-        voxels = voxelise(batch, inputs.voxel_size, inputs.bounds, config.cylindrical, config.grid)
+        voxels = voxelise(batch, config.inputs.voxel_size, config.cylindrical, config.grid)
         point_feat = batch.feat[:, [0] if config.channels == 1 else [1, 2, 3, 0]]
         feat = (voxels.mean if config.reduce == "mean" else voxels.first)(point_feat)  # (V, 1 or 4)
         found = {}

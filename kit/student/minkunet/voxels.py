@@ -66,19 +66,12 @@ def num_voxels(
     return tuple((-(-(cells + 1) // COARSE) + 1) * COARSE for cells in lengths)
 
 
-def voxelise(
-    batch: PointBatch,
-    size: float,
-    bounds: tuple[HalfExtents, HalfExtents],
-    cylindrical: bool,
-    grid: str = "corner",
-) -> Voxels:
+def voxelise(batch: PointBatch, size: float, cylindrical: bool, grid: str = "corner") -> Voxels:
     """Find the voxel of every point.
 
     Args:
         batch: scans inside the field of view.
         size: edge of a cube, metres; of a cylindrical voxel its extent in range and in z, metres.
-        bounds: lower and upper bounds (x, y, z) of the field of view, metres.
         cylindrical: grid coordinates are (range, azimuth in steps of one degree, z) instead of
             (x, y, z).
         grid: where the grid begins, see `MinkUNetConfig`.
@@ -87,12 +80,13 @@ def voxelise(
         ValueError: a coordinate is not finite or lies outside the field of view.
     """
     points = batch.feat[:, 1:4].double()  # float32 may round a point onto the border of its voxel
-    lower, upper = points.new_tensor(bounds)
+    lower, upper = points.new_tensor(batch.bounds)
     if not bool(((points >= lower) & (points <= upper)).all()):  # NaN compares as False
         raise ValueError(
-            f"points must be finite and inside {bounds} m: crop and clean them with `prepare_scan`"
+            f"points must be finite and inside {batch.bounds} m: crop and clean them with "
+            "`prepare_scan`"
         )
-    cells = num_voxels(bounds, size, cylindrical, grid)
+    cells = num_voxels(batch.bounds, size, cylindrical, grid)
     scan = batch.batch_of_point
     if grid == "corner":
         index = _from_corner(points, size, lower, cylindrical, cells)
