@@ -55,6 +55,15 @@ def test_points_inside_do_not_change_and_points_outside_are_no_copies(student, c
     assert len(both[~inside].unique(dim=0)) > 2 * len(copied[~inside].unique(dim=0))
 
 
+def test_a_point_inside_copies_a_point_inside_though_one_outside_is_nearer(student):
+    points = torch.tensor([[0, 0, 0], [15.91, 0.05, 0], [15.98, 0.29, 0], [16.02, 0.31, 0]])
+    wide = replace(student.config, inputs=replace(student.config.inputs, voxel_size=0.3))
+    torch.manual_seed(1)
+    found = at_last_layer(kit.build_student(wide, 8).eval(), keyframe(points))
+    assert torch.equal(found[2], found[1])  # they share a voxel
+    assert not torch.equal(found[3], found[1])
+
+
 def test_points_outside_have_the_features_of_a_larger_field_of_view(student, cloud):
     found = at_last_layer(student, cloud)
     # By hand: the same weights, the next whole metre beyond the points, the outer part of the scan.
