@@ -13,7 +13,7 @@ from kit.demo import DemoConfig, config_of_plain, plain_config
 from kit.student.presets import config_from_plain, config_to_plain, preset
 
 # Settings that came later than stored runs. At these values they are no part of a run's key.
-LATER = {"distill": {"moment_step": 1}}
+LATER = {"distill": {"moment_step": 1, "balance": 0.0}}
 WHOLE = ("student", "teacher")  # a value that is a text names all settings of one at once
 
 

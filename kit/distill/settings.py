@@ -30,6 +30,8 @@ class DistillConfig:
             begins one step later in the schedule, so that the first step learns, too.
         loss: how student and teacher features are compared: a name of
             `kit.distill.losses.LOSSES`, e.g. "l2" (ScaLR).
+        balance: how much more often pairs of rare kinds are drawn, see `kit.distill.balance`: 0
+            not at all (ScaLR), 1 until all kinds are equally frequent.
         augment: rotate, flip and scale the points.
         hidden: points behind something nearer in the image: "kept" (ScaLR), "left out" if the scan
             shows that they are hidden, "from neighbours" with the target of near visible points,
@@ -63,6 +65,7 @@ class DistillConfig:
     schedule: str = "cosine"
     lr_from_zero: bool = False
     loss: str = "l2"
+    balance: float = 0.0
     augment: bool = True
     hidden: str = "kept"
     cameras: str = "one"
@@ -85,7 +88,7 @@ class DistillConfig:
         check_number(self, 0, self.lr if self.schedule == "cosine" else 10, "min_lr")
         check_number(self, 0, 100, "weight_decay")
         check_number(self, 0, 1, "warmup")
-        check_number(self, 0, 1, "beam_drop", "sensor_jitter")
+        check_number(self, 0, 1, "balance", "beam_drop", "sensor_jitter")
         check_choice(self, loss=LOSSES, schedule=SCHEDULES, precision=PRECISIONS)
         check_choice(self, hidden=HIDDEN, cameras=CAMERAS, superpixels=KINDS)
 

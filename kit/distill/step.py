@@ -9,6 +9,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from kit.distill.balance import balance
 from kit.distill.batches import TrainingBatch, timed
 from kit.distill.loss_inputs import loss_inputs
 from kit.distill.losses import compute_loss, needs
@@ -48,6 +49,7 @@ class DistillStep:
             student.parameters(), lr=config.lr, weight_decay=config.weight_decay
         )
         self._loss, self._superpixels = config.loss, config.superpixels
+        self._balance = config.balance
         self._fabric, self._cache = fabric, cache
         self._wrapped, self._wrapped_optimizer = fabric.setup(
             _FromFunction(student), self.optimizer
@@ -68,9 +70,9 @@ class DistillStep:
             points = batch.points.to(self._fabric.device)
             student_feat = self._wrapped(lambda: points)  # (N, D)
         with timed(self.seconds, "loss"):
-            wanted, kind = needs(self._loss), self._superpixels
+            wanted, kind = needs(self._loss) | {"ranges"}, self._superpixels
             inputs = loss_inputs(batch, maps, student_feat.float(), wanted, kind)
-            loss = compute_loss(self._loss, inputs)
+            loss = compute_loss(self._loss, balance(inputs, self._balance))
         with timed(self.seconds, "student"):
             self._fabric.backward(loss)
             self._wrapped_optimizer.step()

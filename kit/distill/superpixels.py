@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kit.data.annotations import PixelAnnotations
 from kit.data.keyframe import Camera
+from kit.distill.clusters import kmeans
 from kit.distill.losses.groups import group_mean
 from kit.store import FeatureCache
 from kit.store.images import decode, png_bytes
@@ -95,13 +96,7 @@ def teacher_clusters(maps: FeatureMaps) -> tuple[Int[Tensor, "h w"], Float[Tenso
     uv = torch.stack([(column + 0.5) * width / columns, (row + 0.5) * height / rows], -1)
     image = torch.zeros(rows * columns, dtype=torch.int64)
     unit = F.normalize(maps.sample(image, uv.view(-1, 2), (height, width)), dim=1)  # (h w, D)
-    count = min(NUM_CLUSTERS, len(unit))
-    first = torch.linspace(0, len(unit) - 1, count).round().long()
-    centres = unit[first]
-    for _ in range(ROUNDS):
-        nearest = (unit @ F.normalize(centres, dim=1).T).argmax(1)
-        used, number = nearest.unique(return_inverse=True)
-        centres = group_mean(unit, number, len(used))
+    number, centres = kmeans(unit, NUM_CLUSTERS, ROUNDS)
     return number.view(rows, columns).cpu(), centres
 
 
