@@ -3,9 +3,9 @@
     python -m kit bench losses
 
 4,096 pairs, of as many points. The teacher has 432 channels, as the one that comes with the kit.
-The bound is for a step of the paper's student, WI-48-768. The student of the demo has 180 times
-fewer parameters. Its rows are context and have no bound: a loss that compares every pair with every
-other one takes longer than its step.
+The bound is for a step of the paper's student, WI-48-768. The student of the demo is much smaller.
+Its rows are context and have no bound: a loss that compares every pair with every other one takes
+longer than its step.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from torch import Tensor
 from kit.bench import Row
 from kit.bench._measure import alternate, seconds, train_run
 from kit.data import open_dataset
-from kit.demo import DemoConfig
+from kit.demo import FIVE_MINUTES
 from kit.distill.losses import LOSSES, LossInputs, compute_loss
 from kit.student.point_batch import collate
 from kit.student.presets import build_student
@@ -65,7 +65,7 @@ def loss_run(name: str, inputs: LossInputs) -> Callable[[], Tensor]:
 
 def rows(data: str | None, device: str) -> Iterator[Row]:
     """Measure every loss beside steps of two students on a scan of as many points."""
-    keyframe, config = open_dataset(data or "street")[0], DemoConfig().student
+    keyframe, config = open_dataset(data or "street")[0], FIVE_MINUTES.student
     inputs = replace(config.inputs, max_points=NUM_PAIRS)
     generator = torch.Generator().manual_seed(0)  # limits the points, as in training
     scan = prepare_scan(
