@@ -1,12 +1,10 @@
 """The simulated street: its bytes, and its geometry compared with a second implementation."""
 
-import hashlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from numpy.core._multiarray_umath import __cpu_features__ as cpu_features
 from small_street import SIZE, street
 
 import kit
@@ -42,9 +40,37 @@ def test_same_seed_gives_the_same_bytes_without_the_cache(keyframes):
 
 
 # Of the first keyframe of the default street. If a change of the rendering is intended, change
-# `RENDERING` in kit/street/dataset.py together with these.
-GEOMETRY = "6869519862fab574"  # points, labels, objects, hidden points, labels of pixels, boxes
-COLOURS = "2d47707e2e9af076"  # images, intensities
+# `RENDERING` in kit/street/dataset.py together with these. Its bytes are not compared: Open3D and
+# NumPy round the last bits in other ways on processors of another maker.
+POINTS_OF_CLASS = [
+    2918,
+    403,
+    41,
+    993,
+    1341,
+    453,
+    459,
+    294,
+    48,
+    8,
+    11486,
+    111,
+    3520,
+    484,
+    5600,
+    3059,
+]
+CENTRE = (0.1866, 0.5710, -0.7715)  # of the points, metres
+MEAN_INTENSITY = 17.189
+NUM_OBJECTS = 131  # in the scan
+NUM_HIDDEN = {
+    "CAM_FRONT": 226,
+    "CAM_FRONT_RIGHT": 230,
+    "CAM_FRONT_LEFT": 322,
+    "CAM_BACK": 331,
+    "CAM_BACK_LEFT": 197,
+    "CAM_BACK_RIGHT": 271,
+}
 MEAN_LEVEL = {
     "CAM_FRONT": (122.905, 119.997, 117.052),
     "CAM_FRONT_RIGHT": (112.566, 111.986, 108.703),
@@ -58,26 +84,21 @@ MEAN_LEVEL = {
 @pytest.fixture
 def _known_versions():
     if street_dataset._version() != street_dataset.RENDERING:
-        pytest.skip("the digests are of NumPy 1.26.4 and Open3D 0.20.0")
+        pytest.skip("the numbers are of NumPy 1.26.4 and Open3D 0.20.0")
 
 
 def test_the_rendering_has_not_changed(_known_versions):
-    tensors = render_moment(Street().moments[0])
-    geometry, colours, levels = hashlib.sha256(), hashlib.sha256(), {}
-    for name, tensor in sorted(tensors.items()):
-        kind, _, camera = name.partition(" ")
-        is_png = kind == "image" or (camera and kind in ("labels", "objects"))
-        array = decode_png(tensor) if is_png else tensor.numpy()
-        digest = colours if kind in ("image", "intensity") else geometry
-        digest.update(array.tobytes())
-        if kind == "image":
-            levels[camera] = pytest.approx(array.mean((0, 1)), abs=0.01)
     assert street_dataset.RENDERING == "1e9edffc1e08dbd7"
-    assert geometry.hexdigest()[:16] == GEOMETRY
-    assert levels == MEAN_LEVEL
-    # Without these instructions one pixel in a thousand is rounded differently.
-    if cpu_features["AVX2"] and cpu_features["FMA3"]:
-        assert colours.hexdigest()[:16] == COLOURS
+    found = render_moment(Street().moments[0])
+    few = {"rel": 0, "abs": 3}
+    assert found["labels"].bincount().tolist() == pytest.approx(POINTS_OF_CLASS, **few)
+    assert found["points"].double().mean(0).tolist() == pytest.approx(CENTRE, abs=2e-3)
+    assert float(found["intensity"].double().mean()) == pytest.approx(MEAN_INTENSITY, abs=0.02)
+    assert len(found["objects"].unique()) == pytest.approx(NUM_OBJECTS, abs=1)
+    for camera, level in MEAN_LEVEL.items():
+        assert int(found[f"hidden {camera}"].sum()) == pytest.approx(NUM_HIDDEN[camera], **few)
+        image = decode_png(found[f"image {camera}"])
+        assert image.mean((0, 1)) == pytest.approx(np.array(level), abs=0.01)
 
 
 def test_the_keys_of_the_cache_have_not_changed(_known_versions):
