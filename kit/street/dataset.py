@@ -46,6 +46,8 @@ os.environ.setdefault("OPEN3D_DISABLE_WEB_VISUALIZER", "true")
 class Street:
     """A simulated data set. The same seed gives the same bytes, in any order of access.
 
+    This holds on one machine: processors of another maker round the last bits differently.
+
     Args:
         num_scenes: number of scenes, each with its own layout, district and weather.
         keyframes_per_scene: number of keyframes in each scene, 0.5 s apart.
