@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kit.data.keyframe import Sensor
 from kit.student.scans import (
+    FOV_MARGIN,
     MAX_CELLS,
     InputConfig,
     NoPointsLeft,
@@ -58,8 +59,8 @@ def widened(points: Float[Tensor, "N 3"], config: InputConfig) -> InputConfig:
     if config.cell_size is not None:
         most = MAX_CELLS**0.5 * config.cell_size
         limit = ((most - (upper - lower)) / 2).floor().clamp(0, MARGIN)
-    below = (lower - points.min(0).values).floor() + 1
-    above = (points.max(0).values - upper).floor() + 1
+    below = (lower + FOV_MARGIN - points.min(0).values).floor() + 1
+    above = (points.max(0).values - (upper - FOV_MARGIN)).floor() + 1
     lower = lower - below.clamp(min=0).minimum(limit)
     upper = upper + above.clamp(min=0).minimum(limit)
     return replace(config, fov=(*lower.tolist(), *upper.tolist()))

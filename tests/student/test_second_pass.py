@@ -114,6 +114,10 @@ def test_a_field_of_view_grows_by_whole_metres():
     assert lower == (-17.0, -13.0, -4.0)  # points on the border lie outside of it
     assert upper == (21.0, 12.0, 204.0)  # 200 m farther at most
     assert replace(widened(points, INPUTS), fov=INPUTS.fov) == INPUTS
+    # The border has a margin of 0.1 mm, which lies outside, too.
+    on_border = torch.tensor([[0.0, 11.99995, 0.0]])
+    assert not inside_fov(on_border, INPUTS).any()
+    assert widened(on_border, INPUTS).bounds == ((-16.0, -12.0, -4.0), (16.0, 13.0, 4.0))
 
 
 def test_points_that_are_too_far_copy_the_nearest_one(student):
