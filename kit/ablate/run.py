@@ -23,9 +23,8 @@ from kit.distill.loss_inputs import teacher_feat_of
 from kit.distill.losses.pointwise import distillation_loss
 from kit.evaluate.by_data_set import why_no_probe
 from kit.evaluate.fine_tuning import fine_tune
-from kit.evaluate.protocols import probe_dataset, seen_points
+from kit.evaluate.protocols import last_layer, probe_dataset, seen_points
 from kit.evaluate.resilience import robustness
-from kit.features.extract import source
 from kit.store.engines import run_all
 from kit.store.machine import commit, describe_machine
 from kit.store.serialisation import to_plain
@@ -114,7 +113,7 @@ def one_run(run: Run, out: str) -> dict:
     cache = store.FeatureCache()
     done = learn(config, Path(out) / run.key, dataset, parts, teacher, cache)
     began, student = time.perf_counter(), done.student
-    last = source(student, layer=student.layers[-1])
+    last = last_layer(student)
     probe = probe_dataset(last, dataset, parts.train, parts.held_out, config.probe, seen_points)
     row = {
         **run.changes,
@@ -146,7 +145,7 @@ def _more(
         tuned = fine_tune(student, dataset, parts.train, parts.held_out, settings)
         more |= {"fine_tuned": tuned.result.miou, "fine_tuned_iou": tuned.result.iou}
     if config.corruptions:
-        last = source(student, layer=student.layers[-1])
+        last = last_layer(student)
         found = robustness(last, head, dataset, parts.held_out, config.corruptions)
         more |= {"mrr": found.mrr, "clean": found.clean, "corrupted": found.corrupted}
     return more

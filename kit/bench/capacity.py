@@ -21,8 +21,7 @@ from kit.data.split import split
 from kit.demo import DemoConfig, learn, small, untrained_student
 from kit.distill.settings import DistillConfig
 from kit.evaluate.probe import ProbeConfig
-from kit.evaluate.protocols import probe_dataset, seen_points
-from kit.features.extract import source
+from kit.evaluate.protocols import last_layer, probe_dataset, seen_points
 from kit.store import FeatureCache
 from kit.student.presets import preset
 from kit.student.student import Student
@@ -89,6 +88,6 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
             run = learn(config, Path(folder), dataset, parts, teacher, cache)
             yield Row(f"{name}: distilling", time.perf_counter() - began, "s")
         for state, student in (("distilled", run.student), ("random", untrained)):
-            last = source(student, layer=student.layers[-1])
+            last = last_layer(student)
             probe = probe_dataset(last, dataset, parts.train, parts.held_out, PROBE, seen_points)
             yield Row(f"{name}: {state}", 100 * probe.miou, "% mIoU")

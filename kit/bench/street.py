@@ -21,7 +21,7 @@ from kit.data.split import Split, split
 from kit.demo import DemoConfig, demo, learn, untrained_student
 from kit.evaluate.baselines import position
 from kit.evaluate.probe import ProbeConfig, ProbeResult, linear_probe, score_head
-from kit.evaluate.protocols import labelled_features, probe_dataset, seen_points
+from kit.evaluate.protocols import labelled_features, last_layer, probe_dataset, seen_points
 from kit.features.extract import Source, source
 from kit.features.spaces import Features
 from kit.projection import find_pairs
@@ -61,7 +61,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     with TemporaryDirectory() as folder:
         yield from _demo(Path(folder))
         student = load_student(Path(folder) / "student.safetensors")
-    yield from _probed("street, the demo's student", _last_layer(student), street, ">= 60")
+    yield from _probed("street, the demo's student", last_layer(student), street, ">= 60")
     if data:
         real, larger = open_dataset(data), Street(**TRANSFER_SCENES)
         larger.prepare()
@@ -117,7 +117,7 @@ def _probes(street: Dataset, teacher: Teacher, cache: FeatureCache) -> Iterator[
     parts = split(street)
     sources = {
         "teacher": source(teacher, cache=cache),
-        "random": _last_layer(untrained_student(FIVE_MINUTES, teacher)),
+        "random": last_layer(untrained_student(FIVE_MINUTES, teacher)),
         "position": source(position),
     }
     for name, each in sources.items():
@@ -145,7 +145,7 @@ def _five_minutes(
     began = time.perf_counter()
     with TemporaryDirectory() as folder:
         student = learn(FIVE_MINUTES, Path(folder), street, parts, teacher, cache).student
-    probed = list(_probed("street, student", _last_layer(student), street, ">= 60"))
+    probed = list(_probed("street, student", last_layer(student), street, ">= 60"))
     seconds = time.perf_counter() - began
     yield Row("street, student, teacher's feature maps cached", seconds, "s", "<= 300")
     yield from probed
@@ -224,10 +224,6 @@ def _labelled_keyframes(dataset: Dataset, scored: Source) -> Iterator[tuple[Tens
         yield features.feat, keyframe.labels[features.index]
 
 
-def _last_layer(student: Student) -> Source:
-    return source(student, layer=student.layers[-1])
-
-
 def _augmented_student(teacher: Teacher, cache: FeatureCache) -> Student:
     """The same student of the street, distilled with augmentation."""
     street, config = Street(), DemoConfig()
@@ -244,7 +240,7 @@ def _transfer_of_students(
         metrics = demo(config, folder, say=lambda _: None)
     yield from _named(metrics, real.name)
     for name, student in students.items():
-        last = _last_layer(student)
+        last = last_layer(student)
         result = probe_dataset(last, real, parts.train, parts.held_out, config.probe, seen_points)
         yield Row(f"{real.name}, {name}", 100 * result.miou, "% mIoU")
 

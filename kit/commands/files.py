@@ -195,8 +195,7 @@ class Evaluate:
 
     def _score(self, file: Path, probe: Path, dataset, train, keyframes):
         from kit.evaluate.checkpoint import score_file
-        from kit.evaluate.protocols import probe_dataset
-        from kit.features.extract import source
+        from kit.evaluate.protocols import last_layer, probe_dataset
         from kit.student.checkpoints import load_student
 
         if probe.exists():
@@ -209,4 +208,4 @@ class Evaluate:
         print(f"{probe.name}: no such file; a linear probe is fitted on {len(train)} keyframes")
         student = load_student(file)
         dataset.prepare()
-        return probe_dataset(source(student, layer=student.layers[-1]), dataset, train, keyframes)
+        return probe_dataset(last_layer(student), dataset, train, keyframes)

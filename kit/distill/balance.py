@@ -3,7 +3,8 @@
 Most points of a view are near, on the road and on walls. People and far cars are a few of thousands
 of pairs, so an average over pairs hardly depends on them. Here pairs are of one kind if their
 teacher features are in one cluster and their points in one interval of range. Kinds with few pairs
-are drawn more often than those with many. No labels are needed.
+are drawn more often than those with many. No labels are needed. A pair that is drawn twice is its
+own negative in losses that compare all pairs ("ppkt", "relational"): choose a low exponent there.
 
 Source: OLIVINE (arXiv:2405.14271), sampling by density and class. Differs: clusters of the
     teacher's features instead of classes, intervals of range instead of an estimated density.

@@ -166,8 +166,11 @@ def probe_student(
 
 
 def last_layer(student: Student, protocol: str = "clean") -> Source:
-    """Features before the distillation head; with "scalr", points outside of the field of view
-    have those of the nearest point inside, as in the published code.
+    """The features of a student that probes read: those before its distillation head.
+
+    Args:
+        protocol: with "scalr", points outside of the field of view have the features of the nearest
+            point inside, as in the published code.
     """
     outside = NEAREST if protocol == "scalr" else SECOND_PASS
     return source(student, layer=student.layers[-1], outside=outside)
