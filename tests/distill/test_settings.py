@@ -63,8 +63,8 @@ def test_accepted_settings_give_a_finite_learning_rate_at_every_step(values, rsq
     except ValueError as error:
         assert any(str(error).startswith(f"{name} must be") for name in OUT_OF_RANGE)
         return
-    steps = {0, 1, config.steps // 2, config.steps - 1} & set(range(config.steps))
-    rates = [config.lr_at(step) for step in steps]
+    steps = {0, 1, config.steps // 2, config.steps - 1}
+    rates = [config.lr_at(step) for step in steps if step < config.steps]
     assert all(0 < rate <= config.lr * (1 + 1e-9) for rate in rates)
 
 
