@@ -26,7 +26,7 @@ class Comparison:
         difference, error: mean of the paired differences to the base, and its standard error; None
             for the base itself, the error also for a single seed.
         limit: a difference counts from here on: half of its 95 % confidence interval.
-        verdict: "base", "better", "worse", "no difference", or "one seed" if nothing can be said.
+        verdict: "base", "better", "worse", "not decided", or "one seed" if nothing can be said.
         values: the metric of every run, in the order of the seeds.
         differences: those of them to the base run with the same seed.
         name: what differs from the base, as text.
@@ -216,7 +216,7 @@ class AblationTable:
             return found
         error = statistics.stdev(pairs) / len(pairs) ** 0.5
         limit = float(scipy.stats.t.ppf(0.975, len(pairs) - 1)) * error
-        verdict = "no difference"
+        verdict = "not decided"
         if abs(difference) > limit:
             verdict = "better" if (difference > 0) == larger else "worse"
         return replace(found, error=error, limit=limit, verdict=verdict)

@@ -61,7 +61,7 @@ def what_helped(compared: Sequence[Comparison]) -> str:
             if each.verdict == verdict
         ]
         sentences.append(f"{verdict.capitalize()} than the base: {', '.join(found) or 'none'}.")
-    rest = [each.name for each in compared if each.verdict in ("no difference", "one seed")]
+    rest = [each.name for each in compared if each.verdict in ("not decided", "one seed")]
     if rest:
         sentences.append(f"Not decided with so many seeds: {', '.join(rest)}.")
     return " ".join(sentences)

@@ -154,11 +154,11 @@ def test_a_difference_counts_only_beyond_its_error():
     assert found["l2"].verdict == "base" and found["l2"].difference is None
     assert found["a"].verdict == "better"  # the same gain with every seed
     assert found["a"].difference == pytest.approx(0.061 / 3)
-    assert found["b"].verdict == "no difference"
+    assert found["b"].verdict == "not decided"
     assert found["b"].error == pytest.approx(0.3512 / 3**0.5, rel=1e-3)  # of +0.4, -0.3, 0
     assert found["c"].verdict == "one seed"
     # of +0.1, +0.2, 0: beyond the standard error, 0.058, but not beyond 4.303 (t, 2 degrees) of it
-    assert found["d"].verdict == "no difference" and found["d"].difference == pytest.approx(0.1)
+    assert found["d"].verdict == "not decided" and found["d"].difference == pytest.approx(0.1)
     assert found["d"].limit == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)
     assert table.compare(larger_is_better=False)[0].changes["distill.loss"] == "c"
     assert "better (3 seeds)" in table.summary()

@@ -28,14 +28,14 @@ COLOURS = {
     "base": theme.INK,
     "better": theme.SERIES[0],
     "worse": theme.SERIES[1],
-    "no difference": theme.MUTED,
+    "not decided": theme.MUTED,
     "one seed": theme.MUTED,
 }
 LEGEND = {
     "base": "base",
     "better": "better than the base",
     "worse": "worse than the base",
-    "no difference": "no difference",
+    "not decided": "not decided",
     "one seed": "no verdict with one seed",
 }
 
