@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kit.store.ranges import check_number, check_whole
 from kit.teacher.clip import PAIRS, ClipTeacher
+from kit.teacher.joint import JointTeacher
 from kit.teacher.network import check_model
 from kit.teacher.teacher import MAX_PIXELS, Teacher
 from kit.teacher.timm_teacher import Recipe, TimmTeacher
@@ -63,7 +64,7 @@ class TeacherConfig:
     """Which teacher, and what differs from its published form.
 
     Attributes:
-        name: a name from `TEACHERS`, or any model name of timm.
+        name: a name from `TEACHERS`, or any model name of timm; several joined by "+".
         weights: a .safetensors or .pth file; "random" for a baseline; None: the published weights.
         layer: blocks or stages to read, counted from 0; None: the teacher's default.
         norm: whether a transformer's final norm is applied; None: the teacher's default.
@@ -105,7 +106,8 @@ def build_teacher(
 
     Args:
         name: a name from `TEACHERS`, any model name of timm, a `Recipe`, or a `TeacherConfig`. The
-            options that follow replace those of a `TeacherConfig`.
+            options that follow replace those of a `TeacherConfig`. Several names joined by "+" are
+            several teachers at once, a `JointTeacher`; the options are those of each.
         layer: one or several blocks or stages, in place of the teacher's default.
         norm: whether a transformer's final norm is applied.
         image_size: (height, width) in pixels, multiples of the network's stride.
@@ -128,6 +130,8 @@ def build_teacher(
     options = {option: value for option, value in options.items() if value is not None}
     if isinstance(name, TeacherConfig):
         return build_teacher(**{**asdict(name), **options})
+    if isinstance(name, str) and "+" in name:
+        return JointTeacher([build_teacher(each.strip(), **options) for each in name.split("+")])
     make = partial(TimmTeacher, name) if isinstance(name, Recipe) else _maker(name)
     unknown = [option for option in options if option not in inspect.signature(make).parameters]
     if unknown:
