@@ -131,6 +131,8 @@ def build_teacher(
     if isinstance(name, TeacherConfig):
         return build_teacher(**{**asdict(name), **options})
     if isinstance(name, str) and "+" in name:
+        if weights not in (None, "random"):
+            raise ValueError(f"weights={str(weights)!r}: one file cannot fit several teachers")
         return JointTeacher([build_teacher(each.strip(), **options) for each in name.split("+")])
     make = partial(TimmTeacher, name) if isinstance(name, Recipe) else _maker(name)
     unknown = [option for option in options if option not in inspect.signature(make).parameters]

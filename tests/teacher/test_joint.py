@@ -62,6 +62,8 @@ def test_teachers_that_do_not_fit_together_are_refused(teachers):
     larger = build_teacher("resnet10t", image_size=(128, 256), weights="random")
     with pytest.raises(ValueError, match=r"efficientnet_lite0: 64x128, resnet10t: 128x256.*give"):
         JointTeacher([teachers[0], larger])
+    with pytest.raises(ValueError, match="'one.pth': one file cannot fit several teachers"):
+        build_teacher("+".join(NAMES), weights="one.pth")
     with pytest.raises(ValueError, match="resnet10x"):
         build_teacher("efficientnet_lite0+resnet10x")
 
