@@ -65,6 +65,8 @@ class LearnConfig:
             few steps are timed, and the number of steps is reduced to what fits. None: all steps.
         weights: of several data sets, how often training draws from each, e.g. 3 1. None: in
             proportion to their numbers of keyframes.
+        sweeps: turns of the lidar before each keyframe that are added to it, for learning and for
+            probes; 0: none (ScaLR). See `kit.Accumulated`.
 
     Raises:
         ValueError: a value outside of its range.
@@ -80,8 +82,15 @@ class LearnConfig:
     init: str = "none"
     minutes: float | None = None
     weights: tuple[float, ...] | None = None
+    sweeps: int = 0
 
     def __post_init__(self):
+        check_whole(self, 0, 100, "sweeps")
+        if self.sweeps and "exact" in (self.distill.hidden, self.distill.superpixels):
+            raise ValueError(
+                "sweeps: the exact annotations of a simulation are of keyframes only; choose "
+                "sweeps=0, or other values than 'exact' for hidden and superpixels"
+            )
         if self.keyframes is not None:
             check_whole(self, 1, 10**9, "keyframes")
         if self.minutes is not None:
@@ -130,11 +139,20 @@ def demo(
         OSError, ValueError: see `distill`; or another run is writing into `out`.
     """
     began, out = time.perf_counter(), Path(out)
-    dataset = dataset or open_dataset(config.data, weights=config.weights)
+    dataset = open_data(config, dataset)
     say(repr(dataset))
     store.check_place(out / METRICS)
     with store.lock_run(out):
         return _demo(config, out, say, dataset, began)
+
+
+def open_data(config: LearnConfig, dataset: Dataset | None = None) -> Dataset:
+    """Open the data sets that a configuration names; or `dataset` in their place, with its sweeps.
+
+    Raises:
+        OSError, ValueError: see `open_dataset`.
+    """
+    return open_dataset(dataset or config.data, weights=config.weights, sweeps=config.sweeps)
 
 
 def _demo(

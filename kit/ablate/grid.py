@@ -13,7 +13,12 @@ from kit.demo import DemoConfig, config_of_plain, plain_config
 from kit.student.presets import config_from_plain, config_to_plain, preset
 
 # Settings that came later than stored runs. At these values they are no part of a run's key.
-LATER = {"distill": {"moment_step": 1, "balance": 0.0}}
+LATER = {
+    "distill.moment_step": 1,
+    "distill.balance": 0.0,
+    "distill.class_token": 0.0,
+    "sweeps": 0,
+}
 WHOLE = ("student", "teacher")  # a value that is a text names all settings of one at once
 
 
@@ -35,9 +40,11 @@ class Run:
     def key(self) -> str:
         """Identifies the configuration: the same settings, seed included, have the same key."""
         plain = plain_config(self.config)
-        for part, settings in LATER.items():
-            kept = {n: v for n, v in plain[part].items() if n not in settings or v != settings[n]}
-            plain[part] = kept
+        for name, value in LATER.items():
+            *folders, last = name.split(".")
+            place = plain[folders[0]] if folders else plain
+            if place[last] == value:
+                del place[last]
         text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

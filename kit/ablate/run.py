@@ -14,10 +14,9 @@ from kit import store
 from kit.ablate.grid import Run, grid
 from kit.ablate.settings import AblationConfig
 from kit.ablate.table import AblationTable
-from kit.data import open_dataset
 from kit.data.keyframe import Dataset
 from kit.data.split import Split, split
-from kit.demo import DemoConfig, config_of_plain, learn, plain_config
+from kit.demo import DemoConfig, config_of_plain, learn, open_data, plain_config
 from kit.distill.batches import TrainingBatches
 from kit.distill.loss_inputs import teacher_feat_of
 from kit.distill.losses.pointwise import distillation_loss
@@ -76,8 +75,9 @@ def ablate(
     if data is not None:
         base = replace(base, data=data)
     runs, out = grid(base, axes, repeats, one_at_a_time), Path(out)
-    for name in {run.config.data for run in runs}:
-        dataset = open_dataset(name)
+    opened = {(run.config.data, run.config.sweeps): run.config for run in runs}
+    for config in opened.values():
+        dataset = open_data(config)
         if why_not := why_no_probe(dataset, split(dataset)):
             raise ValueError(f"an ablation compares linear probes: {why_not}")
         dataset.prepare()
@@ -107,7 +107,7 @@ def _how_made(content: Mapping[str, Any], command: str) -> dict[str, Any]:
 def one_run(run: Run, out: str) -> dict:
     """Make one run and write its row; what an interrupted run has done is used."""
     config = run.config
-    dataset = open_dataset(config.data, weights=config.weights)
+    dataset = open_data(config)
     dataset.prepare()
     parts, teacher = split(dataset), build_teacher(config.teacher)
     cache = store.FeatureCache()

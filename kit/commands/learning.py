@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from kit import store
-from kit.demo import FIVE_MINUTES, DemoConfig, LearnConfig, demo, learn
+from kit.demo import FIVE_MINUTES, DemoConfig, LearnConfig, demo, learn, open_data
 
 Flat = tyro.conf.arg(name="")  # options without the field's name before them
 
@@ -46,12 +46,11 @@ class Distill:
     hold_out: bool = False
 
     def run(self) -> None:
-        from kit.data import open_dataset
         from kit.data.split import all_but_official, split
         from kit.teacher.presets import build_teacher
         from kit.teacher.stored_maps import StoredMaps
 
-        dataset = open_dataset(self.config.data, weights=self.config.weights)
+        dataset = open_data(self.config)
         dataset.prepare()
         teacher, cache = build_teacher(self.config.teacher), store.FeatureCache()
         if self.teacher_maps is not None:

@@ -39,6 +39,7 @@ def open_dataset(
     *,
     weights: Sequence[float | int] | None = None,
     clock_offsets: Mapping[str, float] | None = None,
+    sweeps: int = 0,
     **options,
 ) -> Dataset:
     """Open a data set in any format of `FORMATS`, or several as one.
@@ -50,18 +51,21 @@ def open_dataset(
             their numbers of keyframes.
         clock_offsets: seconds to add to the time stamps of cameras to get the lidar's clock, by
             camera name, e.g. {"CAM_FRONT": 0.05}; see `kit.data.clocks`.
+        sweeps: turns of the lidar before each keyframe to add to it, see `kit.Accumulated`; of a
+            list, in each data set.
         options: arguments of the format, e.g. `version="v1.0-trainval"` for nuScenes or
             `num_scenes=2` for the street.
 
     Raises:
         FileNotFoundError: nothing exists at `source`, or no format recognises it. The message lists
             what was looked for and what was found.
-        ValueError: weights without a list, options with one, or an invalid clock offset.
+        ValueError: weights without a list, options with one, an invalid clock offset, or sweeps of
+            a data set that has none.
     """
     if isinstance(source, str | Path):
         if weights is not None:
             raise ValueError("weights: expected a list of data sets to mix, got one")
-        dataset = _open_one(source, options)
+        dataset = _with_sweeps(_open_one(source, options), sweeps)
     elif options:
         raise ValueError(
             f"{', '.join(options)}: which of the data sets is meant? Open each with its own "
@@ -69,14 +73,23 @@ def open_dataset(
         )
     elif isinstance(source, list | tuple):
         opened = [_open_one(each, {}) if isinstance(each, str | Path) else each for each in source]
+        opened = [_with_sweeps(each, sweeps) for each in opened]
         dataset = opened[0] if len(opened) == 1 and weights is None else _mix(opened, weights)
     else:
-        dataset = source
+        dataset = _with_sweeps(source, sweeps)
     if clock_offsets:
         from kit.data.clocks import ClockOffsets
 
         dataset = ClockOffsets(dataset, clock_offsets)
     return dataset
+
+
+def _with_sweeps(dataset: Dataset, sweeps: int) -> Dataset:
+    if not sweeps:
+        return dataset
+    from kit.data.sweeps import Accumulated
+
+    return Accumulated(dataset, sweeps)
 
 
 def _mix(parts: Sequence[Dataset], weights: Sequence[float | int] | None) -> Dataset:

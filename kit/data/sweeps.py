@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, SupportsIndex, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -19,6 +20,8 @@ from kit.data.classes import IGNORE
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.limits import is_valid, to_tensor
 from kit.data.wrapped import Wrapped
+
+MOST_TRIED = 20  # keyframes in which sweeps are looked for, before a data set is refused
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,12 +193,28 @@ class Accumulated(Wrapped):
 
     Args:
         dataset: see `find_sweeps`.
-        count: number of turns to add to each keyframe; fewer where there are no more.
+        count: number of turns to add to each keyframe; fewer where there are no more, and none to
+            a keyframe without a pose.
+
+    Raises:
+        ValueError: none of the keyframes that are tried has a turn before it, or the data set is a
+            mixture.
     """
 
     def __init__(self, dataset: Dataset, count: int):
         if count < 1:
             raise ValueError(f"count: expected 1 or more sweeps, got {count}")
+        if hasattr(dataset, "parts"):
+            raise ValueError(
+                f"{dataset.name}: add the sweeps to each data set, then mix: "
+                "open_dataset([...], sweeps=...)"
+            )
+        if not any(_has_sweeps(dataset, index) for index in _tried(len(dataset))):
+            raise ValueError(
+                f"{dataset.name}: no turn of the lidar with a pose was found before any of "
+                f"{len(_tried(len(dataset)))} keyframes, so there are no sweeps to add. The data "
+                "set needs poses, and turns between its keyframes or several keyframes a scene"
+            )
         super().__init__(dataset, f"{dataset.name} with {count} sweep{'s' * (count != 1)}")
         self.count = count
 
@@ -204,8 +223,20 @@ class Accumulated(Wrapped):
         return f"{super().content()} with {self.count} sweeps"
 
     def __getitem__(self, index: SupportsIndex) -> Keyframe:
-        keyframe = accumulate(self.dataset, index, self.count)
-        return replace(keyframe, token=self.tokens[operator.index(index)])
+        keyframe = self.dataset[index]
+        has_pose = keyframe.T_global_lidar is not None
+        found = find_sweeps(self.dataset, index, self.count) if has_pose else []
+        return replace(join_sweeps(keyframe, found), token=keyframe.token)
 
     def __repr__(self) -> str:
         return f"{self.dataset!r}\n  sweeps     up to {self.count} are added to each keyframe"
+
+
+def _tried(count: int) -> list[int]:
+    """Keyframes that are evenly spread, the last one first: it has the most before it."""
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_TRIED)).astype(int))[::-1].tolist()
+
+
+def _has_sweeps(dataset: Dataset, index: int) -> bool:
+    """Whether a keyframe has a pose and a turn before it."""
+    return bool(find_sweeps(dataset, index, 1)) and dataset[index].T_global_lidar is not None

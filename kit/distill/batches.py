@@ -78,6 +78,12 @@ class TrainingBatch:
         """Number of pairs of a point and a pixel, M."""
         return len(self.points.feat) if self.rows is None else len(self.rows)
 
+    @property
+    def image_of_pair(self) -> Int[Tensor, " M"]:
+        """Which view, counted from 0, each pair is of."""
+        sizes = torch.tensor([len(view.uv) for view in self.views])
+        return torch.arange(len(sizes)).repeat_interleave(sizes)
+
 
 @dataclass(frozen=True)
 class LeftOut:

@@ -138,7 +138,7 @@ def distill(
     description = describe(dataset, keyframes, teacher, student, config)
     folder = RunFolder(Path(out) if out else None, description, fabric)
     with folder.locked(), _compiled(student, config.compile):
-        first_step, history = folder.open(student, step.optimizer, config, settings)
+        first_step, history = folder.open(step, config, settings)
         student.distilled_from = DistilledFrom(teacher.name, teacher.fingerprint)
         rows = _rows(step, batches, config, first_step)
         interrupted = _run(rows, step, config, folder, first_step, history, progress)
@@ -151,6 +151,11 @@ def _check(teacher: Teacher, student: Student, config: DistillConfig) -> None:
         raise ValueError(
             f"the student's head has {student.config.head[-1]} channels, the teacher "
             f"{teacher.name} has {teacher.dim}: build the student with teacher_dim={teacher.dim}"
+        )
+    if config.class_token and not teacher.has_class_token:
+        raise ValueError(
+            f"class_token: the teacher {teacher.name} has no class token; use a transformer "
+            "such as dinov2_vits14, or class_token=0"
         )
     if config.compile and not hasattr(student, "compile_mixes"):
         raise ValueError(
@@ -267,8 +272,8 @@ def _run(
             if interrupts.wanted():
                 break
             if done % config.checkpoint_every == 0 and done < config.steps:
-                folder.save(done, step.student, step.optimizer, finished=False)
-        folder.save(done, step.student, step.optimizer, finished=done == config.steps)
+                folder.save(done, step, finished=False)
+        folder.save(done, step, finished=done == config.steps)
         interrupted = interrupts.wanted()
         if interrupted and is_first:
             kept = f" and saved in {folder.folder}" if folder.folder else ""

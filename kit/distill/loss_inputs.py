@@ -46,11 +46,9 @@ def loss_inputs(
         made |= _of_moments(batch, student_feat)
     made = {name: None if value is None else value.to(device) for name, value in made.items()}
     teacher_feat = teacher_feat_of(batch.views, maps).to(device)
-    sizes = torch.tensor([len(view.uv) for view in batch.views])
-    image = torch.arange(len(sizes)).repeat_interleave(sizes).to(device)
     if batch.rows is not None:
         student_feat = student_feat[batch.rows.to(device)]
-    return LossInputs(student_feat, teacher_feat, image, **made)
+    return LossInputs(student_feat, teacher_feat, batch.image_of_pair.to(device), **made)
 
 
 def _of_moments(batch: TrainingBatch, student_feat: Float[Tensor, "N D"]) -> dict:

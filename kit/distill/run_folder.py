@@ -10,13 +10,13 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric import Fabric
 
 from kit import store
 from kit.data.keyframe import Dataset
 from kit.data.mixture import Mixture
 from kit.distill.settings import DistillConfig
+from kit.distill.step import DistillStep
 from kit.store.serialisation import to_plain
 from kit.student.checkpoints import save_student
 from kit.student.presets import config_to_plain
@@ -63,17 +63,12 @@ class RunFolder:
             yield
 
     def open(
-        self,
-        student: Student,
-        optimizer: torch.optim.Optimizer,
-        config: DistillConfig,
-        settings: Any = None,
+        self, step: DistillStep, config: DistillConfig, settings: Any = None
     ) -> tuple[int, list[dict]]:
         """Begin a run, or load the state of the run that is in the folder.
 
         Args:
-            student: gets the weights of the run.
-            optimizer: gets the state of the run.
+            step: what it trains, and its optimizer, get the state of the run.
             config: of this distillation.
             settings: written to run.json, so that a command can be repeated.
 
@@ -97,9 +92,9 @@ class RunFolder:
             if notice and self._writes:
                 print(notice)
         else:
-            configs = {"distill": config, "student": student.config}
+            configs = {"distill": config, "student": step.student.config}
             check_same(checkpoint.meta, self.description, configs, self.folder)
-            checkpoint.restore(student, optimizer)
+            checkpoint.restore(step.trained, step.optimizer)
             first_step = checkpoint.step
             history = read_history(self.folder, first_step)
         self.fabric.barrier()  # every process has read before one of them writes
@@ -120,15 +115,13 @@ class RunFolder:
         if self._writes:
             store.append_jsonl(self.folder / HISTORY, row)
 
-    def save(
-        self, step: int, student: Student, optimizer: torch.optim.Optimizer, finished: bool
-    ) -> None:
-        """Write a checkpoint after `step` steps and, if the run is finished, the student."""
+    def save(self, done: int, step: DistillStep, finished: bool) -> None:
+        """Write a checkpoint after `done` steps and, if the run is finished, the student."""
         if not self._writes:
             return
-        store.save_checkpoint(self.folder, step, student, optimizer, self.description)
+        store.save_checkpoint(self.folder, done, step.trained, step.optimizer, self.description)
         if finished:
-            save_student(student, self.folder / STUDENT)
+            save_student(step.student, self.folder / STUDENT)
 
 
 def check_ranks(description: dict, fabric: Fabric) -> None:

@@ -43,6 +43,9 @@ class DistillConfig:
             way, had recorded it: tilt, height, and the curve of intensities, 0 to 1.
         superpixels: of the losses that need them: "slic" (SLidR), "teacher" for clusters of the
             teacher's features, or "exact" for the objects and classes of a simulation.
+        class_token: weight of a second term of any loss: from the mean of the points that an image
+            shows, the student also predicts the class token of the image. 0 leaves it out (ScaLR);
+            D-DITR has 1. Only transformers have a class token.
         moment_step: of the losses that compare several moments ("superflow"): how many keyframes
             before and after, counted among the training keyframes of the scene.
         seed: seed of everything that the distillation draws at random.
@@ -72,6 +75,7 @@ class DistillConfig:
     beam_drop: float = 0.0
     sensor_jitter: float = 0.0
     superpixels: str = "slic"
+    class_token: float = 0.0
     moment_step: int = 1
     seed: int = 0
     precision: str = "32-true"
@@ -89,6 +93,7 @@ class DistillConfig:
         check_number(self, 0, 100, "weight_decay")
         check_number(self, 0, 1, "warmup")
         check_number(self, 0, 1, "balance", "beam_drop", "sensor_jitter")
+        check_number(self, 0, 1000, "class_token")
         check_choice(self, loss=LOSSES, schedule=SCHEDULES, precision=PRECISIONS)
         check_choice(self, hidden=HIDDEN, cameras=CAMERAS, superpixels=KINDS)
 

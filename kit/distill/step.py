@@ -4,6 +4,7 @@ Devices, precision and several processes are Lightning Fabric's.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from lightning.fabric import Fabric
@@ -11,12 +12,14 @@ from torch import Tensor, nn
 
 from kit.distill.balance import balance
 from kit.distill.batches import TrainingBatch, timed
+from kit.distill.class_token import WithClassToken
 from kit.distill.loss_inputs import loss_inputs
 from kit.distill.losses import compute_loss, needs
+from kit.distill.losses.pointwise import cosine_loss
 from kit.distill.settings import DistillConfig
 from kit.store import FeatureCache
 from kit.student.student import Student
-from kit.teacher.camera_maps import camera_maps
+from kit.teacher.camera_maps import camera_class_tokens, camera_maps
 from kit.teacher.teacher import Teacher
 
 
@@ -32,6 +35,7 @@ class DistillStep:
 
     Attributes:
         student: as it was given, without the wrappers of Fabric.
+        trained: everything that is trained: the student, or more with a class-token term.
         optimizer: likewise.
         seconds: the time spent so far, by stage.
     """
@@ -45,14 +49,17 @@ class DistillStep:
         cache: FeatureCache | None = None,
     ):
         self.teacher, self.student = teacher.to(fabric.device), student
+        self.trained = student
+        if config.class_token:
+            self.trained = WithClassToken(student, teacher.dim, config.seed)
         self.optimizer = torch.optim.AdamW(
-            student.parameters(), lr=config.lr, weight_decay=config.weight_decay
+            self.trained.parameters(), lr=config.lr, weight_decay=config.weight_decay
         )
         self._loss, self._superpixels = config.loss, config.superpixels
-        self._balance = config.balance
+        self._balance, self._class_token = config.balance, config.class_token
         self._fabric, self._cache = fabric, cache
         self._wrapped, self._wrapped_optimizer = fabric.setup(
-            _FromFunction(student), self.optimizer
+            _FromFunction(self.trained), self.optimizer
         )
         self._wrapped.train()
         self.seconds: dict[str, float] = {}
@@ -67,12 +74,15 @@ class DistillStep:
             cameras = [view.camera for view in batch.views]
             maps = camera_maps(self.teacher, cameras, self._cache)
         with timed(self.seconds, "student"):
-            points = batch.points.to(self._fabric.device)
-            student_feat = self._wrapped(lambda: points)  # (N, D)
+            batch = replace(batch, points=batch.points.to(self._fabric.device))
+            student_feat, predicted = self._wrapped(lambda: batch)  # (N, D), class tokens or None
         with timed(self.seconds, "loss"):
             wanted, kind = needs(self._loss) | {"ranges"}, self._superpixels
             inputs = loss_inputs(batch, maps, student_feat.float(), wanted, kind)
             loss = compute_loss(self._loss, balance(inputs, self._balance))
+            if predicted is not None:
+                target = camera_class_tokens(self.teacher, cameras, self._cache)
+                loss = loss + self._class_token * cosine_loss(predicted.float(), target)
         with timed(self.seconds, "student"):
             self._fabric.backward(loss)
             self._wrapped_optimizer.step()
@@ -81,15 +91,17 @@ class DistillStep:
 
 
 class _FromFunction(nn.Module):
-    """A student whose batch is the result of a function.
+    """What is trained, and its batch is the result of a function.
 
     If Fabric is given a batch itself, it takes it apart to convert its tensors for mixed precision,
     and it cannot put frozen dataclasses together again.
     """
 
-    def __init__(self, student: nn.Module):
+    def __init__(self, trained: Student | WithClassToken):
         super().__init__()
-        self.student = student
+        self.trained = trained
 
-    def forward(self, batch: Callable) -> Tensor:
-        return self.student(batch())
+    def forward(self, batch: Callable[[], TrainingBatch]) -> tuple[Tensor, Tensor | None]:
+        if isinstance(self.trained, WithClassToken):
+            return self.trained(batch())
+        return self.trained(batch().points), None

@@ -70,6 +70,9 @@ class Student(Protocol):
         config: its settings.
         distilled_from: the teacher whose features the head predicts; None before distillation.
         layers: names of the layers that `features` can return, from input to output.
+
+    It may also have a property `bottleneck`: the name and the channels of the layer whose mean
+    over many points describes what they show. Only `DistillConfig.class_token` needs it.
     """
 
     config: StudentConfig

@@ -1,8 +1,10 @@
-"""Feature maps of camera images, with a cache: images are not augmented, so maps can be kept."""
+"""Feature maps and class tokens of camera images; a cache keeps them: images never change."""
 
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from kit.data.keyframe import Camera
 from kit.store import FeatureCache
@@ -46,3 +48,23 @@ def camera_maps(
                 cache.put(keys[index], {str(n): each for n, each in enumerate(maps.maps)})
             found[index] = maps
     return [maps.to(teacher.device, torch.float32) for maps in found]
+
+
+def camera_class_tokens(
+    teacher: Teacher, cameras: Sequence[Camera], cache: FeatureCache | None = None
+) -> Float[Tensor, "B D"]:
+    """The class token of each camera's image, from the cache if it is in it.
+
+    Raises:
+        ValueError: the teacher has no class token.
+    """
+    found = []
+    for camera in cameras:
+
+        def compute(camera: Camera = camera) -> dict[str, Tensor]:
+            return {"0": teacher.class_tokens(camera.resized(teacher.image_size)[None])[0].cpu()}
+
+        key = f"{teacher.fingerprint}/class token/{camera.fingerprint()}"
+        stored = compute() if cache is None else cache.get_or_compute(key, compute)
+        found.append(stored["0"].to(teacher.device))
+    return torch.stack(found)

@@ -105,6 +105,15 @@ class ClipTeacher(Teacher):
         feat = network.head(network.norm(tokens))[:, network.num_prefix_tokens :]  # (B, L, D)
         return [feat.mT.unflatten(2, network.patch_embed.grid_size)]
 
+    @property
+    def has_class_token(self) -> bool:
+        return True
+
+    @torch.no_grad()
+    def class_tokens(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """CLIP's own embedding of each image, with the attention of all blocks."""
+        return self.network(self.normalise(images)).float()
+
     @cached_property
     def text(self) -> nn.Module:
         """open_clip's model, with the weights of the same file.

@@ -90,10 +90,14 @@ class FeatureMaps:
             )
         resized = torch.tensor(self.image_size[::-1], device=uv.device)
         pixel = uv.long() * resized // native  # (M, 2) integers: floats could round down wrongly
-        feat = [sample_map(each, image, pixel, self.image_size) for each in self.maps]
-        if len(feat) == 1:
-            return feat[0]
-        return torch.cat([F.normalize(each, dim=1) for each in feat], dim=1)
+        return join_layers([sample_map(each, image, pixel, self.image_size) for each in self.maps])
+
+
+def join_layers(feat: Sequence[Float[Tensor, "M _"]]) -> Float[Tensor, "M D"]:
+    """Concatenate the features of several layers, each at unit length; of one layer: as it is."""
+    if len(feat) == 1:
+        return feat[0]
+    return torch.cat([F.normalize(each, dim=1) for each in feat], dim=1)
 
 
 def sample_map(

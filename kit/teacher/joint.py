@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kit.teacher.feature_maps import height_by_width
+from kit.teacher.feature_maps import height_by_width, join_layers
 from kit.teacher.teacher import Teacher
 
 
@@ -42,6 +42,14 @@ class JointTeacher(Teacher):
 
     def choices(self) -> str:
         return repr([teacher.choices() for teacher in self.network])
+
+    @property
+    def has_class_token(self) -> bool:
+        return all(teacher.has_class_token for teacher in self.network)
+
+    def class_tokens(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """The class tokens of all teachers, each at unit length."""
+        return join_layers([teacher.class_tokens(images) for teacher in self.network])
 
     def maps(self, normalised: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
         return [

@@ -65,6 +65,21 @@ class Teacher(nn.Module, ABC):
         """Everything that features depend on besides the weights and the image, as text."""
 
     @property
+    def has_class_token(self) -> bool:
+        """Whether `class_tokens` works."""
+        return False
+
+    def class_tokens(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Compute the class token of each image, one vector for the whole image.
+
+        Raises:
+            ValueError: the network has none, or see `normalise`.
+        """
+        raise ValueError(
+            f"the teacher {self.name} has no class token; use a transformer such as dinov2_vits14"
+        )
+
+    @property
     def device(self) -> torch.device:
         """The device that the network is on."""
         return self.mean.device

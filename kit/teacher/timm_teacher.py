@@ -1,6 +1,7 @@
 """Teachers from timm: any image network of timm, read at chosen layers."""
 
 import copy
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kit.teacher.feature_maps import height_by_width
+from kit.teacher.feature_maps import height_by_width, join_layers
 from kit.teacher.network import build_network
 from kit.teacher.teacher import Teacher, check_image_size
 
@@ -123,14 +124,34 @@ class TimmTeacher(Teacher):
         scales = self.recipe.scales
         return [each for scale in scales for each in self._at_scale(_scaled(normalised, scale))]
 
+    @property
+    def has_class_token(self) -> bool:
+        taken = inspect.signature(self.network.forward_intermediates).parameters
+        is_there = getattr(self.network, "cls_token", None) is not None
+        return is_there and "return_prefix_tokens" in taken
+
+    @torch.no_grad()
+    def class_tokens(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """The class token of the same layers as the maps."""
+        if not self.has_class_token:
+            return super().class_tokens(images)
+        found = self._intermediates(self.normalise(images), return_prefix_tokens=True)
+        return join_layers([prefix[:, 0].float() for _, prefix in found])
+
     def _at_scale(self, images: Float[Tensor, "B 3 h w"]) -> list[Tensor]:
+        return self._intermediates(
+            images.contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
+        )
+
+    def _intermediates(self, images: Float[Tensor, "B 3 h w"], **options) -> list:
         return self.network.forward_intermediates(
-            images.contiguous(memory_format=torch.channels_last),  # twice as fast on a CPU
+            images,
             indices=list(self.recipe.layers),
             norm=self.recipe.norm,
             stop_early=True,
             output_fmt="NCHW",
             intermediates_only=True,
+            **options,
         )
 
     def __repr__(self) -> str:

@@ -51,6 +51,7 @@ def test_a_later_setting_does_not_change_the_keys_of_stored_runs():
     plain = plain_config(run.config)
     assert plain["distill"].pop("moment_step") == 1
     assert plain["distill"].pop("balance") == 0
+    assert plain["distill"].pop("class_token") == 0 and plain.pop("sweeps") == 0
     text = json.dumps(plain, sort_keys=True)
     assert run.key == hashlib.sha256(text.encode()).hexdigest()[:16]
     other = grid(BASE, {"moment_step": [1, 2]}, repeats=1)

@@ -145,6 +145,34 @@ def test_an_accumulated_data_set_is_a_data_set():
     assert "2 sweeps" in data.content() and "2 are added" in repr(data)
 
 
+def test_a_data_set_without_sweeps_is_refused():
+    with pytest.raises(ValueError, match="no turn of the lidar with a pose was found .* 3 keyfr"):
+        Accumulated(Recording(has_poses=False), 2)
+    alone = Recording()
+    alone.scenes = ["a", "b", "c"]
+    with pytest.raises(ValueError, match="several keyframes a scene"):
+        kit.open_dataset(alone, sweeps=1)
+    mixed = kit.open_dataset([Recording(), WithSweeps()])
+    with pytest.raises(ValueError, match="add the sweeps to each data set, then mix"):
+        Accumulated(mixed, 2)
+
+
+def test_a_keyframe_without_a_pose_stays_alone():
+    class Gap(Recording):
+        def __getitem__(self, index):
+            keyframe = super().__getitem__(index)
+            return replace(keyframe, T_global_lidar=None) if index == 1 else keyframe
+
+    data = Accumulated(Gap(), 5)
+    assert [len(data[i].points) // 301 for i in range(3)] == [1, 1, 2]
+
+
+def test_each_data_set_of_a_mixture_gets_its_sweeps():
+    mixed = kit.open_dataset([Recording(), WithSweeps()], sweeps=2)
+    assert [len(part[2].points) // 301 for part in mixed.parts] == [3, 3]
+    assert [part[2].time[-301:].mean() for part in mixed.parts] == pytest.approx([-1.0, -0.2])
+
+
 @pytest.fixture(scope="module")
 def street():
     return kit.open_dataset("street", num_scenes=1, keyframes_per_scene=2, image_size=(28, 56))

@@ -8,6 +8,7 @@ import shutil
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from lightning.fabric import Fabric
 from kit import store
 from kit.distill.run_folder import RunFolder, check_same, with_defaults
 from kit.distill.settings import DistillConfig
+from kit.distill.step import DistillStep
 from kit.store import to_plain
 from kit.student.minkunet.config import MinkUNetConfig
 from kit.student.presets import config_to_plain
@@ -123,23 +125,24 @@ FABRIC = Fabric(accelerator="cpu", devices=1)
 
 
 def opened(folder, config=DISTILL):
-    """Open a run; its steps, its history, and a part of its student."""
+    """Open a run; its steps, its history, and what is trained."""
     student = WaffleIron(STUDENT)
     optimizer = torch.optim.AdamW(student.parameters())
+    step = Mock(DistillStep, student=student, trained=student, optimizer=optimizer)
     run = RunFolder(folder, description(config), FABRIC)
-    steps, history = run.open(student, optimizer, config)
-    return run, student, optimizer, steps, history
+    steps, history = run.open(step, config)
+    return run, step, steps, history
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder of a run of a few steps, and its student."""
     folder = tmp_path_factory.mktemp("run")
-    run, student, optimizer, *_ = opened(folder)
+    run, trained, *_ = opened(folder)
     for step in range(STEPS):
         run.record({"step": step, "loss": 1.5, "lr": 0.1, "pairs": 7, "seconds": float(step)})
-    run.save(STEPS, student, optimizer, finished=True)
-    return folder, student
+    run.save(STEPS, trained, finished=True)
+    return folder, trained.student
 
 
 def files_of(folder):
@@ -153,7 +156,7 @@ def same_run_or_an_error(folder, finished, damaged):
     """Open a run with a damaged file: an error that names it, or the same run; the error."""
     before = files_of(folder)
     try:
-        _, student, _, steps, history = opened(folder)
+        _, trained, steps, history = opened(folder)
     except (ValueError, OSError) as error:
         assert damaged.removesuffix(".sha256") in str(error)
         assert len(str(error)) < 900 and "Errno" not in str(error)
@@ -163,7 +166,8 @@ def same_run_or_an_error(folder, finished, damaged):
         return error
     assert steps == STEPS and [row["step"] for row in history] == list(range(STEPS))
     state = finished[1].state_dict()
-    assert all(torch.equal(value, state[name]) for name, value in student.state_dict().items())
+    there = trained.student.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in there.items())
     return None
 
 

@@ -83,6 +83,11 @@ class MinkUNet(nn.Module):
         """Names of the layers that `features` can return."""
         return ("stem", *(f"block {i + 1}" for i in range(2 * LEVELS)))
 
+    @property
+    def bottleneck(self) -> tuple[str, int]:
+        """The layer with the coarsest voxels, and its channels."""
+        return self.layers[LEVELS], self.config.widths[LEVELS]
+
     def features(
         self, batch: PointBatch, layers: Sequence[str] | None = None
     ) -> Float[Tensor, "N C"] | dict[str, Float[Tensor, "N _"]]:

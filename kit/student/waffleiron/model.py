@@ -153,6 +153,11 @@ class WaffleIron(nn.Module):
         """Names of the layers that `features` can return."""
         return ("embedding", *(f"layer {i + 1}" for i in range(self.config.depth)))
 
+    @property
+    def bottleneck(self) -> tuple[str, int]:
+        """The last layer and its channels: all layers have the same resolution."""
+        return self.layers[-1], self.config.width
+
     def features(
         self, batch: PointBatch, layers: Sequence[str] | None = None
     ) -> Float[Tensor, "N C"] | dict[str, Float[Tensor, "N C"]]:
