@@ -21,6 +21,7 @@ from kit.distill.batches import TrainingBatches
 from kit.distill.loss_inputs import teacher_feat_of
 from kit.distill.losses.pointwise import distillation_loss
 from kit.evaluate.by_data_set import why_no_probe
+from kit.evaluate.corruptions import SEVERITIES
 from kit.evaluate.fine_tuning import fine_tune
 from kit.evaluate.protocols import last_layer, probe_dataset, seen_points
 from kit.evaluate.resilience import robustness
@@ -147,7 +148,12 @@ def _more(
     if config.corruptions:
         last = last_layer(student)
         found = robustness(last, head, dataset, parts.held_out, config.corruptions)
-        more |= {"mrr": found.mrr, "clean": found.clean, "corrupted": found.corrupted}
+        more |= {"mrr": found.mrr, "clean": found.clean}
+        more |= {
+            f"{name} {severity}": miou
+            for name, values in found.corrupted.items()
+            for severity, miou in zip(SEVERITIES, values, strict=True)
+        }
     return more
 
 

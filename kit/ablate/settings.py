@@ -15,7 +15,8 @@ class AblationConfig(DemoConfig):
         fine_tune: also fine-tune the student with the labels of the training keyframes; a row then
             has the column fine_tuned, its mIoU on all points. None: only the linear probe.
         corruptions: names of `kit.evaluate.CORRUPTIONS`; a row then has the columns mrr, the mean
-            resilience rate of the linear probe, and corrupted, its mIoU by corruption and severity.
+            resilience rate of the linear probe, clean, its mIoU on scans as they are, and one for
+            each corruption and severity, such as "fog 2".
 
     Raises:
         ValueError: an unknown corruption.

@@ -10,9 +10,10 @@ from typing import Any
 import scipy.stats
 
 from kit import store
+from kit.evaluate.corruptions import CORRUPTIONS
 
 TABLES = Path(__file__).parent / "tables"
-RATIOS = ("miou", "fine_tuned", "mrr", "clean")  # metrics that are written in percent
+RATIOS = ("miou", "fine_tuned", "mrr", "clean")
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,12 @@ class AblationTable:
 
     def summary(self, metric: str = "miou", larger_is_better: bool = True) -> str:
         """The comparison as text: a line per combination."""
-        percent = 100 if metric in RATIOS else 1
+        in_percent = self.in_percent(metric)
+        percent = 100 if in_percent else 1
         compared = self.compare(metric, larger_is_better)
         width = max(len(each.name) for each in compared)
-        unit = " in %" if metric in RATIOS else ""
-        digits = 2 if metric in RATIOS else 3
+        unit = " in %" if in_percent else ""
+        digits = 2 if in_percent else 3
         lines = [f"{metric}{unit}: mean and deviation over seeds, difference to the base run"]
         for each in compared:
             text = f"{each.name:{width}}  {percent * each.mean:7.{digits}f}"
@@ -143,6 +145,11 @@ class AblationTable:
                 text += f" +-{percent * each.error:6.{digits}f}"
             lines.append(f"{text}  {each.verdict} ({each.count} seeds)")
         return "\n".join(lines)
+
+    @staticmethod
+    def in_percent(metric: str) -> bool:
+        """Whether a column is a ratio; those of corruptions, such as "fog 2", are, too."""
+        return metric in RATIOS or metric.rpartition(" ")[0] in CORRUPTIONS
 
     def frame(self):
         """The rows as a pandas data frame."""

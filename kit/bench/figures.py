@@ -19,7 +19,7 @@ from kit.bench._ablations import ablation, is_stored
 RESULTS = Path(__file__).parent / "results"
 TEMPLATE = Path(__file__).parent / "figures_template.md"
 BLOCK = re.compile(r"(?ms)^```toml\n(.*?)^```\n")
-ABLATION = re.compile(r"(?m)^```ablation\n(\w+) (\w+)\n```\n")
+ABLATION = re.compile(r"(?m)^```ablation\n(\w+) (.+)\n```\n")
 Reports = Mapping[str, dict]  # content of each JSON file, by its name without the suffix
 
 

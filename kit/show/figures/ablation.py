@@ -17,8 +17,7 @@ from kit.show.picture import Margins, Picture, text_width
 ROW = 30  # height of a combination, pixels
 GAP = 0.05  # between the two panels, fraction of the plot area
 BESIDE = 0.06  # between the outer marks and the ends of an axis, of their range
-# Ratios, which are drawn in percent.
-PERCENT = {
+TITLES = {
     "miou": "mIoU",
     "fine_tuned": "mIoU after fine-tuning",
     "mrr": "mRR",
@@ -60,6 +59,8 @@ class Table(Protocol):
 
     def compare(self, metric: str, larger_is_better: bool) -> Sequence[Compared]: ...
 
+    def in_percent(self, metric: str) -> bool: ...
+
 
 def ablation(
     table: Table, metric: str = "miou", *, larger_is_better: bool = True, title: str = ""
@@ -84,8 +85,9 @@ def ablation(
     if not compared:
         raise ValueError("the table of the ablation has no rows")
     factor, unit, points = 1, metric.replace("_", " "), metric.replace("_", " ")
-    if metric in PERCENT:
-        factor, unit, points = 100, f"{PERCENT[metric]} (%)", f"points of {PERCENT[metric]}"
+    if table.in_percent(metric):
+        name = TITLES.get(metric, f"mIoU, {metric}")
+        factor, unit, points = 100, f"{name} (%)", f"points of {name}"
     names = tuple(each.name for each in compared)
     rows = Axis(labels=names, limits=(len(names) - 0.5, -0.5))
     middle = 0.5 + GAP / 2
