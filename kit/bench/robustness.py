@@ -37,7 +37,7 @@ def rows(data: str | None, device: str) -> Iterator[Row]:
     own, baseline = found["student"], found["random"]
     for name, error in own.corruption_error(baseline).items():
         yield Row(f"student, corruption error, {name}", 100 * error, "%")
-    yield Row("student, mCE", 100 * own.mce(baseline), "%", "< 100")
+    yield Row("student, corruption error, mean", 100 * own.mce(baseline), "%", "< 100")
 
 
 def _of_one(name: str, found: Robustness) -> Iterator[Row]:
@@ -46,4 +46,4 @@ def _of_one(name: str, found: Robustness) -> Iterator[Row]:
         for severity, value in enumerate(values, 1):
             yield Row(f"{name}, {corruption} {severity}", 100 * value, "% mIoU")
         yield Row(f"{name}, resilience, {corruption}", 100 * found.resilience[corruption], "%")
-    yield Row(f"{name}, mRR", 100 * found.mrr, "%")
+    yield Row(f"{name}, resilience, mean", 100 * found.mrr, "%")
