@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from kit.ablate.table import TABLES, AblationTable, Comparison
+from kit.show.figures.ablation import title_of
 
 
 def is_stored(name: str) -> bool:
@@ -20,8 +21,7 @@ def ablation(name: str, metric: str = "miou") -> str:
     table = AblationTable.stored(name)
     compared = table.compare(metric)
     axes = ", ".join(axis.split(".")[-1] for axis in table.axes)
-    title = metric.replace("_", " ").replace("miou", "mIoU")
-    head = [axes, f"{title} in %", "difference to the base", "verdict", "seeds"]
+    head = [axes, f"{title_of(metric)} in %", "difference to the base", "verdict", "seeds"]
     lines = [head, ["---", "--:", "--:", "---", "--:"], *map(_line, compared)]
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     made = table.made

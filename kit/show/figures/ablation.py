@@ -39,6 +39,11 @@ LEGEND = {
 }
 
 
+def title_of(metric: str) -> str:
+    """The title of a column in percent; those of corruptions, such as "fog 2", have their name."""
+    return TITLES.get(metric, f"mIoU, {metric}")
+
+
 @runtime_checkable
 class Compared(Protocol):
     """One combination of settings against the base, see `kit.ablate.table.Comparison`."""
@@ -86,7 +91,7 @@ def ablation(
         raise ValueError("the table of the ablation has no rows")
     factor, unit, points = 1, metric.replace("_", " "), metric.replace("_", " ")
     if table.in_percent(metric):
-        name = TITLES.get(metric, f"mIoU, {metric}")
+        name = title_of(metric)
         factor, unit, points = 100, f"{name} (%)", f"points of {name}"
     names = tuple(each.name for each in compared)
     rows = Axis(labels=names, limits=(len(names) - 0.5, -0.5))
