@@ -121,6 +121,29 @@ class AblationTable:
         known.sort(key=lambda row: row[name], reverse=largest_first)
         return replace(self, rows=known + rest)
 
+    def within(self, values: Mapping[str, Any], base: Mapping[str, Any]) -> "AblationTable":
+        """The rows with some values of some axes, compared with another base.
+
+        With axes {"distill.steps": [300, 1000], "student.width": [32, 64]}, the call
+        `table.within({"distill.steps": 1000}, {"student.width": 32})` compares the two widths
+        after 1000 steps.
+
+        Args:
+            values: by axis; these axes are left out of the result.
+            base: the values of the other axes that mark the base runs.
+
+        Raises:
+            ValueError: there is no such axis, or no run has these values.
+        """
+        for name in (*values, *base):
+            if name not in self.axes:
+                raise ValueError(f"{name!r} is no axis of the table; it has {', '.join(self.axes)}")
+        chosen = [row for row in self.rows if all(row[n] == v for n, v in values.items())]
+        rows = [{**r, "is_base": all(r[n] == v for n, v in base.items())} for r in chosen]
+        if not any(row["is_base"] for row in rows):
+            raise ValueError(f"no run has the values {dict(values)} and {dict(base)}")
+        return replace(self, rows=rows, axes=tuple(n for n in self.axes if n not in values))
+
     def without(self, *columns: str) -> "AblationTable":
         """The same table without some columns, e.g. "config", which makes files much smaller."""
         rows = [{k: v for k, v in row.items() if k not in columns} for row in self.rows]

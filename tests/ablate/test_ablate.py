@@ -178,6 +178,24 @@ def test_the_seeds_that_a_difference_needs():
         table.detectable(1)
 
 
+def test_a_part_of_a_grid_is_compared_with_another_base():
+    miou = {(300, 32): 0.2, (300, 64): 0.3, (1000, 32): 0.4, (1000, 64): 0.7}
+    found = [
+        {"steps": s, "width": w, "seed": r, "miou": v + 0.01 * r, "is_base": (s, w) == (300, 64)}
+        for (s, w), v in miou.items()
+        for r in (0, 1)
+    ]
+    table = AblationTable(found, ("steps", "width"))
+    wide, narrow = table.within({"steps": 1000}, {"width": 32}).compare()
+    assert (wide.name, narrow.name) == ("64", "32") and narrow.verdict == "base"
+    assert wide.difference == pytest.approx(0.3) and wide.count == 2
+    assert [row["is_base"] for row in table.rows] == [False, False, True, True] + [False] * 4
+    with pytest.raises(ValueError, match="'depth' is no axis of the table; it has steps, width"):
+        table.within({"depth": 6}, {})
+    with pytest.raises(ValueError, match="no run has the values"):
+        table.within({"steps": 1000}, {"width": 16})
+
+
 def test_a_table_as_records_sorted_and_without_columns():
     table = AblationTable(rows({"l2": [0.5, 0.4], "a": [0.7, 0.1]}), ("distill.loss",))
     best = table.records()[0]
