@@ -65,8 +65,7 @@ class LearnConfig:
             few steps are timed, and the number of steps is reduced to what fits. None: all steps.
         weights: of several data sets, how often training draws from each, e.g. 3 1. None: in
             proportion to their numbers of keyframes.
-        sweeps: turns of the lidar before each keyframe that are added to it, for learning and for
-            probes; 0: none (ScaLR). See `kit.Accumulated`.
+        sweeps: turns of the lidar that are added to each keyframe, also for probes (`Accumulated`).
 
     Raises:
         ValueError: a value outside of its range.
@@ -87,10 +86,7 @@ class LearnConfig:
     def __post_init__(self):
         check_whole(self, 0, 100, "sweeps")
         if self.sweeps and "exact" in (self.distill.hidden, self.distill.superpixels):
-            raise ValueError(
-                "sweeps: the exact annotations of a simulation are of keyframes only; choose "
-                "sweeps=0, or other values than 'exact' for hidden and superpixels"
-            )
+            raise ValueError("sweeps have no exact annotations: choose sweeps=0, or not 'exact'")
         if self.keyframes is not None:
             check_whole(self, 1, 10**9, "keyframes")
         if self.minutes is not None:
@@ -147,11 +143,7 @@ def demo(
 
 
 def open_data(config: LearnConfig, dataset: Dataset | None = None) -> Dataset:
-    """Open the data sets that a configuration names; or `dataset` in their place, with its sweeps.
-
-    Raises:
-        OSError, ValueError: see `open_dataset`.
-    """
+    """The data sets that a configuration names, see `open_dataset`; or `dataset` in their place."""
     return open_dataset(dataset or config.data, weights=config.weights, sweeps=config.sweeps)
 
 

@@ -155,3 +155,16 @@ def test_a_missing_folder_is_one_line_on_the_terminal(capsys):
     assert main(["demo", "--data", "no/such/folder"]) == 1
     printed = capsys.readouterr().err
     assert "no/such/folder: no such folder" in printed and "Traceback" not in printed
+
+
+def test_sweeps_are_added_for_learning_and_for_probes(tmp_path):
+    street = open_dataset("street", num_scenes=2, keyframes_per_scene=2, image_size=(56, 112))
+    said = []
+    metrics = demo.demo(replace(SMALL, sweeps=2), tmp_path, said.append, street)
+    assert metrics["data"]["name"] == "street with 2 sweeps"
+    assert len(demo.open_data(replace(SMALL, sweeps=2), street)[1].points) > len(street[1].points)
+    with pytest.raises(ValueError, match="data.name: street with 2 sweeps there, street now"):
+        demo.demo(SMALL, tmp_path, said.append, street)
+    exact = replace(SMALL.distill, hidden="exact")
+    with pytest.raises(ValueError, match="sweeps have no exact annotations"):
+        replace(SMALL, distill=exact, sweeps=2)
