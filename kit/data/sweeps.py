@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, SupportsIndex, runtime_checkable
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -209,10 +208,12 @@ class Accumulated(Wrapped):
                 f"{dataset.name}: add the sweeps to each data set, then mix: "
                 "open_dataset([...], sweeps=...)"
             )
-        if not any(_has_sweeps(dataset, index) for index in _tried(len(dataset))):
+        # Evenly spread, the last one first: it has the most before it.
+        tried = range(len(dataset) - 1, -1, -max(1, -(-len(dataset) // MOST_TRIED)))
+        if not any(_has_sweeps(dataset, index) for index in tried):
             raise ValueError(
                 f"{dataset.name}: no turn of the lidar with a pose was found before any of "
-                f"{len(_tried(len(dataset)))} keyframes, so there are no sweeps to add. The data "
+                f"{len(tried)} keyframes, so there are no sweeps to add. The data "
                 "set needs poses, and turns between its keyframes or several keyframes a scene"
             )
         super().__init__(dataset, f"{dataset.name} with {count} sweep{'s' * (count != 1)}")
@@ -230,11 +231,6 @@ class Accumulated(Wrapped):
 
     def __repr__(self) -> str:
         return f"{self.dataset!r}\n  sweeps     up to {self.count} are added to each keyframe"
-
-
-def _tried(count: int) -> list[int]:
-    """Keyframes that are evenly spread, the last one first: it has the most before it."""
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_TRIED)).astype(int))[::-1].tolist()
 
 
 def _has_sweeps(dataset: Dataset, index: int) -> bool:

@@ -152,11 +152,8 @@ def _check(teacher: Teacher, student: Student, config: DistillConfig) -> None:
             f"the student's head has {student.config.head[-1]} channels, the teacher "
             f"{teacher.name} has {teacher.dim}: build the student with teacher_dim={teacher.dim}"
         )
-    if config.class_token and not teacher.has_class_token:
-        raise ValueError(
-            f"class_token: the teacher {teacher.name} has no class token; use a transformer "
-            "such as dinov2_vits14, or class_token=0"
-        )
+    if config.class_token:
+        teacher.check_class_token()
     if config.compile and not hasattr(student, "compile_mixes"):
         raise ValueError(
             f"compile=True: a {type(student).__name__} cannot be compiled, it has no method "

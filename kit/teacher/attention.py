@@ -26,11 +26,9 @@ def attention_map(teacher: Teacher, images: Float[Tensor, "B 3 H W"]) -> Float[T
         head's weight is the logarithm of the sum of all ratios over its own ratio.
     """
     network = teacher.network
-    if getattr(network, "cls_token", None) is None or not hasattr(network, "blocks"):
-        raise ValueError(
-            f"the teacher {teacher.name} has no class token, so it has no attention map; use a "
-            "transformer such as dinov2_vits14"
-        )
+    teacher.check_class_token()
+    if not hasattr(network, "blocks"):
+        raise ValueError(f"the teacher {teacher.name} has no blocks, so it has no attention map")
     attention, inputs = network.blocks[-1].attn, []
     hook = attention.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
     try:

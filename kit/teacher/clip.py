@@ -109,10 +109,9 @@ class ClipTeacher(Teacher):
     def has_class_token(self) -> bool:
         return True
 
-    @torch.no_grad()
-    def class_tokens(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+    def tokens(self, normalised: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
         """CLIP's own embedding of each image, with the attention of all blocks."""
-        return self.network(self.normalise(images)).float()
+        return self.network(normalised)
 
     @cached_property
     def text(self) -> nn.Module:

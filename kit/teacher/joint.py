@@ -47,9 +47,9 @@ class JointTeacher(Teacher):
     def has_class_token(self) -> bool:
         return all(teacher.has_class_token for teacher in self.network)
 
-    def class_tokens(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
-        """The class tokens of all teachers, each at unit length."""
-        return join_layers([teacher.class_tokens(images) for teacher in self.network])
+    def tokens(self, normalised: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Those of all teachers, each at unit length."""
+        return join_layers([teacher.class_tokens(normalised) for teacher in self.network])
 
     def maps(self, normalised: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
         return [

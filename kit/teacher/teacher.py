@@ -66,18 +66,20 @@ class Teacher(nn.Module, ABC):
 
     @property
     def has_class_token(self) -> bool:
-        """Whether `class_tokens` works."""
+        """Whether the network has a class token, one vector for the whole image."""
         return False
 
-    def class_tokens(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
-        """Compute the class token of each image, one vector for the whole image.
+    def check_class_token(self) -> None:
+        """Raise ValueError unless the network has a class token."""
+        if not self.has_class_token:
+            raise ValueError(
+                f"the teacher {self.name} has no class token; use a transformer such as "
+                "dinov2_vits14"
+            )
 
-        Raises:
-            ValueError: the network has none, or see `normalise`.
-        """
-        raise ValueError(
-            f"the teacher {self.name} has no class token; use a transformer such as dinov2_vits14"
-        )
+    def tokens(self, normalised: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Compute the class tokens of normalised images; only if there are any."""
+        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
@@ -122,6 +124,16 @@ class Teacher(nn.Module, ABC):
         """
         maps = self.maps(self.normalise(images))
         return FeatureMaps(tuple(each.float().contiguous() for each in maps), self.image_size)
+
+    @torch.no_grad()
+    def class_tokens(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Compute the class token of each of a batch of images in [0, 1].
+
+        Raises:
+            ValueError: the network has none, or see `normalise`.
+        """
+        self.check_class_token()
+        return self.tokens(self.normalise(images)).float()
 
     def normalise(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
         """Check images, and normalise them with the network's mean and standard deviation.

@@ -130,13 +130,10 @@ class TimmTeacher(Teacher):
         is_there = getattr(self.network, "cls_token", None) is not None
         return is_there and "return_prefix_tokens" in taken
 
-    @torch.no_grad()
-    def class_tokens(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
-        """The class token of the same layers as the maps."""
-        if not self.has_class_token:
-            return super().class_tokens(images)
-        found = self._intermediates(self.normalise(images), return_prefix_tokens=True)
-        return join_layers([prefix[:, 0].float() for _, prefix in found])
+    def tokens(self, normalised: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Those of the same layers as the maps."""
+        found = self._intermediates(normalised, return_prefix_tokens=True)
+        return join_layers([prefix[:, 0] for _, prefix in found])
 
     def _at_scale(self, images: Float[Tensor, "B 3 h w"]) -> list[Tensor]:
         return self._intermediates(
