@@ -167,7 +167,19 @@ class AblationTable:
             if each.error is not None:
                 text += f" +-{percent * each.error:6.{digits}f}"
             lines.append(f"{text}  {each.verdict} ({each.count} seeds)")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.limit_of_verdicts(metric)])
+
+    def limit_of_verdicts(self, metric: str = "miou") -> list[str]:
+        """A sentence: how large a difference usually must be for a verdict with these seeds.
+
+        Empty if every combination has one seed, or there is nothing to compare with the base.
+        """
+        seeds = max((each.count for each in self.compare(metric)), default=1)
+        least = self.detectable(seeds, metric) if seeds > 1 else None
+        if least is None:
+            return []
+        limit = f"{100 * least:.1f} points" if self.in_percent(metric) else f"{least:.3g}"
+        return [f"With {seeds} seeds, a verdict usually needs a difference of {limit}."]
 
     @staticmethod
     def in_percent(metric: str) -> bool:

@@ -30,7 +30,8 @@ def ablation(name: str, metric: str = "miou") -> str:
         f"- `{made['command']}` on {machine['cores']} cores of {machine['cpu']}; "
         f"commit {made['commit'][:10]}; {made['date']}"
     )
-    return f"{rows}\n\n{what_helped(compared)}\n\n{how}\n"
+    text = " ".join([what_helped(compared), *table.limit_of_verdicts(metric)])
+    return f"{rows}\n\n{text}\n\n{how}\n"
 
 
 def _line(each: Comparison) -> list[str]:

@@ -173,6 +173,11 @@ def test_the_seeds_that_a_difference_needs():
     # Variances of the differences: 0.01^2 and 0. With two seeds t is 12.706.
     assert table.detectable(2) == pytest.approx(12.706 * (0.01**2 / 2 / 2) ** 0.5, rel=1e-4)
     assert table.detectable(3) < table.detectable(2) / 3
+    # With three seeds t is 4.303, and the standard error 0.01 / sqrt(2) / sqrt(3).
+    assert table.summary().endswith(
+        "With 3 seeds, a verdict usually needs a difference of 1.8 points."
+    )
+    assert not AblationTable(rows({"l2": [0.5], "a": [0.6]}), ("distill.loss",)).limit_of_verdicts()
     assert AblationTable(rows({"l2": [0.5], "a": [0.6]}), ("distill.loss",)).detectable(2) is None
     with pytest.raises(ValueError, match="at least 2 seeds"):
         table.detectable(1)
