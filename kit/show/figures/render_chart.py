@@ -119,6 +119,7 @@ def _line(line: Line, x: Axis, axes: dict) -> go.Scatter:
         name=line.name,
         line=dict(color=line.colour, width=line.width, dash="dot" if line.dotted else None),
         marker=dict(size=line.marker, color=line.colour) if line.marker else None,
+        showlegend=None if line.in_legend else False,  # None: not for the only trace
         hovertemplate="%{text}: %{y:.3g}<extra>" + line.name + "</extra>" if labels else None,
         **axes,
     )
@@ -130,6 +131,7 @@ def _bars(bars: Bars, x: Axis) -> go.Bar:
         y=list(bars.heights),
         name=bars.name,
         marker=dict(color=bars.colour),
+        showlegend=None if bars.in_legend else False,
         hovertemplate="%{x}: %{y:.1f} " + bars.unit + "<extra>" + bars.hover + "</extra>",
     )
 
