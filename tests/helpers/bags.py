@@ -112,6 +112,24 @@ def tf(*transforms):
     return T["tf2_msgs/msg/TFMessage"](transforms=list(transforms))
 
 
+def odometry(frame, child, position, stamp):
+    """An Odometry without turn, motion and covariance."""
+    names = {name: T[f"geometry_msgs/msg/{name}"] for name in ("Point", "Quaternion", "Vector3")}
+    pose = T["geometry_msgs/msg/Pose"](
+        position=names["Point"](*map(float, position)),
+        orientation=names["Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0),
+    )
+    still = names["Vector3"](x=0.0, y=0.0, z=0.0)
+    twist = T["geometry_msgs/msg/Twist"](linear=still, angular=still)
+    unknown = np.zeros(36)
+    return T["nav_msgs/msg/Odometry"](
+        header=header(stamp, frame),
+        child_frame_id=child,
+        pose=T["geometry_msgs/msg/PoseWithCovariance"](pose=pose, covariance=unknown),
+        twist=T["geometry_msgs/msg/TwistWithCovariance"](twist=twist, covariance=unknown),
+    )
+
+
 def write_bag(path, messages, mcap=False):
     """Write (topic, nanoseconds, message) to a bag."""
     plugin = StoragePlugin.MCAP if mcap else StoragePlugin.SQLITE3

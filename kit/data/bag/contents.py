@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 from ruamel.yaml import YAML, YAMLError
 
 from kit.data.bag.messages import stamp_of
 from kit.data.bag.transforms import Frames, transform_of
-from kit.data.untrusted import path_below
+from kit.data.untrusted import path_below, shown
 from kit.store.reading import read_regular
 
 CLOUD, IMAGES = (
@@ -48,21 +48,22 @@ def readable(path: Path) -> Iterator[None]:
     """Turn the errors of a damaged bag into a ValueError with its name."""
     try:
         yield
-    except (AnyReaderError, AssertionError, KeyError, IndexError, EOFError) as error:
+    except PermissionError:
+        raise
+    except Exception as error:  # rosbags, SQLite and the decompressors raise many types
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise ValueError(
-            f"{path}: this bag cannot be read: {error or type(error).__name__}"
+            f"{path}: this bag cannot be read ({reason}). Is the copy complete?"
         ) from error
 
 
-def _check_paths(path: Path) -> None:
-    """Check that the files that metadata.yaml names are below the folder of the bag.
+def _check_metadata(path: Path) -> None:
+    """Check the list of files in metadata.yaml: they must be below the folder of the bag.
 
     Raises:
-        ValueError: a path leads outside.
+        ValueError: the file is no description of a bag, or a path leads outside.
     """
     file = path / "metadata.yaml"
-    if not path.is_dir():
-        return
     try:
         content = YAML(typ="safe").load(read_regular(file).decode())
         names = content["rosbag2_bagfile_information"]["relative_file_paths"]
@@ -70,19 +71,28 @@ def _check_paths(path: Path) -> None:
         raise ValueError(
             f"{file}: no description of a ROS 2 bag ({type(error).__name__})"
         ) from error
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise ValueError(
+            f"{file}: relative_file_paths: expected a list of file names, got {shown(names)}"
+        )
     for name in names:
         try:
-            path_below(path, str(name))
+            path_below(path, name)
         except ValueError as error:
             raise ValueError(f"{file}: relative_file_paths: {error}") from error
 
 
 def open_reader(path: Path) -> AnyReader:
     """Open a bag; message definitions that it lacks are those of ROS 2 Humble."""
+    if path.is_dir():
+        _check_metadata(path)
     with readable(path):
-        _check_paths(path)
         reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
         reader.open()
+        for each in reader.connections:
+            values = each.topic, each.msgtype, each.msgcount
+            if not all(map(isinstance, values, (str, str, int))):
+                raise TypeError(f"a topic with the name, type and count {shown(values)}")
     return reader
 
 
@@ -145,33 +155,36 @@ def times_of(reader: AnyReader, topics: Iterable[str]) -> dict[str, list[Message
     """The times of all messages of some topics, in order of their stamps."""
     found: dict[str, list[MessageAt]] = {topic: [] for topic in topics}
     last: dict[str, tuple[int, int]] = {}
-    for connection, log_time, raw in reader.messages(connections_of(reader, found)):
-        topic = connection.topic
-        before, number = last.get(topic, (-1, 0))
-        number = number + 1 if before == log_time else 0
-        last[topic] = (log_time, number)
-        stamp = stamp_of(raw, reader.is2)
-        found[topic].append(MessageAt(log_time, number, stamp if stamp > 0 else log_time))
-    for messages in found.values():
-        messages.sort(key=lambda message: message.stamp)
+    with readable(reader.paths[0]):
+        for connection, log_time, raw in reader.messages(connections_of(reader, found)):
+            topic = connection.topic
+            before, number = last.get(topic, (-1, 0))
+            number = number + 1 if before == log_time else 0
+            last[topic] = (log_time, number)
+            stamp = stamp_of(raw, reader.is2)
+            found[topic].append(MessageAt(log_time, number, stamp if stamp > 0 else log_time))
+        for messages in found.values():
+            messages.sort(key=lambda message: message.stamp)
     return found
 
 
 def read_message(reader: AnyReader, topic: str, at: MessageAt) -> Any:
     """Read and deserialise one message."""
-    connections = connections_of(reader, [topic])
-    messages = reader.messages(connections, start=at.log_time, stop=at.log_time + 1)
-    for number, (connection, _, raw) in enumerate(messages):
-        if number == at.number:
-            return reader.deserialize(raw, connection.msgtype)
-    raise ValueError(f"{reader.paths[0]}: the message of {topic} at {at.log_time} ns is gone")
+    with readable(reader.paths[0]):
+        connections = connections_of(reader, [topic])
+        messages = reader.messages(connections, start=at.log_time, stop=at.log_time + 1)
+        for number, (connection, _, raw) in enumerate(messages):
+            if number == at.number:
+                return reader.deserialize(raw, connection.msgtype)
+        raise LookupError(f"the message of {topic} at {at.log_time} ns is gone")
 
 
 def first_message(reader: AnyReader, topic: str) -> Any:
     """Read the first message of a topic."""
-    for connection, _, raw in reader.messages(connections_of(reader, [topic])):
-        return reader.deserialize(raw, connection.msgtype)
-    raise ValueError(f"{reader.paths[0]}: {topic} has no message")
+    with readable(reader.paths[0]):
+        for connection, _, raw in reader.messages(connections_of(reader, [topic])):
+            return reader.deserialize(raw, connection.msgtype)
+        raise LookupError(f"{topic} has no message")
 
 
 def read_frames(reader: AnyReader) -> Frames:
@@ -180,18 +193,26 @@ def read_frames(reader: AnyReader) -> Frames:
     topics = topics_of(reader, TF, ODOMETRY)
     topics.sort(key=lambda topic: (reader.topics[topic].msgtype != TF, "static" not in topic))
     for topic in topics:
-        for connection, log_time, raw in reader.messages(connections_of(reader, [topic])):
-            message = reader.deserialize(raw, connection.msgtype)
-            if connection.msgtype == ODOMETRY:
-                pose = transform_of(message.pose.pose)
-                _add(frames, message.header, message.child_frame_id, pose, log_time, False)
-                continue
-            for each in message.transforms:
-                pose = transform_of(each.transform)
-                is_fixed = "static" in topic
-                _add(frames, each.header, each.child_frame_id, pose, log_time, is_fixed)
+        with readable(reader.paths[0]):
+            for connection, log_time, raw in reader.messages(connections_of(reader, [topic])):
+                message = reader.deserialize(raw, connection.msgtype)
+                _add_message(frames, topic, message, log_time)
     frames.settle()
     return frames
+
+
+def _add_message(frames: Frames, topic: str, message: Any, log_time: int) -> None:
+    """Add the transforms of one message of /tf or of odometry."""
+    try:
+        if hasattr(message, "transforms"):
+            for each in message.transforms:
+                pose = transform_of(each.transform)
+                _add(frames, each.header, each.child_frame_id, pose, log_time, "static" in topic)
+        else:
+            pose = transform_of(message.pose.pose)
+            _add(frames, message.header, message.child_frame_id, pose, log_time, False)
+    except ValueError as error:
+        raise ValueError(f"{topic} at {log_time} ns: {error}") from error
 
 
 def _add(frames: Frames, header: Any, child: str, pose: Any, log_time: int, is_fixed: bool) -> None:

@@ -30,7 +30,6 @@ from kit.data.bag.contents import (
     open_reader,
     read_frames,
     read_message,
-    readable,
     times_of,
     topics_of,
 )
@@ -90,14 +89,13 @@ class Bag(Recording):
         self.path, self._open = found, (-1, None)
         self._calibration = dict(calibration or {})
         reader = self._reader
-        with readable(found):
-            clouds = topics_of(reader, CLOUD)
-            topic = _chosen_lidar(reader, clouds, lidar)
-            self.other_lidars = [each for each in clouds if each != topic]
-            self.topics = _chosen_cameras(reader, cameras)
-            times = times_of(reader, [topic, *self.topics.values()])
-            self._frames_of_robot = read_frames(reader)
-            self._lidar_frame = first_message(reader, topic).header.frame_id
+        clouds = topics_of(reader, CLOUD)
+        topic = _chosen_lidar(reader, clouds, lidar)
+        self.other_lidars = [each for each in clouds if each != topic]
+        self.topics = _chosen_cameras(reader, cameras)
+        times = times_of(reader, [topic, *self.topics.values()])
+        self._frames_of_robot = read_frames(reader)
+        self._lidar_frame = first_message(reader, topic).header.frame_id
         self._intrinsics, self.unplaced = self._calibrations(reader)
         frames = _frames(found, topic, times, self._usable_topics(), max_delay)
         images = len(frames) * len(self.topics) - sum(len(frame.images) for frame in frames)
@@ -156,8 +154,7 @@ class Bag(Recording):
     def scan_of(self, frame: BagFrame) -> Scan:
         """Read a point cloud."""
         source = f"{self.path}: {frame.scan}"
-        with readable(self.path):
-            message = read_message(self._reader, self.lidar, frame.cloud)
+        message = read_message(self._reader, self.lidar, frame.cloud)
         cloud = cloud_of(message, frame.cloud.stamp, source)
         scan = valid_scan(cloud.points, cloud.intensity, source, (cloud.points != 0).any(1))
         return scan if cloud.time is None else replace(scan, time=cloud.time[scan.row_in_file])
@@ -197,8 +194,7 @@ class Bag(Recording):
         )
 
     def _pixels(self, topic: str, at: MessageAt) -> np.ndarray:
-        with readable(self.path):
-            message = read_message(self._reader, topic, at)
+        message = read_message(self._reader, topic, at)
         return pixels_of(message, f"{self.path}: {topic}")
 
     def content(self) -> str:
