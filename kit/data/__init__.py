@@ -23,7 +23,6 @@ FORMATS: dict[str, str] = {
     "street": "kit.street",
     "folder": "kit.data.folder",
     "nuscenes": "kit.data.nuscenes",
-    "bag": "kit.data.bag",
     "kitti": "kit.data.kitti",
     "kitti_raw": "kit.data.kitti_raw",
     "argoverse2": "kit.data.argoverse2",
@@ -31,6 +30,7 @@ FORMATS: dict[str, str] = {
     "rellis3d": "kit.data.rellis3d",
     "semantickitti": "kit.data.semantickitti",
     "py123d": "kit.data.py123d_logs",
+    "bag": "kit.data.bag",  # the last: one stray file of a bag is enough for it
 }
 
 

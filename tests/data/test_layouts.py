@@ -75,6 +75,25 @@ def test_every_format_says_what_it_looks_for_and_where_one_is(tmp_path):
         open_dataset(root / "training/velodyne")
 
 
+def test_the_metadata_of_another_program_makes_no_bag(written):
+    """Nor does a single file of a bag in the root of another data set."""
+    name, root = written
+    for text in ("author: someone", "[]", "{", ""):
+        (root / "metadata.yaml").write_text(text)
+        assert type(open_dataset(root)).__name__ == name
+    (root / "drive.mcap").write_bytes(b"")
+    assert type(open_dataset(root)).__name__ == name
+
+
+def test_a_folder_with_metadata_of_another_program_is_not_recognised(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("author: someone")
+    with pytest.raises(FileNotFoundError, match="not recognised.*of rosbag2"):
+        open_dataset(tmp_path)
+    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: 7")
+    with pytest.raises(ValueError, match="metadata.yaml: no description of a ROS 2 bag"):
+        open_dataset(tmp_path)
+
+
 def test_every_format_leaves_out_other_files(written):
     _, root = written
     count = len(open_dataset(root))

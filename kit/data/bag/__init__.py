@@ -8,8 +8,9 @@ keyframe per point cloud, with the nearest image of each camera. Read `reader.py
 from pathlib import Path
 
 from kit.data.keyframe import Dataset
+from kit.store.reading import read_regular
 
-LOOKS_FOR = "a ROS bag: a folder with metadata.yaml, or a file .mcap, .db3 or .bag"
+LOOKS_FOR = "a ROS bag: a folder with metadata.yaml of rosbag2, or a file .mcap, .db3 or .bag"
 SUFFIXES = (".mcap", ".db3", ".bag")
 
 
@@ -24,10 +25,26 @@ def bag_path(source: Path) -> Path | None:
         return source if source.suffix in SUFFIXES else None
     if not source.is_dir():
         return None
-    if (source / "metadata.yaml").is_file():
+    if _is_rosbag2(source):
         return source
     files = [file for file in source.iterdir() if file.suffix in SUFFIXES and file.is_file()]
     return files[0] if len(files) == 1 else None
+
+
+def _is_rosbag2(folder: Path) -> bool:
+    """Whether metadata.yaml is that of rosbag2; a damaged one is, if a storage file is beside it.
+
+    Many programs write a file of this name.
+    """
+    file = folder / "metadata.yaml"
+    if not file.is_file():
+        return False
+    if any(set(SUFFIXES) & set(each.suffixes) for each in folder.iterdir()):  # also x.db3.zstd
+        return True
+    try:
+        return b"rosbag2_bagfile_information" in read_regular(file)
+    except (OSError, ValueError):
+        return False
 
 
 def open(source: str, **options) -> Dataset:
