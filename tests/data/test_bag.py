@@ -1,5 +1,6 @@
 import io
 import pickle
+import warnings
 
 import cv2
 import numpy as np
@@ -20,8 +21,8 @@ from bags import (
 from PIL import Image
 
 import kit
-from kit.data.bag.contents import camera_name, info_topic
 from kit.data.bag.messages import cloud_of, intrinsics_of, pixels_of
+from kit.data.bag.topics import camera_name, info_topic, is_depth, is_rectified
 from kit.lens import BrownConrady, Fisheye
 from kit.projection import project_into
 
@@ -158,6 +159,7 @@ def test_names_of_cameras_and_calibrations():
     assert camera_name("/front/image_raw/compressed") == "front"
     assert camera_name("/sensing/camera0/image_rect_color") == "sensing_camera0"
     assert camera_name("/image") == "image"
+    assert camera_name("/sensors/image_left") == "sensors_image_left"
     infos = ["/a/camera_info", "/b/left/camera_info"]
     assert info_topic("/b/left/image_raw/compressed", infos) == "/b/left/camera_info"
     assert info_topic("/a/image", infos) == "/a/camera_info"
@@ -188,6 +190,66 @@ def test_files_of_a_bag_stay_inside_its_folder(messages, tmp_path):
         file.write_text(broken)
         with pytest.raises(ValueError, match=r"metadata\.yaml: no description of a ROS 2 bag"):
             kit.open_dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("topics", "names"),
+    [
+        (
+            ["/sensors/image_left", "/sensors/image_right"],
+            ["sensors_image_left", "sensors_image_right"],
+        ),
+        (["/a_b/image_raw", "/a/b/image_raw"], ["a_b_image_raw", "a_b_image_raw (2)"]),
+        # The ZED's driver; each of its two topics has its own calibration.
+        (
+            ["/zed/left/image_rect_color", "/zed/left_raw/image_raw_color"],
+            ["zed_left", "zed_left_raw"],
+        ),
+        (["/infrastructure/camera/image_raw"], ["infrastructure_camera"]),
+        (["/a/image_raw", "/a/image_rect", "/a/image_raw/compressed", "/a/depth/image"], ["a"]),
+        (["/a/rgb/image_raw", "/a/mono/image_raw"], ["a_mono_image_raw", "a_rgb_image_raw"]),
+    ],
+)
+def test_every_camera_has_a_name_of_its_own(tmp_path, topics, names):
+    found = [("/points", START, small_cloud())]
+    for topic in topics:
+        found.append((topic, START, image(PIXELS, START, topic)))
+        if topic not in ("/a/image_rect", "/a/image_raw/compressed", "/a/depth/image"):
+            info = camera_info(K, PIXELS.shape[:2], START, topic)
+            found.append((f"{topic.rpartition('/')[0]}/camera_info", START, info))
+            found.append(("/tf_static", START, tf(transform("lidar", topic[1:], np.eye(4), START))))
+    path = write_bag(tmp_path / "b", found)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = kit.open_dataset(path)
+    assert sorted(data.topics) == names and len(set(data.topics.values())) == len(names)
+    named = kit.open_dataset(path, cameras=[*topics[:2], topics[0]])
+    assert set(named.topics.values()) == set(topics[:2])
+
+
+def test_one_topic_with_two_names_is_refused(messages, tmp_path):
+    path = write_bag(tmp_path / "b", messages)
+    twice = dict.fromkeys(("front", "ahead"), "/CAM_FRONT/image_raw")
+    with pytest.raises(ValueError, match="cameras: one topic has two names.*ahead"):
+        kit.open_dataset(path, cameras=twice)
+
+
+def test_rect_and_depth_are_words_of_a_topic():
+    for topic in ("/direct/image_raw", "/rectory/image_raw", "/a/corrected"):
+        assert not is_rectified(topic)
+    for topic in ("/a/image_rect", "/a/image_rect_color/compressed", "/rectified/a", "/rect/a"):
+        assert is_rectified(topic)
+    for topic in (
+        "/a/depth/image",
+        "/a/aligned_depth_to_color/image_raw",
+        "/a/infra1/image",
+        "/a/image_raw/compressedDepth",
+        "/a/depth_registered",
+        "/disparity",
+    ):
+        assert is_depth(topic)
+    for topic in ("/infrastructure/image_raw", "/adept/image"):
+        assert not is_depth(topic)
 
 
 # --- point clouds --------------------------------------------------------------------------------

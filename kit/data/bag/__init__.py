@@ -2,7 +2,8 @@
 
 In: a folder of ROS 2 (metadata.yaml and .db3 or .mcap), one such file, or a .bag of ROS 1. Out: one
 keyframe per point cloud, with the nearest image of each camera. Read `reader.py` first;
-`contents.py` chooses topics, `messages.py` decodes messages, `transforms.py` joins /tf.
+`contents.py` lists topics and times, `topics.py` finds those of a camera, `messages.py` decodes
+messages, `transforms.py` joins /tf.
 """
 
 from pathlib import Path

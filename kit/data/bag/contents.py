@@ -1,6 +1,6 @@
 """What is in a bag: its topics, the times of its messages, its frames and calibrations."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,6 @@ CLOUD, IMAGES = (
     ),
 )
 INFO, TF, ODOMETRY = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage", "nav_msgs/msg/Odometry"
-# The last parts of names of image topics that say nothing about the camera.
-_PLAIN = ("image", "compressed", "raw", "color", "colour", "rect", "republished", "rgb")
-_DEPTH = ("depth", "disparity", "compressedDepth", "infra")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,39 +113,6 @@ def connections_of(reader: AnyReader, topics: Iterable[str]) -> list:
     """The connections of some topics."""
     wanted = set(topics)
     return [each for each in reader.connections if each.topic in wanted]
-
-
-def image_topics(reader: AnyReader) -> list[str]:
-    """The image topics to use: one for each camera, no depth images.
-
-    Of several topics of one camera, raw images are preferred: they fit K and the distortion.
-    """
-    by_camera: dict[str, list[str]] = {}
-    for topic in topics_of(reader, *IMAGES):
-        if not any(word in topic for word in _DEPTH):
-            by_camera.setdefault(camera_name(topic), []).append(topic)
-    return [
-        min(topics, key=lambda topic: ("rect" in topic, topic)) for topics in by_camera.values()
-    ]
-
-
-def camera_name(topic: str) -> str:
-    """The name of a camera from its image topic: "/front/image_raw/compressed" gives "front"."""
-    parts = topic.strip("/").split("/")
-    while len(parts) > 1 and any(word in parts[-1] for word in _PLAIN):
-        parts.pop()
-    return "_".join(parts)
-
-
-def info_topic(topic: str, infos: Sequence[str]) -> str | None:
-    """The topic of the calibration that belongs to an image topic: the nearest above it."""
-    folder = topic
-    while "/" in folder:
-        folder = folder.rpartition("/")[0]
-        if f"{folder}/camera_info" in infos:
-            return f"{folder}/camera_info"
-    name = camera_name(topic)
-    return next((info for info in infos if name in info.split("/")), None)
 
 
 def times_of(reader: AnyReader, topics: Iterable[str]) -> dict[str, list[MessageAt]]:

@@ -22,10 +22,7 @@ from kit.data.bag.contents import (
     IMAGES,
     INFO,
     MessageAt,
-    camera_name,
     first_message,
-    image_topics,
-    info_topic,
     listed,
     open_reader,
     read_frames,
@@ -34,11 +31,13 @@ from kit.data.bag.contents import (
     topics_of,
 )
 from kit.data.bag.messages import Intrinsics, cloud_of, intrinsics_of, pixels_of
+from kit.data.bag.topics import by_camera, info_topic, is_rectified, one_of_each_camera
 from kit.data.bag.transforms import Frames, describe
 from kit.data.classes import NUSCENES
 from kit.data.keyframe import Camera
 from kit.data.recording import Frame, Recording, nearest_in_time
 from kit.data.scans import Scan, valid_scan
+from kit.data.untrusted import shown
 from kit.lens import as_lens
 from kit.store.reading import open_regular
 
@@ -239,12 +238,15 @@ def _chosen_cameras(
     reader: AnyReader, wanted: Sequence[str] | Mapping[str, str] | None
 ) -> dict[str, str]:
     """Image topics by name of the camera."""
+    known = topics_of(reader, *IMAGES)
     if isinstance(wanted, Mapping):
         chosen = dict(wanted)
+    elif wanted is None:
+        chosen = by_camera(one_of_each_camera(known, topics_of(reader, INFO)))
     else:
-        topics = image_topics(reader) if wanted is None else wanted
-        chosen = {camera_name(topic): topic for topic in topics}
-    known = topics_of(reader, *IMAGES)
+        chosen = by_camera(wanted)
+    if len(set(chosen.values())) < len(chosen):
+        raise ValueError(f"cameras: one topic has two names, expected one: {shown(chosen)}")
     if unknown := sorted(set(chosen.values()) - set(known)):
         raise ValueError(
             f"{reader.paths[0]}: no images on {', '.join(unknown)}; the topics are {listed(reader)}"
@@ -258,7 +260,7 @@ def _intrinsics(
     """What is given for a camera, else its calibration in the bag."""
     found, source = None, f"{reader.paths[0]}: {info}"
     if info is not None:
-        found = intrinsics_of(first_message(reader, info), "rect" in topic, source)
+        found = intrinsics_of(first_message(reader, info), is_rectified(topic), source)
     if "K" in given:
         image = first_message(reader, topic)
         size = pixels_of(image, f"{reader.paths[0]}: {topic}").shape[:2]
