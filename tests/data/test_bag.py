@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import pickle
 import warnings
@@ -137,6 +138,63 @@ def test_a_camera_without_transform_is_left_out_or_given(street, messages, tmp_p
     with pytest.warns(UserWarning, match="CAM_BACK is left out"):
         data = kit.open_dataset(path, calibration={"CAM_FRONT": {"T_cam_lidar": T}})
     assert torch.equal(data[0].cameras["CAM_FRONT"].T_cam_lidar, T)
+
+
+FOURTEEN = (*np.linspace(0.01, 0.14, 14),)  # OpenCV's rational model with prism and tilt
+
+
+def with_lens(messages, name, coefficients, model):
+    """The messages with another lens in the calibration of a camera."""
+    found = []
+    for topic, stamp, message in messages:
+        if topic == f"/{name}/camera_info":
+            message = dataclasses.replace(
+                message, d=np.array(coefficients, float), distortion_model=model
+            )
+        found.append((topic, stamp, message))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "model", "reason"),
+    [
+        (FOURTEEN, "rational_polynomial", "5 or 8 coefficients, got 14"),
+        ((0.1,) * 5, "magic", "expected one of"),
+        ((np.nan,) * 5, "plumb_bob", "finite"),
+    ],
+)
+def test_a_camera_with_an_unreadable_lens_is_left_out_and_said_or_given(
+    street, messages, tmp_path, coefficients, model, reason
+):
+    path = write_bag(tmp_path / "b", with_lens(messages, "CAM_BACK", coefficients, model))
+    with pytest.warns(UserWarning, match=f"CAM_BACK is left out, no K: /CAM_BACK/.*{reason}"):
+        data = kit.open_dataset(path)
+    assert list(data[0].cameras) == ["CAM_FRONT"] and "CAM_BACK: no K" in repr(data)
+    K = street[0].cameras["CAM_BACK"].K
+    for given, lens in (
+        ({"K": K}, kit.lens.PINHOLE),
+        ({"distortion": None}, kit.lens.PINHOLE),
+        ({"distortion": [0.1, 0, 0, 0, 0]}, BrownConrady(0.1, 0.0)),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            camera = kit.open_dataset(path, calibration={"CAM_BACK": given})[0].cameras["CAM_BACK"]
+        assert torch.equal(camera.K, K) and camera.lens == lens
+    with pytest.raises(ValueError, match="distortion"):
+        kit.open_dataset(path, calibration={"CAM_BACK": {"distortion": [1, 2]}})
+
+
+def test_a_camera_info_of_another_frame_is_not_used(tmp_path):
+    """Two cameras in one name space: the calibration belongs to the one with its frame."""
+    found = [("/points", START, small_cloud())]
+    for side in ("left", "right"):
+        found.append((f"/sensors/image_{side}", START, image(PIXELS, START, side)))
+        found.append(("/tf_static", START, tf(transform("lidar", side, np.eye(4), START))))
+    info = camera_info([[9.0, 0, 4], [0, 9, 3], [0, 0, 1]], PIXELS.shape[:2], START, "left")
+    found.append(("/sensors/camera_info", START, info))
+    with pytest.warns(UserWarning, match="image_right is left out.*'left', the images .*'right'"):
+        data = kit.open_dataset(write_bag(tmp_path / "b", found))
+    assert [*data[0].cameras] == ["sensors_image_left"]
 
 
 def test_images_far_from_the_scan_are_left_out(messages, tmp_path):

@@ -6,6 +6,7 @@ encodings of image_encodings.hpp in ROS 2.
 
 import io
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,13 +209,16 @@ class Intrinsics:
     T_image_camera: Float[Tensor, "4 4"]
 
 
-def intrinsics_of(message: Any, rectified: bool, source: str) -> Intrinsics | None:
+def intrinsics_of(
+    message: Any, rectified: bool, source: str, lens: Lens | None = None
+) -> Intrinsics | None:
     """Read a sensor_msgs/CameraInfo; None if the camera is not calibrated (K is 0).
 
     Args:
         message: deserialised.
         rectified: the images are rectified: they have the matrices P and R, and no distortion.
         source: names the message in errors.
+        lens: replaces that of the message, which may then be any.
 
     Raises:
         ValueError: the model of the lens is unknown, or K is no calibration.
@@ -233,15 +237,7 @@ def intrinsics_of(message: Any, rectified: bool, source: str) -> Intrinsics | No
             if R.any():
                 identity[:3, :3] = R
             identity[:3, 3] = torch.linalg.solve(K, P[:, 3])
-        lens = PINHOLE
-    else:
-        coefficients = [float(value) for value in values["d"]]
-        try:
-            lens = (
-                make_lens(message.distortion_model, coefficients) if any(coefficients) else PINHOLE
-            )
-        except ValueError as error:
-            raise ValueError(f"{source}: {error}") from error
+    lens = lens or (PINHOLE if rectified else _lens_of(message, values["d"], source))
     binning = (max(int(message.binning_y), 1), max(int(message.binning_x), 1))
     if binning != (1, 1):
         K[0] /= binning[1]
@@ -249,3 +245,12 @@ def intrinsics_of(message: Any, rectified: bool, source: str) -> Intrinsics | No
         size = (size[0] // binning[0], size[1] // binning[1])
     geometry.check_intrinsics(K, f"{source}: K")
     return Intrinsics(K, lens, size, frame, identity)
+
+
+def _lens_of(message: Any, coefficients: Iterable[float], source: str) -> Lens:
+    """The distortion of a camera; none if all coefficients are 0."""
+    coefficients = [float(value) for value in coefficients]
+    try:
+        return make_lens(message.distortion_model, coefficients) if any(coefficients) else PINHOLE
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error

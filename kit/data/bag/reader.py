@@ -38,7 +38,7 @@ from kit.data.keyframe import Camera
 from kit.data.recording import Frame, Recording, nearest_in_time
 from kit.data.scans import Scan, valid_scan
 from kit.data.untrusted import shown
-from kit.lens import as_lens
+from kit.lens import PINHOLE, Lens, as_lens
 from kit.store.reading import open_regular
 
 
@@ -125,11 +125,13 @@ class Bag(Recording):
     def _calibrations(self, reader: AnyReader) -> tuple[dict[str, Intrinsics], dict[str, str]]:
         """The intrinsics of every camera, and why cameras are left out."""
         infos, known, unplaced = topics_of(reader, INFO), {}, {}
+        info_of = {topic: info_topic(topic, infos) for topic in self.topics.values()}
         for name, topic in self.topics.items():
-            given, info = self._calibration.get(name, {}), info_topic(topic, infos)
-            found = _intrinsics(reader, topic, info, given)
-            if found is None:
-                unplaced[name] = f"no K: {topic} has no camera_info with a calibration"
+            given, info = self._calibration.get(name, {}), info_of[topic]
+            is_shared = [*info_of.values()].count(info) > 1
+            found = _intrinsics(reader, topic, info, is_shared, given)
+            if isinstance(found, str):
+                unplaced[name] = f"no K: {found}"
             elif "T_cam_lidar" not in given and not self._is_placed(found.frame):
                 unplaced[name] = (
                     f"no transform from {self._lidar_frame!r} to {found.frame!r}: the frames are "
@@ -170,10 +172,13 @@ class Bag(Recording):
     def cameras_of(self, frame: BagFrame) -> dict[str, Camera]:
         """The cameras with an image near the scan."""
         names = {topic: name for name, topic in self.topics.items()}
-        return {
-            names[topic]: self._camera(names[topic], topic, at, frame)
-            for topic, at in frame.images.items()
-        }
+        try:
+            return {
+                names[topic]: self._camera(names[topic], topic, at, frame)
+                for topic, at in frame.images.items()
+            }
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
 
     def _camera(self, name: str, topic: str, at: MessageAt, frame: BagFrame) -> Camera:
         intrinsics = self._intrinsics[name]
@@ -255,21 +260,36 @@ def _chosen_cameras(
 
 
 def _intrinsics(
-    reader: AnyReader, topic: str, info: str | None, given: Mapping[str, Any]
-) -> Intrinsics | None:
-    """What is given for a camera, else its calibration in the bag."""
-    found, source = None, f"{reader.paths[0]}: {info}"
-    if info is not None:
-        found = intrinsics_of(first_message(reader, info), is_rectified(topic), source)
-    if "K" in given:
-        image = first_message(reader, topic)
-        size = pixels_of(image, f"{reader.paths[0]}: {topic}").shape[:2]
-        K = torch.as_tensor(given["K"], dtype=torch.float64)
-        frame, lens = image.header.frame_id, as_lens(given.get("distortion"))
-        return Intrinsics(K, lens, size, frame, torch.eye(4, dtype=torch.float64))
-    if found is not None and "distortion" in given:
-        found = replace(found, lens=as_lens(given["distortion"]))
-    return found
+    reader: AnyReader, topic: str, info: str | None, is_shared: bool, given: Mapping[str, Any]
+) -> Intrinsics | str:
+    """What is given for a camera, else its calibration in the bag, or why there is none."""
+    lens = as_lens(given["distortion"]) if "distortion" in given else None
+    if "K" not in given:
+        return _intrinsics_in_bag(reader, topic, info, is_shared, lens)
+    image = first_message(reader, topic)
+    size = pixels_of(image, f"{reader.paths[0]}: {topic}").shape[:2]
+    K, still = torch.as_tensor(given["K"], dtype=torch.float64), torch.eye(4, dtype=torch.float64)
+    return Intrinsics(K, lens or PINHOLE, size, image.header.frame_id, still)
+
+
+def _intrinsics_in_bag(
+    reader: AnyReader, topic: str, info: str | None, is_shared: bool, lens: Lens | None
+) -> Intrinsics | str:
+    """The calibration of a camera in a camera_info, or why there is none.
+
+    A camera_info that several cameras would share is that of the camera with its frame.
+    """
+    nothing = f"{topic} has no camera_info with a calibration"
+    if info is None:
+        return nothing
+    message = first_message(reader, info)
+    frame, of_image = message.header.frame_id, first_message(reader, topic).header.frame_id
+    if is_shared and frame.lstrip("/") != of_image.lstrip("/"):
+        return f"{info} is for the frame {frame!r}, the images of {topic} are in {of_image!r}"
+    try:
+        return intrinsics_of(message, is_rectified(topic), info, lens) or nothing
+    except ValueError as error:
+        return str(error)
 
 
 def _camera_of_lidar(
