@@ -30,6 +30,7 @@ from kit.data.data_frames import read_data_frame
 from kit.data.intensity import PANDAR64, PANDARGT
 from kit.data.keyframe import Camera, Dataset
 from kit.data.limits import MAX_TIMESTAMP
+from kit.data.point_times import LONGEST
 from kit.data.recording import FilesOnDisk, Frame, Recording
 from kit.data.scans import Scan, valid_scan
 from kit.data.untrusted import numbers, quaternion, shown
@@ -112,7 +113,8 @@ class PandaSet(Recording):
 
     Points are taken from the world frame to the frame of the Pandar64 by the poses: x right, y
     forward, z up. The points of the PandarGT are given in the same frame. `row_in_file` counts the
-    rows of both lidars. `Keyframe.time` holds the time of each point.
+    rows of both lidars. `Keyframe.time` holds the time of each point; without lidar/timestamps.json
+    it is None, and `Keyframe.timestamp` is 0.
 
     Source: P. Xiao et al., ITSC 2021; the classes are ScaLR's (arXiv:2310.17504).
     """
@@ -153,6 +155,7 @@ class PandaSet(Recording):
                 "cameras without intrinsics.json or poses.json": len(cameras)
                 - len(self._calibrated),
                 "label files": len(frames) - labelled,
+                "time stamps": sum(not frame.timestamp for frame in frames),
                 "box files": sum(frame.cuboids is None for frame in frames),
             },
         )
@@ -168,8 +171,7 @@ class PandaSet(Recording):
         if self._number_of_lidar is not None:
             chosen = torch.from_numpy(table["d"] == self._number_of_lidar)
         intensity = torch.from_numpy(table["i"].astype(np.float32))
-        time = torch.from_numpy((table["t"] - frame.timestamp / 1e6).astype(np.float32))
-        return valid_scan(points, intensity, file, chosen, time)
+        return valid_scan(points, intensity, file, chosen, _time_of(table, frame, file))
 
     def labels_of(self, frame: PandaSetFrame, scan: Scan) -> Int[Tensor, " N"] | None:
         """Classes of the points; None without a label file."""
@@ -228,6 +230,21 @@ class PandaSet(Recording):
             return geometry.rigid_transform(quaternion(_values(poses[index], "wxyz", 1)), position)
         except ValueError as error:
             raise ValueError(f"{file}: entry {index}: {error}") from error
+
+
+def _time_of(
+    table: Mapping[str, np.ndarray], frame: PandaSetFrame, file: Path
+) -> Float[Tensor, " R"] | None:
+    """Seconds of every row relative to the time stamp of the frame; None if that is unknown."""
+    if not frame.timestamp:
+        return None
+    time = table["t"] - frame.timestamp / 1e6
+    if np.abs(time[np.isfinite(time)]).max(initial=0) > LONGEST:
+        raise ValueError(
+            f"{file}: column 't': the times of points are up to {np.nanmax(np.abs(time)):,.0f} s "
+            f"from the time stamp in timestamps.json, at most {LONGEST:.0f} s are expected"
+        )
+    return torch.from_numpy(time.astype(np.float32))
 
 
 def _values(pose: Any, names: str, part: int) -> list | None:

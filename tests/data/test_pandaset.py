@@ -72,7 +72,7 @@ def test_a_sequence_alone_opens_and_missing_parts_are_counted(root):
     (sequence / "annotations/cuboids/02.pkl.gz").unlink()
     (sequence / "lidar/timestamps.json").unlink()
     dataset = open_dataset(sequence)
-    assert list(dataset.missing.values()) == [1, 1, 1, 1]
+    assert list(dataset.missing.values()) == [1, 1, 1, 3, 1]
     assert dataset[1].labels is None and not dataset[2].boxes and not dataset[1].cameras
     (sequence / "lidar/poses.json").unlink()
     with pytest.raises(FileNotFoundError, match="poses.json: missing.*world frame"):
@@ -121,6 +121,27 @@ def test_broken_time_stamps_are_named(root):
     (root / "002/lidar/timestamps.json").write_text('["now"]')
     with pytest.raises(ValueError, match="timestamps.json: expected a list of seconds"):
         open_dataset(root)
+
+
+@pytest.mark.parametrize(("kept", "known"), [(None, 0), (2, 2)])
+def test_without_time_stamps_the_times_of_points_are_unknown(root, kept, known):
+    """Times of points are seconds since 1970, which a float32 holds to 2 minutes."""
+    file = root / "002/lidar/timestamps.json"
+    if kept is None:
+        file.unlink()
+    else:
+        file.write_text(json.dumps(json.loads(file.read_text())[:kept]))
+    dataset = open_dataset(root)
+    assert dataset.missing["time stamps"] == 3 - known
+    for number, keyframe in enumerate(dataset):
+        assert (keyframe.timestamp > 0) == (number < known)
+        assert (keyframe.time is not None) == (number < known)
+
+
+def test_time_stamps_of_another_sequence_are_named(root):
+    (root / "002/lidar/timestamps.json").write_text("[1500.5, 1500.6, 1500.7]")
+    with pytest.raises(ValueError, match="00.pkl.gz: column 't': .*500 s from the time stamp"):
+        PandaSet(root)[0]
 
 
 def test_the_real_frame_is_that_of_the_other_copy(shared_data):
