@@ -1,4 +1,6 @@
+import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,6 +261,20 @@ def test_sweeps_that_are_not_on_disk_are_skipped(tmp_path):
     (root / "sweeps" / "LIDAR_TOP" / "sweep-3.pcd.bin").unlink()
     data = kit.open_dataset(root)
     assert [sweep.timestamp for sweep in data.sweeps(1, 2)] == [500_000, 250_000]
+
+
+def test_the_folder_of_sweeps_is_listed_once(tmp_path, monkeypatch):
+    listed, iterdir = [], Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: listed.append(path.name) or iterdir(path))
+    data = kit.open_dataset(root_with_sweeps(tmp_path), sweeps=2)
+    listed.clear()
+    for _ in range(3):
+        assert [data[index].token for index in range(2)] == list(data.tokens)
+    assert listed == []  # it was listed when the sweeps were looked for
+    copy = pickle.loads(pickle.dumps(data))
+    for _ in range(3):
+        assert len(copy[1].points) == 3 * small_root.NUM_POINTS
+    assert listed == ["LIDAR_TOP"]
 
 
 def test_a_sweep_outside_of_the_root_is_refused(tmp_path):

@@ -182,7 +182,7 @@ class NuScenesFolder(Recording):
         the archive of sweeps, only keyframes are left.
         """
         record = self.frames[index]
-        (turns, calibrations), present = self._turns, FilesOnDisk(self.root)
+        (turns, calibrations), present = self._turns, self._files_of_turns
         earlier = [t for t in turns[record.scene] if t.timestamp < record.lidar.timestamp]
         chosen = islice((turn for turn in reversed(earlier) if turn.file in present), count)
         return [self._sweep(turn, calibrations) for turn in chosen]
@@ -198,6 +198,11 @@ class NuScenesFolder(Recording):
         """All turns of the lidar by scene; read on first use, again in every worker process."""
         return turns_by_scene(self.root, self.version, self.lidar, self.frames)
 
+    @cached_property
+    def _files_of_turns(self) -> FilesOnDisk:
+        """The files on disk; a folder of sweeps has hundreds of thousands, and is listed once."""
+        return FilesOnDisk(self.root)
+
     def poses(self, index: SupportsIndex) -> Poses:
         """Poses of the lidar at the time stamps of the scans and images around a keyframe."""
         position = operator.index(index) % len(self)
@@ -205,7 +210,7 @@ class NuScenesFolder(Recording):
         return poses_around(self.frames, position, calibration.T_ego_sensor)
 
     def __getstate__(self) -> dict:
-        large = ("_annotations", "_turns")
+        large = ("_annotations", "_turns", "_files_of_turns")
         return {name: value for name, value in vars(self).items() if name not in large}
 
     @cached_property
