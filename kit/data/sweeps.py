@@ -131,18 +131,26 @@ def accumulate(
 
     Returns:
         the keyframe with all points, its own first. `time` holds the seconds of each point relative
-        to the time stamp of the keyframe, negative for earlier turns. Points of other turns have
+        to the time stamp of the keyframe, negative for earlier turns; None if the turns have no
+        time stamps, so that the data set gives all of them one. Points of other turns have
         the label IGNORE. Cameras and boxes are those of the keyframe; it has no annotations of
         hidden points, and `row_in_file` numbers all points.
 
     Raises:
-        ValueError: `count` is below 0, or the keyframe has no pose.
+        ValueError: `count` is below 0, the keyframe has no pose, or `max_age` is given and the
+            turns have no time stamps.
     """
     if operator.index(count) < 0:
         raise ValueError(f"count: expected a number of sweeps, 0 or more, got {count}")
     keyframe = dataset[index]
     found = find_sweeps(dataset, index, count) if count else []
     if max_age is not None:
+        if not _have_times(keyframe, found):
+            raise ValueError(
+                f"max_age: keyframe {keyframe.token} and a turn before it have one time stamp, "
+                f"{keyframe.timestamp}: the ages of turns are unknown. Give the data set time "
+                "stamps, or leave max_age out"
+            )
         oldest = keyframe.timestamp - 1e6 * max_age
         found = [sweep for sweep in found if sweep.timestamp >= oldest]
     return join_sweeps(keyframe, found)
@@ -169,11 +177,16 @@ def join_sweeps(keyframe: Keyframe, sweeps: Sequence[Sweep]) -> Keyframe:
         points=points,
         intensity=intensity,
         labels=None if keyframe.labels is None else labels,
-        time=time,
+        time=time if _have_times(keyframe, sweeps) else None,
         row_in_file=None,
         num_rows_in_file=None,
         annotations=None,
     )
+
+
+def _have_times(keyframe: Keyframe, sweeps: Sequence[Sweep]) -> bool:
+    """Whether turns have other time stamps than the keyframe; all are 0 where they are unknown."""
+    return all(sweep.timestamp != keyframe.timestamp for sweep in sweeps)
 
 
 def _in_frame_of(keyframe: Keyframe, sweep: Sweep) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -103,6 +103,18 @@ def test_only_the_points_of_the_keyframe_have_labels_and_they_come_first():
     assert joined.token == "k1 + 3 sweeps"
 
 
+def test_without_time_stamps_the_times_of_points_are_unknown():
+    data = Recording()
+    frames = [replace(data[index], timestamp=0) for index in range(3)]
+    data.__class__ = type("T", (Recording,), {"__getitem__": lambda _, i: frames[i]})
+    joined = accumulate(data, 2, 2)
+    assert joined.token == "k2 + 2 sweeps" and joined.time is None
+    assert np.abs(in_world(joined)[:, 0].reshape(3, 301)[:, :300] - 1040).max() < 1e-3
+    assert Accumulated(data, 2)[2].time is None
+    with pytest.raises(ValueError, match="max_age: keyframe k2 .*one time stamp, 0"):
+        accumulate(data, 2, 2, max_age=1.0)
+
+
 def test_each_point_keeps_its_own_time():
     data = Recording()
     keyframe = replace(data[1], time=torch.linspace(-0.1, 0, 301))
