@@ -23,15 +23,11 @@ from kit.data.class_maps import KITTI_OBJECTS
 from kit.data.classes import IGNORE
 from kit.data.intensity import HDL_64E
 from kit.data.keyframe import Camera, Dataset
-from kit.data.kitti_calibration import (
-    CalibrationFile,
-    parse_numbers,
-    read_calibration,
-    read_text,
-)
+from kit.data.kitti_calibration import CalibrationFile, read_calibration
 from kit.data.kitti_files import COLOUR, images_of, make_cameras, scan_numbers
 from kit.data.recording import FilesOnDisk, Frame, Recording
 from kit.data.scans import Scan, read_scan
+from kit.data.text_files import parse_numbers, read_text
 
 LOOKS_FOR = "velodyne/*.bin beside calib/ or label_2/, here or in training/ (KITTI objects)"
 PARTS = ("training", "testing")

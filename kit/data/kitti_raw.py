@@ -27,15 +27,11 @@ from kit import geometry
 from kit.data.class_maps import KITTI_OBJECTS
 from kit.data.intensity import HDL_64E
 from kit.data.keyframe import Camera, Dataset
-from kit.data.kitti_calibration import (
-    CalibrationFile,
-    parse_numbers,
-    read_calibration,
-    read_text,
-)
+from kit.data.kitti_calibration import CalibrationFile, read_calibration
 from kit.data.kitti_files import images_of, make_cameras, scan_numbers
 from kit.data.recording import FilesOnDisk, Frame, Recording
 from kit.data.scans import Scan, read_scan
+from kit.data.text_files import parse_numbers, read_text
 
 LOOKS_FOR = "velodyne_points/data/*.bin, here or in DATE/DRIVE_sync (KITTI raw)"
 CAMERAS = ("image_02", "image_03")  # of the projection matrices P_rect_02 and P_rect_03

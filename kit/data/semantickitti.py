@@ -25,17 +25,11 @@ from kit.data.class_maps import SEMANTIC_KITTI
 from kit.data.classes import ClassMap
 from kit.data.intensity import HDL_64E, PublishedSensor
 from kit.data.keyframe import Camera, Dataset
-from kit.data.kitti_calibration import (
-    CalibrationFile,
-    parse_numbers,
-    read_calibration,
-    read_poses,
-    read_text,
-    rigid_from_row,
-)
+from kit.data.kitti_calibration import CalibrationFile, read_calibration
 from kit.data.kitti_files import COLOUR, images_of, make_cameras, scan_numbers
 from kit.data.recording import FilesOnDisk, Frame, Recording
 from kit.data.scans import Scan, read_scan
+from kit.data.text_files import parse_numbers, read_poses, read_text, rigid_from_row
 from kit.store.reading import read_regular
 
 LOOKS_FOR = "velodyne/*.bin, here or in sequences/*/ (KITTI odometry, SemanticKITTI)"

@@ -20,7 +20,7 @@ from kit.data.folder.files import (
     match_by_index,
     match_by_name,
     match_by_time,
-    read_poses,
+    poses_of_scans,
     read_stamps,
     stem,
 )
@@ -73,7 +73,7 @@ class FolderRecording(Recording):
             times = read_stamps(root, description.timestamps, scans, description.unit)
         self._poses = None
         if description.poses is not None:
-            self._poses = read_poses(root / description.poses, len(scans))
+            self._poses = poses_of_scans(root / description.poses, len(scans))
         known = [c for c in description.cameras if c.K is not None and c.T_cam_lidar is not None]
         images = {camera.name: _images(root, description, camera, scans, times) for camera in known}
         classes, labels, num_labelled = _labels(root, description, scans)

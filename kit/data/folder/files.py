@@ -4,15 +4,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kit import geometry
 from kit.data.folder.description import FROM_NAMES
 from kit.data.limits import MAX_TIMESTAMP
 from kit.data.recording import nearest_in_time
+from kit.data.text_files import read_poses, rigid_from_row
 from kit.store.reading import read_regular
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
@@ -144,28 +143,21 @@ def _few(files: Sequence[str]) -> str:
     return ", ".join(stem(file) for file in files[:_FEW]) + ", ..." * (len(files) > _FEW)
 
 
-def read_poses(file: Path, count: int) -> Float[Tensor, "S 4 4"]:
+def poses_of_scans(file: Path, count: int) -> Float[Tensor, "S 4 4"]:
     """Read T_global_lidar of every scan: 12 numbers per line, its first three rows.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: a line has other content, or the number of lines is another one.
     """
-    lines = read_regular(file).decode("utf-8", "replace").splitlines()
-    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    rows = read_poses(file)
     if len(rows) != count:
         raise ValueError(f"{file}: {len(rows)} poses for {count} scans; expected one per line")
-    poses = np.tile(np.eye(4), (count, 1, 1))
-    for number, row in enumerate(rows):
-        try:
-            poses[number, :3] = np.array(row, dtype=np.float64).reshape(3, 4)
-            geometry.check_rigid(torch.from_numpy(poses[number]), "T_global_lidar")
-        except ValueError as error:
-            raise ValueError(
-                f"{file}: pose {number + 1}: expected 12 numbers, the first three rows of "
-                f"T_global_lidar: {error}"
-            ) from error
-    return torch.from_numpy(poses)
+    poses = [
+        rigid_from_row(row, f"{file}: pose {number}: the first three rows of T_global_lidar")
+        for number, row in enumerate(rows, 1)
+    ]
+    return torch.stack(poses)
 
 
 def label_files(scans: Sequence[str], files: Sequence[str]) -> Mapping[str, str]:
