@@ -90,6 +90,79 @@ def test_images_are_matched_by_name_index_or_time(tmp_path):
     assert [each.timestamp for each in dataset] == [1_000_000_000, 1_000_100_000, 1_000_200_000]
 
 
+SINCE_1970 = 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    ("lines", "unit", "expected"),
+    [
+        # As numpy.savetxt writes them by default: float64 has steps of 0.24 us here.
+        ([f"{SINCE_1970 + 0.1 * n:.18e}" for n in range(3)], "s", [0, 100_000, 200_000]),
+        (
+            [f"{float(10**9 * SINCE_1970 + 10**8 * n):.18e}" for n in range(3)],
+            "ns",
+            [0, 10**5, 2 * 10**5],
+        ),
+        ([f"{SINCE_1970}.{n}00000999" for n in range(3)], "s", [1, 100_001, 200_001]),
+        ([f"{SINCE_1970}{n}00000999" for n in range(3)], "ns", [0, 100_000, 200_000]),
+        (["0.000000e+00", "1.000000e-01", "2.000000e-01"], "s", None),
+    ],
+)
+def test_time_stamps_are_read_as_numpy_writes_them(tmp_path, lines, unit, expected):
+    root = write_recording(tmp_path, lidar=LIDAR | {"timestamps": "times.txt"}, time_unit=unit)
+    (root / "times.txt").write_text("# seconds\n\n" + "\n  # more\n".join(lines) + "\n\n")
+    start = 0 if expected is None else 10**6 * SINCE_1970
+    found = [each.timestamp - start for each in kit.open_dataset(root)]
+    assert found == (expected or [0, 100_000, 200_000])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1.7000000e+09", r"written in steps of 100 s\. Write all digits"),
+        ("1.700000001e+09", "written in steps of 1 s"),
+        ("-1.0", "expected a time stamp of 0 or more, got '-1.0'"),
+        ("1,700", "expected a time stamp of 0 or more"),
+        ("nan", "expected a time stamp of 0 or more"),
+        ("1.000000000000000000e+99", "too large for its time_unit|written in steps"),
+    ],
+)
+def test_lines_of_time_stamps_are_counted_as_editors_do(tmp_path, line, message):
+    root = write_recording(tmp_path, lidar=LIDAR | {"timestamps": "times.txt"}, time_unit="s")
+    (root / "times.txt").write_text(f"# seconds\n\n1\n2\n# the last\n{line}\n")
+    with pytest.raises(ValueError, match=f"times.txt: line 6: .*{message}"):
+        kit.open_dataset(root)
+
+
+def test_lines_of_poses_are_counted_as_editors_do(tmp_path):
+    root = write_recording(tmp_path, poses="poses.txt")
+    row = "1 0 0 0 0 1 0 0 0 0 1 0"
+    (root / "poses.txt").write_text(f"# poses\n\n{row}\n{row[:-2]}\n{row}\n")
+    with pytest.raises(ValueError, match="poses.txt: line 4: expected 12 numbers, got 11"):
+        kit.open_dataset(root)
+
+
+def test_two_images_or_labels_of_one_name_are_refused(tmp_path):
+    root = write_recording(tmp_path / "a")
+    picture(7).save(root / "images/front/001.jpg")
+    with pytest.raises(ValueError, match="images/front: two images are named 001: 001.* and 001"):
+        kit.open_dataset(root)
+    labels = {"files": "labels", "classes": {"0": "car"}}
+    root = write_recording(tmp_path / "b", labels=labels)
+    (root / "labels").mkdir()
+    np.zeros(400, np.uint8).tofile(root / "labels/000.label")
+    np.save(root / "labels/000.npy", np.zeros(400, np.uint8))
+    with pytest.raises(ValueError, match="labels.files: two label files are named 000"):
+        kit.open_dataset(root)
+
+
+def test_poses_without_time_stamps_leave_the_times_of_sweeps_unknown(tmp_path):
+    root = write_recording(tmp_path, poses="poses.txt")
+    write_poses(root, poses())
+    joined = kit.accumulate(kit.open_dataset(root), 2, 2)
+    assert len(joined.points) == 1200 and joined.time is None
+
+
 def image_of(keyframe):
     return keyframe.cameras["front"].pixels()
 

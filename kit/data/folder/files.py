@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import torch
@@ -11,11 +12,11 @@ from torch import Tensor
 from kit.data.folder.description import FROM_NAMES
 from kit.data.limits import MAX_TIMESTAMP
 from kit.data.recording import nearest_in_time
-from kit.data.text_files import read_poses, rigid_from_row
-from kit.store.reading import read_regular
+from kit.data.text_files import content_lines, read_poses, rigid_from_row
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
 _FEW = 3  # names in a message
+_COARSEST = 1000  # microseconds: the steps of time stamps such as 1.700000e+09
 
 
 def is_image(name: str) -> bool:
@@ -68,36 +69,54 @@ def read_stamps(root: Path, source: str, files: Sequence[str], unit: float) -> l
         ValueError: a time stamp is no number or out of range, or there is not one for each file.
     """
     if source == FROM_NAMES:
-        texts, named = [stem(file) for file in files], [str(root / file) for file in files]
+        named = [(str(root / file), stem(file)) for file in files]
     else:
-        lines = read_regular(root / source).decode("utf-8", "replace").splitlines()
-        texts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        named = [f"{root / source}: line {number}" for number in range(1, len(texts) + 1)]
-        if len(texts) != len(files):
+        lines = content_lines(root / source)
+        named = [(f"{root / source}: line {number}", line) for number, line in lines]
+        if len(named) != len(files):
             raise ValueError(
-                f"{root / source}: {len(texts)} time stamps for {len(files)} files in "
+                f"{root / source}: {len(named)} time stamps for {len(files)} files in "
                 f"{(root / files[0]).parent}; expected one number per line for each file"
             )
-    return [_stamp(given, name, unit) for given, name in zip(texts, named, strict=True)]
+    return [_stamp(given, name, unit) for name, given in named]
 
 
 def _stamp(given: str, name: str, unit: float) -> int:
-    """Microseconds. Integers are converted exactly: nanoseconds have 19 digits."""
-    whole = re.fullmatch(r"\d{1,19}", given)
-    if whole is None and not re.fullmatch(r"\d{1,12}\.\d{1,12}", given):
+    """Microseconds; every digit counts: nanoseconds since 1970 have 19, a float64 has 15."""
+    found = re.fullmatch(r"\d{1,19}(\.\d{1,20}(e[+-]\d{2})?)?", given)
+    if found is None:
         raise ValueError(f"{name}: expected a time stamp of 0 or more, got {given[:60]!r}")
-    if whole:
-        found = int(given) // 1000 if unit < 1 else int(given) * int(unit)
-    else:
-        found = round(float(given) * unit)
-    if found > MAX_TIMESTAMP:
+    value, microseconds = Decimal(given), Decimal(str(unit))
+    step = Decimal(1).scaleb(value.as_tuple().exponent) * microseconds
+    if found[2] and step > _COARSEST:
+        raise ValueError(
+            f"{name}: the time stamp {given} is written in steps of {float(step) / 1e6:g} s. Write "
+            'all digits: numpy.savetxt(file, stamps, fmt="%d") for integers, fmt="%.6f" for seconds'
+        )
+    stamp = value * microseconds
+    # Integers are rounded down, as are the time stamps of ROS.
+    whole = int(stamp) if value == value.to_integral_value() else int(stamp.to_integral_value())
+    if whole > MAX_TIMESTAMP:
         raise ValueError(f"{name}: the time stamp {given} is too large for its time_unit")
+    return whole
+
+
+def _by_stem(files: Sequence[str], two: str) -> dict[str, str]:
+    """Files by their names without ending; raises a ValueError that names two of one name."""
+    found: dict[str, str] = {}
+    for file in files:
+        other = found.setdefault(stem(file), file)
+        if other != file:
+            raise ValueError(
+                f"{two} are named {stem(file)}: {Path(other).name} and {Path(file).name}; "
+                "expected one for each scan. Move the others to another folder"
+            )
     return found
 
 
 def match_by_name(scans: Sequence[str], images: Sequence[str]) -> list[str | None]:
     """The image of each scan: the one of the same name without ending."""
-    by_stem = {stem(image): image for image in images}
+    by_stem = _by_stem(images, "two images")
     found = [by_stem.get(stem(scan)) for scan in scans]
     if not any(found) and len(scans) == len(images) == 1:
         return [images[0]]
@@ -162,7 +181,7 @@ def poses_of_scans(file: Path, count: int) -> Float[Tensor, "S 4 4"]:
 
 def label_files(scans: Sequence[str], files: Sequence[str]) -> Mapping[str, str]:
     """The label file, of the same name without ending, of each scan that has one."""
-    by_stem = {stem(file): file for file in files}
+    by_stem = _by_stem(files, "labels.files: two label files")
     found = {scan: by_stem[stem(scan)] for scan in scans if stem(scan) in by_stem}
     if not found and len(scans) == len(files) == 1:
         return {scans[0]: files[0]}
