@@ -209,6 +209,38 @@ def test_another_content_is_refused_and_named(tmp_path, name, content, message):
         read_points(tmp_path / name, layout)
 
 
+@pytest.mark.parametrize(
+    ("first", "count"),
+    [
+        ("nan,nan,nan,0", 2),
+        ("1,2,3,nan", 2),
+        ("inf,2,3,7", 2),
+        ("1,2,3,-Infinity", 2),
+        ("1e1,2E0,3,7", 3),
+        (",,,", 2),
+        ("NaN,NaN,NaN,NULL", 2),
+    ],
+)
+def test_a_first_row_without_a_number_is_no_header(tmp_path, first, count):
+    file = tmp_path / "a.csv"
+    file.write_text(f"{first}\n4,5,6,7\n8,9,10,11\n")
+    scan = read_points(file, LAYOUT)
+    assert scan.num_rows == 3 and len(scan.points) == count
+    assert scan.points[-2:].tolist() == [[4, 5, 6], [8, 9, 10]]
+    assert scan.intensity[-2:].tolist() == [7, 11]
+    with pytest.raises(ValueError, match="a.csv: expected a first line with the names"):
+        read_points(file)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.pcd", "c.npz", "b.npy", "a.parquet", "a.las"])
+def test_other_names_than_those_of_the_file_are_refused(tmp_path, name):
+    WRITERS[name][0](tmp_path / name)
+    layout = Layout(("x", "y", "z", "energy"))
+    with pytest.raises(ValueError, match=f"{name}: columns: energy not found, .*names its columns"):
+        read_points(tmp_path / name, layout)
+    assert np.array_equal(read_points(tmp_path / name, LAYOUT).intensity, ROWS[:, 3])
+
+
 def test_arrays_of_more_columns_must_be_named(tmp_path):
     np.save(tmp_path / "a.npy", ROWS)
     with pytest.raises(ValueError, match="an array of 4 columns, and they are not named"):

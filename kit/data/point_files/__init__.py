@@ -45,8 +45,8 @@ def read_columns(file: Path, layout: Layout | None = None) -> dict[str, np.ndarr
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: the ending is unknown, or the content is not that of such a file or has another
-            layout; names the file.
+        ValueError: the ending is unknown, the content is not that of such a file or has another
+            layout, or the file names its columns and the layout names others; names the file.
         ModuleNotFoundError: a library for this kind of file is not installed; says which.
     """
     ending = file.suffix.lower()
@@ -54,7 +54,14 @@ def read_columns(file: Path, layout: Layout | None = None) -> dict[str, np.ndarr
         raise ValueError(f"{file}: expected a point file, one of {', '.join(READERS)}")
     module, _, name = READERS[ending].partition(":")
     reader: Callable[[Path, Layout], dict[str, np.ndarray]] = getattr(import_module(module), name)
-    return reader(file, layout or Layout())
+    layout = layout or Layout()
+    columns = reader(file, layout)
+    if absent := [name for name in layout.columns or () if name not in columns]:
+        raise ValueError(
+            f"{file}: columns: {', '.join(absent)} not found, the file itself names its columns: "
+            f"{', '.join(columns)}. Leave columns out for this kind of file"
+        )
+    return columns
 
 
 def read_points(file: Path, layout: Layout | None = None) -> Scan:

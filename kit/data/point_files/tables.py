@@ -18,7 +18,7 @@ def read_csv(file: Path, layout: Layout) -> dict[str, np.ndarray]:
     data = read_regular(file)
     first = data[:10_000].partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
     delimiter = max(_DELIMITERS, key=first.count)
-    named = any(character.isalpha() and character not in "eE" for character in first)
+    named = not all(_is_value(each) for each in first.split(delimiter))
     if not named and layout.columns is None:
         raise ValueError(
             f"{file}: expected a first line with the names of the columns, such as x,y,z,intensity,"
@@ -27,6 +27,18 @@ def read_csv(file: Path, layout: Layout) -> dict[str, np.ndarray]:
     options = csv.ReadOptions(column_names=None if named else list(layout.columns))
     split = csv.ParseOptions(delimiter=delimiter)
     return _columns(file, data, lambda source: csv.read_csv(source, options, split))
+
+
+def _is_value(cell: str) -> bool:
+    """Whether a cell of a text table is a number or stands for a missing one, such as nan."""
+    from pyarrow import csv
+
+    cell = cell.strip().strip('"')
+    try:
+        float(cell)
+    except ValueError:
+        return cell in csv.ConvertOptions().null_values
+    return True
 
 
 def read_parquet(file: Path, layout: Layout) -> dict[str, np.ndarray]:
