@@ -349,6 +349,35 @@ def test_init_recording_writes_a_first_description_and_never_overwrites(tmp_path
     assert (root / "recording.json").read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "field"),
+    [
+        ("columns", list(NAMES), "lidar.columns"),
+        ("dtype", "float64", "lidar.dtype"),
+        ("dtype", "float32", "lidar.dtype"),
+        ("intensity", "ambient", "lidar.intensity"),
+        ("time", "t", "lidar.point_times.column"),
+        ("time_unit", "us", "lidar.point_times.unit"),
+    ],
+)
+def test_an_option_that_a_folder_would_ignore_says_where_to_write_it(
+    tmp_path, option, value, field
+):
+    root = write_recording(tmp_path)
+    for source in (root, root / "recording.json"):
+        with pytest.raises(ValueError, match=rf"{option}=.*write {field} into .*recording.json"):
+            kit.open_dataset(source, **{option: value})
+    fields = json.loads(SCHEMA.read_text())["properties"]["lidar"]["properties"]
+    for part in field.split(".")[1:]:
+        fields = fields[part].get("properties", {})  # KeyError: the schema has no such field
+
+
+def test_the_type_of_numbers_is_an_option_of_bin_files_only(tmp_path):
+    np.save(tmp_path / "a.npy", rows()[:, :3])
+    with pytest.raises(ValueError, match="dtype: .*a.npy tells its types"):
+        kit.open_dataset(tmp_path / "a.npy", dtype="float64")
+
+
 def test_init_recording_sees_other_layouts(tmp_path, capsys):
     (tmp_path / "scans").mkdir()
     for number in range(2):
