@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 from kit.data.keyframe import Dataset
 
@@ -84,6 +83,12 @@ def open_dataset(
     return dataset
 
 
+def format_of(source: str | Path) -> str | None:
+    """The name of the format that `open_dataset` would open a path in; None if there is none."""
+    found = (n for n, module in FORMATS.items() if import_module(module).recognises(str(source)))
+    return next(found, None)
+
+
 def _with_sweeps(dataset: Dataset, sweeps: int) -> Dataset:
     if not sweeps:
         return dataset
@@ -101,11 +106,9 @@ def _mix(parts: Sequence[Dataset], weights: Sequence[float | int] | None) -> Dat
 def _open_one(source: str | Path, options: dict) -> Dataset:
     """Open the data set at one path; raises FileNotFoundError."""
     source = os.path.expanduser(source)
-    formats = {}
-    for name, module in FORMATS.items():
-        formats[name] = import_module(module)
-        if formats[name].recognises(source):
-            return formats[name].open(source, **options)
+    if name := format_of(source):
+        return import_module(FORMATS[name]).open(source, **options)
+    formats = {name: import_module(module) for name, module in FORMATS.items()}
     wanted = "; ".join(f"{name}: {module.LOOKS_FOR}" for name, module in formats.items())
     root = Path(source)
     if not root.exists():
@@ -116,15 +119,14 @@ def _open_one(source: str | Path, options: dict) -> Dataset:
     entries = sorted(entry.name for entry in root.iterdir()) if root.is_dir() else ["a file"]
     raise FileNotFoundError(
         f"{root}: not recognised. Looked for {wanted}; found {', '.join(entries[:8]) or 'nothing'}."
-        f"{_neighbour(root, formats)}"
+        f"{_neighbour(root)}"
     )
 
 
-def _neighbour(root: Path, formats: Mapping[str, ModuleType]) -> str:
+def _neighbour(root: Path) -> str:
     """A data set in the folder above or in one below, for messages; "" if there is none."""
     inner = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     for path in (*inner[:20], Path(os.path.abspath(root)).parent):
-        for name, module in formats.items():
-            if module.recognises(str(path)):
-                return f" Did you mean {path} ({name})?"
+        if name := format_of(path):
+            return f" Did you mean {path} ({name})?"
     return ""

@@ -3,12 +3,14 @@ import json
 import jsonschema
 import numpy as np
 import pytest
+import small_layouts
 import torch
 from own_recording import NAMES, SIZE, K, T, picture, rows, write_recording
 
 import kit
 from kit.__main__ import main
 from kit.data.folder.description import SCHEMA
+from kit.data.folder.propose import propose
 from kit.data.keyframe import Dataset
 from kit.lens import BrownConrady
 from kit.student.waffleiron.config import WaffleIronConfig
@@ -397,6 +399,48 @@ def test_init_recording_sees_other_layouts(tmp_path, capsys):
         kit.open_dataset(tmp_path / "empty")
     assert main(["init-recording", str(tmp_path / "empty")]) == 1
     assert "no point file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lidar", ["points", "velodyne_points_all", "labelled/x"])
+@pytest.mark.parametrize("labels", ["labels", "semantic_labels/classes", "lidarseg"])
+def test_init_recording_proposes_no_labels_as_lidar(tmp_path, lidar, labels):
+    for folder, kind in ((lidar, np.float32), (labels, np.uint8)):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(3):
+            rows(number).astype(kind).tofile(tmp_path / folder / f"{number}.bin")
+    content, notes = propose(tmp_path)
+    assert content["lidar"]["files"] == lidar
+    assert f"not used: 3 point files in {labels}/" in notes
+
+
+def test_init_recording_gives_every_folder_of_images_a_camera(tmp_path):
+    np.save(tmp_path / "0.npy", rows()[:, :3])
+    folders = ["a_b/c", "a/b_c", "x/c"]  # the last parts, and a_b_c, are not unique
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+        picture().save(tmp_path / folder / "0.png")
+    cameras = propose(tmp_path)[0]["cameras"]
+    assert sorted(each["images"] for each in cameras.values()) == sorted(folders)
+
+
+def test_init_recording_refuses_a_folder_with_nothing_but_labels(tmp_path):
+    (tmp_path / "labels").mkdir()
+    np.zeros(9, np.uint8).tofile(tmp_path / "labels/0.bin")
+    with pytest.raises(FileNotFoundError, match="folders named like labels are left out"):
+        propose(tmp_path)
+
+
+def test_init_recording_says_that_a_folder_is_a_known_format(tmp_path, capsys):
+    root = small_layouts.write_sequences(tmp_path / "drive")
+    assert type(kit.open_dataset(root)).__name__ == "SemanticKitti"
+    assert main(["init-recording", str(root)]) == 0
+    told = capsys.readouterr().out
+    assert "opens already, without recording.json, as semantickitti" in told
+    content = json.loads((root / "recording.json").read_text())
+    assert content["lidar"]["files"].endswith("velodyne")
+    assert type(kit.open_dataset(root)).__name__ == "FolderRecording"
+    (root / "recording.json").unlink()
+    assert type(kit.open_dataset(root)).__name__ == "SemanticKitti"
 
 
 def test_the_schema_is_valid_and_every_field_has_a_description():

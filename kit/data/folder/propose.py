@@ -8,16 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kit.data import format_of
 from kit.data.folder.description import NAME
 from kit.data.folder.files import in_order, is_image, stem
+from kit.data.numbered import numbered
 from kit.data.point_files import is_point_file
 from kit.data.scan_layout import other_layout
 from kit.store import files as store
 from kit.store.reading import open_regular
 
+_WARNING = (
+    "this folder opens already, without recording.json, as {name}. With recording.json it is opened"
+    " as that says: remove the file if you want {name} back"
+)
 MAX_DEPTH = 4  # of folders below the root
 MOST_FOLDERS = 10_000
 _HEAD = 400_000  # bytes that show the layout of a .bin file
+_LABELS = {"label", "labels", "semseg", "lidarseg", "panoptic", "annotation", "annotations"}
 _NAMES = {3: ["x", "y", "z"], 4: ["x", "y", "z", "intensity"]}
 
 
@@ -32,16 +39,17 @@ def propose(root: Path) -> tuple[dict[str, Any], list[str]]:
     """
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder")
-    scans, images = _folders(root, is_point_file), _folders(root, is_image)
+    points, images = _folders(root, is_point_file), _folders(root, is_image)
+    scans = {folder: names for folder, names in points.items() if not _is_of_labels(folder)}
     if not scans:
         raise FileNotFoundError(
             f"{root}: no point file (.pcd .ply .las .laz .npy .npz .bin .csv .parquet) in it or in "
-            f"its sub-folders, {MAX_DEPTH} levels deep"
+            f"its sub-folders, {MAX_DEPTH} levels deep (folders named like labels are left out)"
         )
     scan_folder = max(scans, key=lambda folder: (len(scans[folder]), -len(folder)))
     files = scans[scan_folder]
     notes = [f"lidar: {_counted(files)} in {scan_folder}/"]
-    others = {folder: names for folder, names in scans.items() if folder != scan_folder}
+    others = {folder: names for folder, names in points.items() if folder != scan_folder}
     notes += [f"not used: {_counted(names)} in {folder}/" for folder, names in others.items()]
     lidar: dict[str, Any] = {"files": _place(scan_folder, files)}
     if Path(files[0]).suffix.lower() == ".bin":
@@ -49,7 +57,8 @@ def propose(root: Path) -> tuple[dict[str, Any], list[str]]:
     content: dict[str, Any] = {"lidar": lidar}
     cameras = {_camera_name(folder): folder for folder in sorted(images)}
     if len(cameras) < len(images):
-        cameras = {folder.replace("/", "_"): folder for folder in sorted(images)}
+        names = numbered(folder.replace("/", "_") for folder in sorted(images))
+        cameras = dict(zip(names, sorted(images), strict=True))
     if cameras:
         content["cameras"] = {
             name: {"images": _place(folder, images[folder]), "K": None, "T_cam_lidar": None}
@@ -62,6 +71,11 @@ def propose(root: Path) -> tuple[dict[str, Any], list[str]]:
             'distortion: {"model": ..., "coefficients": [...]}. Until then they are left out'
         )
     return content, notes
+
+
+def _is_of_labels(folder: str) -> bool:
+    """Whether a word of a folder's name, or of one above it, says that it holds labels."""
+    return not _LABELS.isdisjoint(re.split(r"[/_\-. ]", folder.lower()))
 
 
 def _counted(files: Sequence[str]) -> str:
@@ -138,6 +152,8 @@ def write_first(root: Path) -> str:
     if file.exists() or file.is_symlink():
         raise ValueError(f"{file}: exists already, and is not overwritten. Rename it first")
     content, notes = propose(root)
+    if name := format_of(root):
+        notes.insert(0, _WARNING.format(name=name))
     store.write_text(file, _text(content))
     lines = [f"wrote {file}", *(f"- {note}" for note in notes)]
     lines.append(f"Then look at it: kit.open_dataset({str(root)!r})[0]")
