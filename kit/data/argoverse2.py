@@ -82,8 +82,8 @@ class SweepFrame(Frame):
 
 
 @dataclass(frozen=True)
-class Poses:
-    """The poses of a car: times in nanoseconds, ascending, and T_city_ego."""
+class DrivenPath:
+    """The path of a car: times in nanoseconds, ascending, and T_city_ego."""
 
     file: Path
     times: Sequence[int]
@@ -238,7 +238,7 @@ class Argoverse2(Recording):
         file = self.root / f"{frame.log}{_INTRINSIC}"
         return self.table(file, lambda: _read_intrinsics(file))
 
-    def _poses(self, frame: SweepFrame) -> Poses:
+    def _poses(self, frame: SweepFrame) -> DrivenPath:
         file = self.root / f"{frame.log}{_POSES}"
         return self.table(file, lambda: _read_poses(file))
 
@@ -311,14 +311,14 @@ def _read_intrinsics(file: Path) -> dict[str, tuple[float, ...]]:
     return dict(zip(table["sensor_name"].tolist(), rows, strict=True))
 
 
-def _read_poses(file: Path) -> Poses:
+def _read_poses(file: Path) -> DrivenPath:
     table = read_feather(file, ("timestamp_ns", *_QUATERNION, *_TRANSLATION))
     order = np.argsort(table["timestamp_ns"], kind="stable")
     rotations = np.stack([table[name][order] for name in _QUATERNION], axis=1)
     norms = np.linalg.norm(rotations, axis=1)
     if len(order) == 0 or not ((norms > 1e-6) & (norms < 1e6)).all():
         raise ValueError(f"{file}: expected poses with rotations as quaternions of length 1")
-    return Poses(
+    return DrivenPath(
         file,
         table["timestamp_ns"][order].tolist(),
         Rotation.from_quat(rotations, scalar_first=True),
