@@ -83,8 +83,9 @@ def doctor(
         opened = [opened] if isinstance(opened, Keyframe) else opened
         if not len(opened):
             raise ValueError("there is no keyframe to examine")
-        keyframes, findings = _read(_Keyframes(opened), most)
-        report = _examine(opened, keyframes, findings)
+        cached = _Keyframes(opened)
+        keyframes, findings = _read(cached, most)
+        report = _examine(opened, cached, keyframes, findings)
     told = [Finding("warning", "reading", text) for text in _texts(caught)]
     return report.with_findings(told)
 
@@ -102,9 +103,7 @@ def _texts(caught: Sequence[warnings.WarningMessage]) -> list[str]:
     ]
 
 
-def _read(
-    keyframes: "_Keyframes", most: int
-) -> tuple[tuple["_Keyframes", dict[int, Keyframe]], list[Finding]]:
+def _read(keyframes: _Keyframes, most: int) -> tuple[dict[int, Keyframe], list[Finding]]:
     """Read evenly spaced keyframes; those that cannot be read are findings."""
     spaced = np.unique(np.linspace(0, len(keyframes) - 1, min(most, len(keyframes))).round())
     found, findings = {}, []
@@ -113,7 +112,7 @@ def _read(
             found[number] = keyframes[number]
         except ERRORS as error:
             findings.append(Finding("problem", f"keyframe {number}", str(error), _mend(error)))
-    return (keyframes, found), findings
+    return found, findings
 
 
 def _mend(error: Exception) -> str:
@@ -125,11 +124,11 @@ def _mend(error: Exception) -> str:
 
 def _examine(
     opened: Any,
-    read: tuple["_Keyframes", dict[int, Keyframe]],
+    cached: _Keyframes,
+    keyframes: Mapping[int, Keyframe],
     findings: list[Finding],
 ) -> Report:
     """Apply all checks to the keyframes that could be read."""
-    cached, keyframes = read
     name = getattr(opened, "name", None) or ", ".join(dict.fromkeys(cached.scenes))[:80]
     if not keyframes:
         return Report(name, len(opened), (), sorted_findings(findings), {}, {}, {})
