@@ -18,12 +18,12 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from kit import geometry
+from kit.data.point_files.columns import INTENSITY
 from kit.data.point_times import TIME, has_position, seconds_of, time_column
 from kit.lens import PINHOLE, Lens, make_lens
 from kit.store.image_reader import MAX_PIXELS
 
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
-INTENSITY = ("intensity", "intensities", "reflectivity", "reflectance", "i")
 _CHANNELS = {
     "rgb8": (3, [0, 1, 2]),
     "bgr8": (3, [2, 1, 0]),

@@ -14,7 +14,7 @@ from kit.data.point_times import TIME, UNITS, has_position, seconds_of, time_col
 from kit.data.scans import Scan, valid_scan
 
 POSITION = ("x", "y", "z")
-# Columns that hold intensities, the first that a file has is used.
+# Columns and fields of messages that hold intensities, the first that there is is used.
 INTENSITY = ("intensity", "intensities", "i", "reflectivity", "reflectance", "remission")
 MAX_ROWS = 50_000_000
 TYPES = (
