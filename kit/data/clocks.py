@@ -156,6 +156,10 @@ class ClockOffsets(Wrapped):
 
         return find_sweeps(self.dataset, index, count)
 
+    def poses(self, index: SupportsIndex) -> Poses:
+        """Poses of the lidar around the time of a keyframe."""
+        return find_poses(self.dataset, index)
+
     def __getitem__(self, index: SupportsIndex) -> Keyframe:
         keyframe = self.dataset[index]
         poses = find_poses(self.dataset, index)

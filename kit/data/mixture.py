@@ -14,6 +14,7 @@ import torch
 
 from kit.data.annotations import Box, ExactAnnotations, PixelAnnotations
 from kit.data.classes import IGNORE, ClassMap
+from kit.data.clocks import Poses, find_poses
 from kit.data.keyframe import Dataset, Keyframe, Sensor, position_of
 from kit.data.numbered import numbered
 from kit.data.sweeps import Sweep, find_sweeps
@@ -38,6 +39,7 @@ class Mixture:
             before it has one of them.
         scenes: the scene of every keyframe, preceded by the name of its data set.
         has_labels: whether any of them has labels.
+        missing: what the disk lacks, as counts by the name of a data set and a description.
 
     Raises:
         ValueError: there is no data set or an empty one, the weights are not one number above 0
@@ -67,6 +69,11 @@ class Mixture:
             for scene in part.scenes
         ]
         self.has_labels = any(part.has_labels for part in self.parts)
+        self.missing = {
+            f"{what} of {name}": count
+            for name, part in zip(self.names, self.parts, strict=True)
+            for what, count in getattr(part, "missing", {}).items()
+        }
 
     @property
     def sensor(self) -> Sensor:
@@ -125,6 +132,11 @@ class Mixture:
         """The unlabelled turns before a keyframe, see `kit.data.sweeps`."""
         part, position = self.part_of(index)
         return find_sweeps(self.parts[part], position, count)
+
+    def poses(self, index: SupportsIndex) -> Poses:
+        """Poses of the lidar around the time of a keyframe, see `kit.data.clocks`."""
+        part, position = self.part_of(index)
+        return find_poses(self.parts[part], position)
 
     def __repr__(self) -> str:
         lines = [f"{len(self.parts)} data sets, {len(self):,} keyframes"]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kit import geometry
 from kit.data.classes import IGNORE
+from kit.data.clocks import Poses, find_poses
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.limits import is_valid, to_tensor
 from kit.data.wrapped import Wrapped
@@ -235,6 +236,10 @@ class Accumulated(Wrapped):
     def content(self) -> str:
         """Identify the content."""
         return f"{super().content()} with {self.count} sweeps"
+
+    def poses(self, index: SupportsIndex) -> Poses:
+        """Poses of the lidar around the time of a keyframe, see `kit.data.clocks`."""
+        return find_poses(self.dataset, index)
 
     def __getitem__(self, index: SupportsIndex) -> Keyframe:
         keyframe = self.dataset[index]

@@ -16,12 +16,14 @@ class Wrapped:
         name: used in messages and names of run folders; that of the other one by default.
         tokens, scenes: of every keyframe.
         has_labels: whether any keyframe has labels.
+        missing: what the disk lacks, as counts by a description.
     """
 
     def __init__(self, dataset: Dataset, name: str | None = None):
         self.dataset, self.name = dataset, name or dataset.name
         self.tokens, self.scenes = list(dataset.tokens), list(dataset.scenes)
         self.has_labels = dataset.has_labels
+        self.missing = dict(getattr(dataset, "missing", {}))
 
     @property
     def classes(self) -> ClassMap:

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import small_root
 import torch
 from scipy.spatial.transform import Rotation
 
@@ -101,3 +102,21 @@ def test_cameras_that_are_not_named_stay_as_they_are():
     was, now = data[0].cameras, mended[0].cameras
     assert torch.equal(was["CAM_BACK"].T_cam_lidar, now["CAM_BACK"].T_cam_lidar)
     assert not torch.equal(was["CAM_FRONT"].T_cam_lidar, now["CAM_FRONT"].T_cam_lidar)
+
+
+def test_wrapped_and_mixed_data_sets_keep_poses_and_what_is_missing(tmp_path):
+    root = small_root.write_root(tmp_path, small_root.tables(keyframes=2))
+    for image in root.glob("samples/CAM_*/*"):
+        image.unlink()
+    data = kit.open_dataset(root)
+    assert data.missing["images"] == 4
+    wrapped = [
+        ClockOffsets(data, {}),
+        kit.open_dataset(data, sweeps=1),
+        kit.open_dataset([data, kit.open_dataset("street", num_scenes=1)]),
+    ]
+    for each in wrapped:
+        assert torch.equal(each.poses(1).timestamps, data.poses(1).timestamps)
+        (finding,) = (f.text for f in kit.doctor(each, most=2).findings if f.subject == "files")
+        assert finding.startswith("missing: 4 images")
+    assert wrapped[2].missing[f"images of {data.name}"] == 4
