@@ -48,6 +48,7 @@ class Street:
         sensor: lidar and cameras of the car: nuscenes, pandaset or kitti.
         image_size: (height, width) in pixels; None: the size of the real cameras.
         density: ratio of the movable objects that are placed, from 0 (an empty street) to 1.
+        hills: root mean square slope of the ground, from 0 (level) to 0.15.
         seed: seed of all random numbers.
     """
 
@@ -57,6 +58,7 @@ class Street:
     sensor: str = "nuscenes"
     image_size: tuple[int, int] | None = None
     density: float = 1.0
+    hills: float = 0.0
     seed: int = 0
 
     def run(self) -> None:
@@ -70,6 +72,7 @@ class Street:
             self.seed,
             self.sensor,
             density=self.density,
+            hills=self.hills,
         )
         write_dataroot(street, self.out)
 

@@ -37,6 +37,7 @@ from kit.street.render.moment import (
     render_sweep,
 )
 from kit.street.rigs import Rig, find_rig
+from kit.street.world.terrain import STEEPEST
 from kit.street.world.weather import Weather
 
 # Only Open3D's ray caster is used; its web viewer would print three lines in notebooks.
@@ -56,10 +57,11 @@ class Street:
         sensor: "nuscenes", "pandaset", "kitti", or a `Rig`.
         weather: of all scenes; None: each scene has its own random weather.
         density: of all objects that can move, 0 (none) to 1.
+        hills: root mean square slope of the ground, from 0 (level) to 0.15, which is very steep.
 
     Raises:
         ValueError: a count or a size is below 1, the seed is negative, the density is not within 0
-            to 1, or the sensor is unknown.
+            to 1, the hills are not within 0 to 0.15, or the sensor is unknown.
     """
 
     classes = NUSCENES
@@ -74,6 +76,7 @@ class Street:
         sensor: str | Rig = "nuscenes",
         weather: Weather | None = None,
         density: float = 1.0,
+        hills: float = 0.0,
     ):
         least = {"num_scenes": num_scenes, "keyframes_per_scene": keyframes_per_scene}
         height, width = image_size or (1, 1)
@@ -85,6 +88,10 @@ class Street:
             raise ValueError(f"seed must not be negative, got {seed}")
         if not 0 <= density <= 1:
             raise ValueError(f"density must be 0 to 1, got {density}")
+        if not 0 <= hills <= STEEPEST:
+            raise ValueError(
+                f"hills, the root mean square slope, must be 0 to {STEEPEST}, got {hills}"
+            )
         self.rig, self.seed, self.weather = find_rig(sensor), seed, weather
         self.image_size = tuple(image_size) if image_size else None
         self.sensor = self.rig.sensor
@@ -93,7 +100,7 @@ class Street:
         numbers = [(s, k) for s in range(num_scenes) for k in range(keyframes_per_scene)]
         self.scenes = [f"{prefix}-s{s:03d}" for s, _ in numbers]
         self.tokens = [f"{prefix}-s{s:03d}-k{k:02d}" for s, k in numbers]
-        rest = (self.rig, self.image_size, weather, density)
+        rest = (self.rig, self.image_size, weather, density, float(hills))
         self.moments = [Moment(seed, s, k, *rest) for s, k in numbers]
 
     def __len__(self) -> int:
@@ -254,7 +261,7 @@ def _pixel_annotations(moment: Moment, name: str) -> PixelAnnotations:
 
 def _key(moment: Moment) -> str:
     """Key of a rendered keyframe in the cache."""
-    return f"street {_version()} {moment!r}"
+    return f"street {_version()} {moment.key}"
 
 
 # Version of the rendering. Change it whenever the same seed gives other bytes, or caches would

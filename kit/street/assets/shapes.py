@@ -196,11 +196,25 @@ def rotated(shape: Shape, yaw) -> Shape:
     return shape[0] @ yaw_rotation(yaw).T, shape[1]
 
 
-def pose_matrix(x, y, z, yaw) -> Float[np.ndarray, "4 4"]:
-    """Make T_world_object from a position in metres and a yaw in radians."""
+def pose_matrix(x, y, z, yaw, up=(0.0, 0.0, 1.0)) -> Float[np.ndarray, "4 4"]:
+    """Make T_world_object from a position in metres, a yaw in radians and the direction of up."""
     T = np.eye(4)
-    T[:3, :3], T[:3, 3] = yaw_rotation(yaw), (x, y, z)
+    T[:3, :3], T[:3, 3] = tilt_rotation(np.asarray(up)) @ yaw_rotation(yaw), (x, y, z)
     return T
+
+
+def tilt_rotation(up: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3 3"]:
+    """Rotation about a level axis that turns (0, 0, 1) to the unit vector `up`.
+
+    Source: Rodrigues' formula, with the angle's cosine, the third coordinate of `up`, put in.
+    """
+    a, b, c = np.moveaxis(up, -1, 0)
+    rows = [
+        [1 - a * a / (1 + c), -a * b / (1 + c), a],
+        [-a * b / (1 + c), 1 - b * b / (1 + c), b],
+        [-a, -b, c],
+    ]
+    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
 
 
 def yaw_rotation(yaw) -> Float[np.ndarray, "3 3"]:

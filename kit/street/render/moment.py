@@ -8,7 +8,7 @@ import json
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -17,12 +17,12 @@ from torch import Tensor
 
 from kit.data.annotations import Box, PixelAnnotations
 from kit.store.images import decode, png_bytes
-from kit.street.assets.shapes import pose_matrix
+from kit.street.assets.shapes import pose_matrix, tilt_rotation
 from kit.street.render import camera, lidar
 from kit.street.render.rays import is_occluded
 from kit.street.rigs import Mount, Rig
 from kit.street.world.layout import build
-from kit.street.world.mesh import Mesh, PlacedObject
+from kit.street.world.mesh import UP, Mesh, PlacedObject
 from kit.street.world.scene import Scene
 from kit.street.world.weather import Weather
 
@@ -35,7 +35,7 @@ SKY = 255  # label of pixels without a surface
 class Moment:
     """Everything that a keyframe of the street depends on.
 
-    Its repr is the key of the cached keyframe: renaming a field makes the cache invalid.
+    Its `key` names the cached keyframe: renaming a field makes the cache invalid.
 
     Attributes:
         seed: of the data set.
@@ -44,6 +44,7 @@ class Moment:
         image_size: (height, width) in pixels; None for the native sizes of the sensors.
         weather: of the scene; None: drawn from the seed.
         density: of all objects that can move, 0 to 1.
+        hills: root mean square slope of the ground.
     """
 
     seed: int
@@ -53,10 +54,16 @@ class Moment:
     image_size: tuple[int, int] | None
     weather: Weather | None
     density: float
+    hills: float = field(default=0.0, repr=False)
+
+    @property
+    def key(self) -> str:
+        """Everything in one line; level streets have the keys of before there were hills."""
+        return f"{self!r} hills {self.hills}" if self.hills else repr(self)
 
     def draw_scene(self) -> Scene:
         """Draw the random properties of the scene."""
-        return Scene(self.seed, self.scene, self.weather)
+        return Scene(self.seed, self.scene, self.weather, self.hills)
 
     def size_of(self, mount: Mount) -> tuple[int, int]:
         """(height, width) of the images of a camera, pixels."""
@@ -70,7 +77,8 @@ class Moment:
         T = np.tile(np.eye(4), (len(delays), 1, 1))
         T[:, 0, 0], T[:, 0, 1] = np.cos(yaw), -np.sin(yaw)
         T[:, 1, 0], T[:, 1, 1] = np.sin(yaw), np.cos(yaw)
-        T[:, 0, 3], T[:, 1, 3] = x, y
+        T[:, :3, :3] = tilt_rotation(scene.terrain.normal(x, y)) @ T[:, :3, :3]
+        T[:, 0, 3], T[:, 1, 3], T[:, 2, 3] = x, y, scene.terrain.elevation(x, y)
         return T
 
     def T_global_ego(self, delay: float) -> Float[np.ndarray, "4 4"]:
@@ -200,8 +208,11 @@ def pixel_annotations(tensors: dict[str, Tensor], name: str) -> PixelAnnotations
 
 
 def _fields(placed: PlacedObject) -> dict:
-    """The fields of an object, ready for JSON."""
-    return {**placed._asdict(), "low": placed.low.tolist(), "high": placed.high.tolist()}
+    """The fields of an object, ready for JSON; upright ones as before there were hills."""
+    fields = {**placed._asdict(), "low": placed.low.tolist(), "high": placed.high.tolist()}
+    if placed.up == UP:
+        del fields["up"]
+    return fields
 
 
 def boxes_of(moment: Moment, tensors: dict[str, Tensor]) -> tuple[Box, ...]:
@@ -214,7 +225,7 @@ def boxes_of(moment: Moment, tensors: dict[str, Tensor]) -> tuple[Box, ...]:
 def _box(T_lidar_world, fields: dict) -> Box:
     """The bounding box of an object, given what `_fields` returned."""
     low, high = np.array(fields["low"]), np.array(fields["high"])
-    T = pose_matrix(*fields["pose"])
+    T = pose_matrix(*fields["pose"], fields.get("up", UP))
     T[:3, 3] += T[:3, :3] @ ((low + high) / 2)
     return Box(
         name=fields["name"],

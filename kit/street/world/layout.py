@@ -10,7 +10,7 @@ import numpy as np
 
 from kit.data.classes import NUSCENES
 from kit.street.assets import buildings, catalogue
-from kit.street.assets.shapes import Part, box
+from kit.street.assets.shapes import Part, box, loft
 from kit.street.surfaces.materials import PAINTERS
 from kit.street.surfaces.paint_ground import LANE_WIDTH, PARKING_WIDTH
 from kit.street.world.mesh import Mesh
@@ -43,8 +43,7 @@ def build(scene: Scene, time: float, density: float = 1.0, add: Callable | None 
         a finished mesh of all blocks within `BUILD_RADIUS`.
     """
     builder = _MeshBuilder(scene, time, density)
-    fields = Part(box(900.0, 900.0, 0.1), "grass", (0.35, 0.4, 0.22))
-    builder.mesh.add_scenery("terrain", [fields], scene.pose(builder.ego, 0, -0.5))
+    builder.fields()
     first, last = ((builder.ego + away) // BLOCK_LENGTH for away in (-BUILD_RADIUS, BUILD_RADIUS))
     for index in range(int(first), int(last) + 1):
         builder.block(index)
@@ -61,7 +60,17 @@ class _MeshBuilder:
         """Start an empty mesh; arguments as in `build`."""
         self.scene, self.time, self.density = scene, time, density
         self.ego = scene.speed * time  # along the road, metres
-        self.mesh = Mesh(NUSCENES.names, PAINTERS)
+        self.mesh = Mesh(NUSCENES.names, PAINTERS, scene.terrain)
+
+    def fields(self) -> None:
+        """Add meadows around the street, a little lower; on hills, with a vertex every 10 m."""
+        shape = box(900.0, 900.0, 0.1)
+        if self.scene.hills:
+            side = np.linspace(-450, 450, 91)
+            rows = np.stack(np.broadcast_arrays(side[:, None], side, 0.1), -1)
+            shape = loft(rows, closed=False, caps=False)
+        meadows = Part(shape, "grass", (0.35, 0.4, 0.22))
+        self.mesh.add_scenery("terrain", [meadows], self.scene.pose(self.ego, 0, -0.5))
 
     # --- blocks ---------------------------------------------------------------------------------
 
@@ -207,7 +216,7 @@ class _MeshBuilder:
             width = left if name != "house" else width
             corner, turn = (at + width, np.pi) if side > 0 else (at, 0.0)
             place = self.scene.pose(corner, side * front, 0, turn)
-            self.mesh.add_scenery("manmade", draw(rng, width), place)
+            self.mesh.add_scenery("manmade", draw(rng, width), place, rigid=True)
             at += width + rng.choice([0.0, 0.0, rng.uniform(0.8, 3)])
 
     def backdrop(self, rng, span, side: int, edge: float) -> None:
@@ -216,7 +225,8 @@ class _MeshBuilder:
             turn = np.pi if side > 0 else 0.0
             at = span[1] - 2 if side > 0 else span[0] + 2
             place = self.scene.pose(at, side * (edge + rng.uniform(36, 42)), 0, turn)
-            self.mesh.add_scenery("manmade", buildings.office(rng, rng.uniform(12, 22)), place)
+            office = buildings.office(rng, rng.uniform(12, 22))
+            self.mesh.add_scenery("manmade", office, place, rigid=True)
 
     # --- objects --------------------------------------------------------------------------------
 

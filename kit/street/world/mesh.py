@@ -5,9 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Integer
 
-from kit.street.assets.shapes import Part, unit, yaw_rotation
+from kit.street.assets.shapes import Part, pose_matrix, unit
+from kit.street.world.terrain import Terrain
 
 NUM_STYLE = 4  # style parameters of a part; missing ones are 0
+UP = (0.0, 0.0, 1.0)
 
 
 class PlacedObject(NamedTuple):
@@ -20,6 +22,7 @@ class PlacedObject(NamedTuple):
         low, high: (3,) corners of its bounding box in its own frame, metres.
         track: identity; the same at all times.
         speed: m/s along its own x axis.
+        up: unit vector of the object's z axis in the world.
     """
 
     name: str
@@ -30,6 +33,7 @@ class PlacedObject(NamedTuple):
     high: np.ndarray
     track: str
     speed: float = 0.0
+    up: tuple = UP
 
 
 class Mesh:
@@ -52,40 +56,66 @@ class Mesh:
         raycaster: Open3D's scene of triangles.
     """
 
-    def __init__(self, classes, surfaces):
-        """Start an empty mesh, given the names of classes and of materials."""
+    def __init__(self, classes, surfaces, terrain: Terrain | None = None):
+        """Start an empty mesh, given the names of classes and of materials; None: level ground."""
         self.classes, self.surfaces = list(classes), list(surfaces)
+        self.terrain = terrain or Terrain(np.random.default_rng(0))
         self.objects: list[PlacedObject] = []
         self._placed: list[tuple[int, int, Part, np.ndarray]] = []
 
-    def add_scenery(self, label: str, parts: list[Part], pose) -> None:
-        """Add scenery of class `label` at `pose`: x, y, z, yaw in the world."""
-        self._add(label, parts, pose, -1)
+    def add_scenery(self, label: str, parts: list[Part], pose, rigid: bool = False) -> None:
+        """Add scenery of class `label`.
+
+        Args:
+            label: its class.
+            parts: its shape.
+            pose: x, y, z, yaw in the world; z is metres above the ground.
+            rigid: stand upright on the lowest ground below it, as buildings do. Other scenery bends
+                with the ground.
+        """
+        T = pose_matrix(*pose)
+        placed = [part.shape[0] @ T[:3, :3].T + T[:3, 3] for part in parts]
+        ground = [self.terrain.elevation(x, y) for x, y, _ in (world.T for world in placed)]
+        lowest = min(each.min() for each in ground)
+        for part, world, elevation in zip(parts, placed, ground, strict=True):
+            world[:, 2] += lowest if rigid else elevation
+            self._place(label, part, world, T[:3, :3], -1)
 
     def add_object(
         self, label: str, parts: list[Part], pose, name: str, category: str, track: str, speed=0.0
     ) -> None:
-        """Add an object of class `label` at `pose`, with the attributes of `PlacedObject`."""
+        """Add an object of class `label`, with the attributes of `PlacedObject`.
+
+        The z of its pose is metres above the ground. It is inclined as the ground is, unless it is
+        a person.
+        """
         corners = np.concatenate([part.shape[0] for part in parts])
         low, high = corners.min(0), corners.max(0)
-        index = self.classes.index(label)
-        pose = tuple(map(float, pose))
-        placed = PlacedObject(name, index, category, pose, low, high, track, float(speed))
-        self.objects.append(placed)
-        self._add(label, parts, pose, len(self.objects) - 1)
+        index, (x, y, z, yaw) = self.classes.index(label), pose
+        up = UP if category.startswith("human") else map(float, self.terrain.normal(x, y))
+        pose, up = tuple(map(float, (x, y, z + self.terrain.elevation(x, y), yaw))), tuple(up)
+        self.objects.append(
+            PlacedObject(name, index, category, pose, low, high, track, float(speed), up)
+        )
+        T = pose_matrix(*pose, up)
+        for part in parts:
+            world = part.shape[0] @ T[:3, :3].T + T[:3, 3]
+            self._place(label, part, world, T[:3, :3], len(self.objects) - 1)
 
     def add_in_world(self, label: str, part: Part, world: Float[np.ndarray, "V 3"]) -> None:
-        """Add scenery whose vertices have known positions in the world, such as a curved road."""
-        self._placed.append((self.classes.index(label), -1, part, world))
+        """Add scenery whose vertices have known positions in the world, such as a curved road.
 
-    def _add(self, label: str, parts: list[Part], pose, object_index: int) -> None:
-        """Transform parts to the world and keep them for `finish`."""
-        rotation, position = yaw_rotation(pose[3]), pose[:3]
-        for part in parts:
-            world = part.shape[0] @ rotation.T + position
-            if not isinstance(part.smooth, bool):
-                part = part._replace(smooth=part.smooth @ rotation.T)
-            self._placed.append((self.classes.index(label), object_index, part, world))
+        Their z is metres above the ground.
+        """
+        bent = world.copy()
+        bent[:, 2] += self.terrain.elevation(world[:, 0], world[:, 1])
+        self._place(label, part, bent, np.eye(3), -1)
+
+    def _place(self, label: str, part: Part, world, rotation, object_index: int) -> None:
+        """Keep a part, with its vertices in the world, for `finish`."""
+        if not isinstance(part.smooth, bool):
+            part = part._replace(smooth=part.smooth @ rotation.T)
+        self._placed.append((self.classes.index(label), object_index, part, world))
 
     def finish(self) -> "Mesh":
         """Merge all parts and build Open3D's ray caster.

@@ -8,6 +8,7 @@ import numpy as np
 
 from kit.street.surfaces.paint_ground import LANE_WIDTH, PARKING_WIDTH
 from kit.street.world.placement_rules import DISTRICTS, KERBSIDE_MIX
+from kit.street.world.terrain import Terrain
 from kit.street.world.weather import Weather, draw_weather
 
 
@@ -30,12 +31,16 @@ class Scene:
         tone, tint, yellow: brightness and colour of the asphalt; 1.0 for a yellow centre line.
         slab, stone: size and brightness of the pavement's slabs.
         weather: light and atmosphere.
+        hills, terrain: root mean square slope of the ground, and its elevation.
     """
 
     LAYOUTS = ("straight", "junction", "bend", "square")
 
-    def __init__(self, seed: int, number: int, weather: Weather | None = None):
-        """Draw the scene `number` of the data set `seed`; `weather` None draws it too."""
+    def __init__(self, seed: int, number: int, weather: Weather | None = None, hills: float = 0.0):
+        """Draw the scene `number` of the data set `seed`; `weather` None draws it too.
+
+        `hills` is the root mean square slope of the ground.
+        """
         rng = np.random.default_rng((seed, number))
         self.seed = (seed, number)
         self.district = tuple(DISTRICTS)[(number + rng.integers(2)) % len(DISTRICTS)]
@@ -59,13 +64,15 @@ class Scene:
         self.slab, self.stone = rng.random(), rng.uniform(0.6, 1.12)
         drawn = draw_weather(rng)
         self.weather = weather or drawn
+        self.hills = hills
+        self.terrain = Terrain(np.random.default_rng((seed, number, 6)), hills)
 
     def pose(self, along, lateral, z=0.0, turn=0.0):
-        """Transform road positions to the world: x, y, z in metres and yaw in radians.
+        """Transform road positions to the world without hills: x, y, z, metres; yaw, radians.
 
         Args:
             along, lateral: metres; numbers or arrays.
-            z: height, metres.
+            z: height above the ground, metres.
             turn: heading relative to the road, radians.
         """
         yaw, k = self.curvature * along, self.curvature
