@@ -12,7 +12,7 @@ import torch
 
 from kit.bench import Row
 from kit.bench.discover_settings import TOLERANCE, UNIT, VALUES, changed_settings, measured_on
-from kit.discover.ground import height_above_ground
+from kit.data.ground import height_above_ground
 from kit.discover.settings import DiscoverConfig
 from kit.street.dataset import Street
 
@@ -53,5 +53,5 @@ def _height_error(streets: list[Street], config: DiscoverConfig) -> float:
             world = (points.double() @ T[:3, :3].T + T[:3, 3]).numpy()
             exact = world[:, 2] - moment.draw_scene().terrain.elevation(world[:, 0], world[:, 1])
             near = points[:, :2].norm(dim=1) < NEAR
-            errors.append(np.abs(height_above_ground(points, config).numpy() - exact)[near])
+            errors.append(np.abs(height_above_ground(points, config.ground).numpy() - exact)[near])
     return float(np.quantile(np.concatenate(errors), 0.9))

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from kit.data.ground import height_above_ground
 from kit.data.keyframe import Keyframe
 
 
@@ -15,8 +16,7 @@ def example_point(
 ) -> int:
     """Choose a point of one class at about a given distance.
 
-    Without labels it chooses a point about 1 m above the road, which often lies on a car. The
-    height of the road is the 10 % quantile of the heights within 20 m.
+    Without labels it chooses a point about 1 m above the ground, which often lies on a car.
 
     Args:
         keyframe: labelled or not.
@@ -34,9 +34,7 @@ def example_point(
     if keyframe.labels is not None and name in keyframe.classes.names:
         wanted = keyframe.labels[among] == keyframe.classes.names.index(name)
     if not wanted.any():
-        near = away < 20
-        road = points[near if near.any() else slice(None), 2].quantile(0.1)
-        height = points[:, 2] - road
+        height = height_above_ground(keyframe.points)[among]
         wanted = (height > 0.6) & (height < 1.4)
     off = (away - distance).abs()
     if wanted.any():

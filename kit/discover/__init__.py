@@ -5,6 +5,8 @@ boxes, and unsupervised classes. Read `foreground.py` first, then `shape.py` and
 settings are in `settings.py`. `prior.py` adds what simulated streets know about movable things.
 """
 
+from kit.data.ground import height_above_ground
+from kit.discover.columns import top_of_column
 from kit.discover.components import connected_components, mean_of_components, surface_variation
 from kit.discover.foreground import (
     background_seed,
@@ -14,7 +16,6 @@ from kit.discover.foreground import (
     refine,
     seed_score,
 )
-from kit.discover.ground import height_above_ground, top_of_column
 from kit.discover.objects import (
     Objects,
     box_around,

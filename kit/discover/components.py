@@ -22,7 +22,7 @@ def connected_components(
 
     Args:
         points: lidar frame, metres, the lidar at the origin.
-        height: above the ground, metres; see `kit.discover.ground.height_above_ground`.
+        height: above the ground, metres; see `kit.data.ground.height_above_ground`.
         config: `component_floor`, `component_gap`, `component_gap_per_metre` and
             `component_neighbours` are used.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kit.data.annotations import Box
 from kit.data.classes import IGNORE
-from kit.discover.ground import height_above_ground
+from kit.data.ground import height_above_ground
 from kit.discover.settings import DiscoverConfig
 from kit.features.spaces import Features
 
@@ -61,7 +61,7 @@ def find_objects(
 
     Source: DBSCAN (Ester et al., KDD 1996), Open3D's.
     """
-    height = height_above_ground(points, config)
+    height = height_above_ground(points, config.ground)
     outside = points[:, :2].norm(dim=1) > config.own_radius
     index = (foreground & outside & (height > config.object_floor)).nonzero()[:, 0]
     object_of_point = torch.full((len(points),), -1)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kit.data.ground import Ground
 from kit.store.ranges import check_choice, check_number, check_whole
 
 PRIORS = ("none", "veto", "both")
@@ -16,10 +17,10 @@ class DiscoverConfig:
 
     Attributes:
         ground_radius: the plane of the ground is fitted to points within this distance of the
-            lidar.
+            lidar; this and the next three are those of `kit.data.ground.Ground`.
         ground_cell: size of the cells whose lowest points may be ground.
         ground_node: distance between the nodes of the smooth surface that bends the plane.
-        ground_stiffness: how much that surface resists bending; a large value leaves the plane.
+        ground_stiffness: how much that surface resists bending.
         ground_tolerance: points that are closer to the ground than this are ground.
         column_cell: size of the cells in which the highest point above a place is searched.
         min_height: lowest height at which a point of a movable object is recognised.
@@ -56,10 +57,10 @@ class DiscoverConfig:
         ValueError: a value outside of its range.
     """
 
-    ground_radius: float = 40.0
-    ground_cell: float = 2.0
-    ground_node: float = 5.0
-    ground_stiffness: float = 1.0
+    ground_radius: float = Ground.radius
+    ground_cell: float = Ground.cell
+    ground_node: float = Ground.node
+    ground_stiffness: float = Ground.stiffness
     ground_tolerance: float = 0.2
     column_cell: float = 0.5
     min_height: float = 0.3
@@ -94,6 +95,11 @@ class DiscoverConfig:
             raise ValueError(
                 f"max_height must be above min_height = {self.min_height}, got {self.max_height}"
             )
+
+    @property
+    def ground(self) -> Ground:
+        """How the ground is fitted."""
+        return Ground(self.ground_radius, self.ground_cell, self.ground_node, self.ground_stiffness)
 
 
 # Lowest and highest values: lengths in metres and ratios, then whole numbers. Cells and voxels of a

@@ -6,13 +6,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kit.data.ground import height_above_ground
+from kit.discover.columns import top_of_column
 from kit.discover.components import (
     connected_components,
     length_of_components,
     mean_of_components,
     surface_variation,
 )
-from kit.discover.ground import height_above_ground, top_of_column
 from kit.discover.settings import DiscoverConfig
 
 
@@ -44,7 +45,7 @@ class Geometry:
         config: DiscoverConfig = DiscoverConfig(),  # noqa: B008
     ) -> "Geometry":
         """The geometry of a scan: lidar frame, metres, z up, the lidar at the origin."""
-        height = height_above_ground(points, config)
+        height = height_above_ground(points, config.ground)
         component = connected_components(points, height, config)
         variation = mean_of_components(surface_variation(points, config), component)
         top = top_of_column(points, height, config)

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
+from kit.data.ground import height_above_ground
+
 Number = float | int
 Points = Float[Tensor, "N 3"] | Float[np.ndarray, "N 3"]
 Colour = Shaped[Tensor, "M *rgb"] | Shaped[np.ndarray, "M *rgb"]
@@ -91,6 +93,16 @@ def choose(count: int, max_points: int) -> np.ndarray:
     if count <= max_points:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).permutation(count)[:max_points])
+
+
+def colour_or_height(
+    points: Float[np.ndarray, "N 3"], colour: Colour | None, scale: str | None, legend: str | None
+) -> tuple[Colour, str | None, str | None]:
+    """Return colour, scale and legend; without a colour, those of heights above the ground."""
+    if colour is not None:
+        return colour, scale, legend
+    height = height_above_ground(torch.from_numpy(points))
+    return height, scale or "height", legend or "height above the ground (m)"
 
 
 def count_text(shown: int, count: int) -> str:

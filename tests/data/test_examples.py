@@ -1,4 +1,4 @@
-"""The example point: on the class where labels are known, else about a metre above the road."""
+"""The example point: on the class where labels are known, else about a metre above the ground."""
 
 from dataclasses import replace
 
@@ -33,3 +33,12 @@ def test_without_labels_it_is_about_a_metre_above_the_road(keyframe):
     index = example_point(unlabelled)
     near = keyframe.points[keyframe.points[:, :2].norm(dim=1) < 20, 2]
     assert 0.6 < keyframe.points[index, 2] - near.quantile(0.1) < 1.4
+
+
+def test_on_a_slope_it_is_about_a_metre_above_the_ground_below_it(keyframe):
+    slope = torch.tensor([0.0, 0.0, 1.0]) * 0.12 * keyframe.points[:, 1:2]
+    sloping = replace(keyframe, labels=None, points=keyframe.points + slope)
+    far = (keyframe.points[:, 1] > 10).nonzero()[:, 0]  # where the slope matters
+    index = example_point(sloping, far, distance=15.0)
+    near = keyframe.points[keyframe.points[:, :2].norm(dim=1) < 20, 2]
+    assert 0.5 < keyframe.points[index, 2] - near.quantile(0.1) < 1.5

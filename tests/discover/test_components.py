@@ -5,8 +5,8 @@ import torch
 from handmade import block, ground
 from sklearn.cluster import DBSCAN
 
+from kit.data.ground import height_above_ground
 from kit.discover.components import connected_components, mean_of_components, surface_variation
-from kit.discover.ground import height_above_ground
 from kit.discover.settings import DiscoverConfig
 
 

@@ -8,7 +8,9 @@ import torch
 from handmade import block, features, ground, shell
 
 from kit.data.classes import NUSCENES
+from kit.data.ground import height_above_ground
 from kit.data.keyframe import Keyframe, Sensor
+from kit.discover.columns import top_of_column
 from kit.discover.foreground import (
     background_seed,
     cluster_score,
@@ -17,7 +19,6 @@ from kit.discover.foreground import (
     refine,
     seed_score,
 )
-from kit.discover.ground import height_above_ground, top_of_column
 from kit.discover.settings import DiscoverConfig
 from kit.discover.shape import Geometry, height_band_score, shape_score
 from kit.evaluate.metrics import average_precision

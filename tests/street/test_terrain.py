@@ -5,7 +5,7 @@ import pytest
 import torch
 from small_street import street
 
-from kit.discover.ground import height_above_ground
+from kit.data.ground import height_above_ground
 from kit.street.assets.shapes import tilt_rotation
 from kit.street.dataset import Street
 from kit.street.world.terrain import Terrain

@@ -41,7 +41,7 @@ def points_from_above(
 
     Args:
         points: (N, 3) metres, lidar frame (nuScenes: x right, y forward).
-        colour: (N,) numbers, or (N, 3) uint8 red, green, blue; height if left out.
+        colour: (N,) numbers, or (N, 3) uint8 red, green, blue; height above the ground if left out.
         title, scale, legend, limits, max_points: as in `points`.
         size: of a point, pixels.
         limit: the first view ends so many metres to each side at most; zooming out shows the rest.
@@ -50,7 +50,9 @@ def points_from_above(
         ValueError: no points, NaN, another number of colours than points, or an unknown scale.
     """
     xyz = arrays.check_points(points)
-    values = arrays.check_colour(xyz[:, 2] if colour is None else colour, len(xyz))
+    listed = None if colour is None or limits else few_values([colour])
+    colour, scale, legend = arrays.colour_or_height(xyz, colour, scale, legend)
+    values = arrays.check_colour(colour, len(xyz))
     index = arrays.choose(len(xyz), max_points)
     index = index[np.argsort(xyz[index, 2], kind="stable")]
     heights = values.ndim == 1 and np.array_equal(values, xyz[:, 2])
@@ -58,7 +60,6 @@ def points_from_above(
     half = float(min(np.abs(xyz[:, :2]).max() * 1.05 + 0.1, limit))
     scale = scale or ("height" if heights else "value")
     fitted = Scale.of([values], scale, limits, legend)
-    listed = None if colour is None or limits else few_values([colour])
     if listed is None:
         hover = f"{PLACE}\n{{colour:.3g}}" if values.ndim == 1 else PLACE
         dots = [Dots(xyz[index, :2], values[index], size, hover=hover)]

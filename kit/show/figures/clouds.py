@@ -50,8 +50,8 @@ def points(
 
     Args:
         points: (N, 3) metres, lidar frame.
-        colour: (N,) numbers, or (N, 3) uint8 red, green, blue; height if left out. At most 8
-            different integers get a legend instead of a colour bar.
+        colour: (N,) numbers, or (N, 3) uint8 red, green, blue; height above the ground if left out.
+            At most 8 different integers get a legend instead of a colour bar.
         title: of the figure.
         scale: what the numbers are: "height", "depth", "intensity", "similarity" or "value".
         legend: text beside the colour bar instead of the scale's own.
@@ -64,8 +64,9 @@ def points(
         ValueError: no points, NaN, another number of colours than points, or an unknown scale.
     """
     xyz = arrays.check_points(points)
+    colour, scale, legend = arrays.colour_or_height(xyz, colour, scale, legend)
     return side_by_side(
-        {"": (xyz, xyz[:, 2] if colour is None else colour)},
+        {"": (xyz, colour)},
         title=title,
         scale=scale,
         legend=legend,

@@ -81,7 +81,7 @@ def test_from_above_x_is_right_y_is_up_and_the_highest_is_drawn_last():
     points = torch.tensor([[1.0, 20.0, 3.0], [1.0, 20.0, -1.0], [-7.0, 2.0, 0.5]])
     figure = show.points_from_above(points)
     cloud = figure.data[0]
-    np.testing.assert_array_equal(cloud.marker.color, [-1.0, 0.5, 3.0])
+    np.testing.assert_array_equal(cloud.marker.color, [0.0, 1.5, 4.0])  # above the lowest
     np.testing.assert_array_equal(cloud.x, [1.0, -7.0, 1.0])
     np.testing.assert_array_equal(cloud.y, [20.0, 2.0, 20.0])
     assert figure.layout.yaxis.scaleanchor == "x"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from explorer_scene import bare, features_of
+from handmade import ground, shell
 
 from kit import show
 from kit.show.arrays import to_numpy
@@ -44,9 +45,14 @@ def test_every_point_is_in_the_figure_with_its_colour():
 def test_without_a_colour_it_is_the_height_and_says_so():
     figure = show.points(scan())
     (cloud,) = clouds_of(figure)
-    np.testing.assert_array_equal(cloud.marker.color, cloud.z)
-    assert "height" in figure.layout.coloraxis.colorbar.title.text
-    assert show.points(scan(), scan()[:, 2]).layout.coloraxis == figure.layout.coloraxis
+    assert figure.layout.coloraxis.colorbar.title.text == "height above the ground (m)"
+    flat = torch.cat([ground(), shell(5.0, 5.0, count=1500)])
+    tilted = flat + torch.tensor([0.0, 0.0, 0.1]) * flat[:, :1]  # a slope of 10 %
+    colours = [clouds_of(show.points(each))[0].marker.color for each in (flat, tilted)]
+    np.testing.assert_allclose(*colours, atol=0.1)
+    given = show.points(scan(), scan()[:, 2])
+    assert given.layout.coloraxis.colorbar.title.text == "height z (m)"
+    np.testing.assert_array_equal(clouds_of(given)[0].marker.color, cloud.z)
     other = show.points(scan(), scan()[:, 0])
     assert "height" not in other.layout.coloraxis.colorbar.title.text
 

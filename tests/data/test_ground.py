@@ -6,7 +6,7 @@ import pytest
 import torch
 from handmade import ground, shell
 
-from kit.discover.ground import height_above_ground
+from kit.data.ground import Ground, height_above_ground
 from kit.discover.settings import DiscoverConfig
 from kit.discover.shape import Geometry, shape_score
 
@@ -39,7 +39,7 @@ def test_heights_on_a_bent_ground_are_those_of_the_flat_scene():
 
 def test_a_plane_alone_is_wrong_there_by_half_a_metre():
     points, on_ground = scene()
-    height = height_above_ground(bent(points), DiscoverConfig(ground_stiffness=1e9))
+    height = height_above_ground(bent(points), Ground(stiffness=1e9))
     assert height[on_ground].abs().quantile(0.99) > 0.5
 
 

@@ -1,13 +1,15 @@
 """Heights above the ground, from the points alone."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import ndimage, sparse
+from scipy import sparse
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
-from kit.discover.settings import DiscoverConfig
+from kit.store.ranges import check_number
 
 SURFACE_CELL, SURFACE_RADIUS = 1.0, 80.0  # metres; farther out, the surface goes on level
 # How far the lowest point of a cell may lie from the surface to count as ground: it gets stricter.
@@ -15,9 +17,39 @@ TOLERANCES = (0.5, 0.3, 0.3, 0.3, 0.2, 0.2)
 DEEPEST = 0.5  # metres; points lower than this below the ground are echoes of mirrors and water
 
 
+@dataclass(frozen=True)
+class Ground:
+    """How the ground is fitted to a scan; lengths are in metres.
+
+    Simulated streets, level and with hills, chose the defaults: see
+    `python -m kit bench discover_hills`.
+
+    Attributes:
+        radius: a plane is fitted to points within this distance of the lidar.
+        cell: size of the cells whose lowest points may be ground.
+        node: distance between the nodes of the smooth surface that bends the plane.
+        stiffness: how much that surface resists bending; a large value leaves the plane.
+
+    Raises:
+        ValueError: a value outside of its range.
+    """
+
+    radius: float = 40.0
+    cell: float = 2.0
+    node: float = 5.0
+    stiffness: float = 1.0
+
+    def __post_init__(self):
+        # Cells of a centimetre are the smallest that can be numbered.
+        check_number(self, 0.1, 1e4, "radius")
+        check_number(self, 0.01, 1e3, "cell")
+        check_number(self, 0.5, 100, "node")
+        check_number(self, 1e-3, 1e9, "stiffness")
+
+
 def height_above_ground(
     points: Float[Tensor, "N 3"],
-    config: DiscoverConfig = DiscoverConfig(),  # noqa: B008
+    ground: Ground = Ground(),  # noqa: B008
 ) -> Float[Tensor, " N"]:
     """Height of every point above the ground, metres.
 
@@ -26,24 +58,22 @@ def height_above_ground(
 
     Args:
         points: lidar frame, metres, z up.
-        config: the fields that begin with `ground` are used.
+        ground: how it is fitted.
     """
     xyz = points.double().numpy()
-    xyz[:, 2] = _height_above_plane(xyz, config)
-    height = xyz[:, 2] - _smooth_surface(xyz, config)
+    xyz[:, 2] = _height_above_plane(xyz, ground)
+    height = xyz[:, 2] - _smooth_surface(xyz, ground)
     return torch.from_numpy(height).float()
 
 
-def _height_above_plane(
-    xyz: Float[np.ndarray, "N 3"], config: DiscoverConfig
-) -> Float[np.ndarray, " N"]:
+def _height_above_plane(xyz: Float[np.ndarray, "N 3"], ground: Ground) -> Float[np.ndarray, " N"]:
     """Height above a plane through the ground near the lidar.
 
     Source: our own: least squares on the lowest point of every cell. The fit is repeated: first
         with the lower part of the points, then with those within 0.3 m of the plane.
     """
-    low = _lowest_of_cells(xyz, config.ground_cell)
-    near = low[np.hypot(low[:, 0], low[:, 1]) < config.ground_radius]
+    low = _lowest_of_cells(xyz, ground.cell)
+    near = low[np.hypot(low[:, 0], low[:, 1]) < ground.radius]
     low = near if len(near) >= 10 else low
     if len(low) < 10:  # too few points for an inclined plane
         return xyz[:, 2] - xyz[:, 2].min()
@@ -57,13 +87,11 @@ def _height_above_plane(
     return xyz[:, 2] - _design(xyz) @ plane
 
 
-def _smooth_surface(
-    xyz: Float[np.ndarray, "N 3"], config: DiscoverConfig
-) -> Float[np.ndarray, " N"]:
+def _smooth_surface(xyz: Float[np.ndarray, "N 3"], ground: Ground) -> Float[np.ndarray, " N"]:
     """Height of a smooth surface through the lowest points of cells, at every point.
 
     The surface has a value at each node of a grid and is bilinear between them. It minimises the
-    squared distances to the points that count as ground, plus `ground_stiffness` times the squared
+    squared distances to the points that count as ground, plus `stiffness` times the squared
     second differences of the nodes. Points above it by more than `TOLERANCES` do not count.
 
     Source: our own. Smoothing by a difference penalty: Eilers and Marx, Flexible smoothing with
@@ -71,16 +99,16 @@ def _smooth_surface(
     """
     low = _lowest_of_cells(xyz, SURFACE_CELL)
     low = low[np.hypot(low[:, 0], low[:, 1]) < SURFACE_RADIUS]
-    nodes = int(2 * SURFACE_RADIUS / config.ground_node) + 2  # on each axis
-    weights = _bilinear_weights(low[:, :2], config.ground_node, nodes)
-    bending = config.ground_stiffness * _bending(nodes)
+    nodes = int(2 * SURFACE_RADIUS / ground.node) + 2  # on each axis
+    weights = _bilinear_weights(low[:, :2], ground.node, nodes)
+    bending = ground.stiffness * _bending(nodes)
     surface = np.zeros(nodes**2)
     for tolerance in TOLERANCES:
         above = low[:, 2] - weights @ surface
-        ground = weights[(above < tolerance) & (above > -DEEPEST)]
-        z = low[(above < tolerance) & (above > -DEEPEST), 2]
-        surface = spsolve(ground.T @ ground + bending, ground.T @ z)
-    return _bilinear_weights(xyz[:, :2], config.ground_node, nodes) @ surface
+        used = (above < tolerance) & (above > -DEEPEST)
+        A, z = weights[used], low[used, 2]
+        surface = spsolve(A.T @ A + bending, A.T @ z)
+    return _bilinear_weights(xyz[:, :2], ground.node, nodes) @ surface
 
 
 def _bilinear_weights(xy: Float[np.ndarray, "M 2"], size: float, nodes: int) -> sparse.csr_array:
@@ -115,31 +143,6 @@ def _differences(nodes: int) -> sparse.csr_array:
     """Every node minus the one before it: (nodes - 1, nodes)."""
     shape = (nodes - 1, nodes)
     return sparse.diags_array([-1.0, 1.0], offsets=[0, 1], shape=shape, dtype=np.float64).tocsr()
-
-
-def top_of_column(
-    points: Float[Tensor, "N 3"],
-    height: Float[Tensor, " N"],
-    config: DiscoverConfig = DiscoverConfig(),  # noqa: B008
-) -> Float[Tensor, " N"]:
-    """Height of the highest point above the place of each point and its surroundings, metres.
-
-    The surroundings are the neighbouring cells, half a metre by default. The lower part of a wall
-    has a high top. A car has nothing above its roof, unless it stands under a tree.
-
-    Args:
-        points: lidar frame, metres, z up.
-        height: of each point above the ground, metres.
-        config: `column_cell` is used.
-    """
-    cell = np.floor(points[:, :2].numpy() / config.column_cell).astype(np.int64)
-    cell -= cell.min(0)
-    shape = np.minimum(cell.max(0) + 1, 4000)  # points far away share the last cells
-    row, column = np.minimum(cell, shape - 1).T
-    top = np.full(shape, -np.inf)
-    np.maximum.at(top, (row, column), height.double().numpy())
-    top = ndimage.maximum_filter(top, 3)
-    return torch.from_numpy(top[row, column]).float()
 
 
 def _lowest_of_cells(xyz: Float[np.ndarray, "N 3"], size: float) -> Float[np.ndarray, "M 3"]:
