@@ -11,7 +11,7 @@ from kit.data.classes import IGNORE, ClassMap
 from kit.data.keyframe import Keyframe
 from kit.doctor.findings import Finding
 
-SAMPLE = 4000  # points, whose nearest neighbours are looked at
+SAMPLE = 4000  # points whose label is compared with that of the nearest neighbour
 LITTLE = 0.5  # ratio of labelled points
 
 
@@ -49,8 +49,8 @@ def label_facts(keyframe: Keyframe) -> LabelFacts | None:
     points = keyframe.points[scored]
     nearest = geometry.k_nearest(points, points[drawn], 2)[1][:, -1]
     agreement = (labels[scored][nearest] == labels[scored][drawn]).double().mean()
-    share = counts[:-1].double() / len(scored)
-    return LabelFacts(tuple(counts.tolist()), float(agreement), float((share**2).sum()))
+    ratios = counts[:-1].double() / len(scored)  # (C,) of the labelled points
+    return LabelFacts(tuple(counts.tolist()), float(agreement), float((ratios**2).sum()))
 
 
 def check_labels(

@@ -2,7 +2,7 @@
 
 import { recolour } from "./colouring.js";
 import { Content } from "./content.js";
-import { gone, looked } from "./contexts.js";
+import { gone, markInUse } from "./contexts.js";
 import { newCanvas } from "./layout.js";
 import { nameTags } from "./marks.js";
 import { pixelOf } from "./maths.js";
@@ -80,7 +80,7 @@ export class Canvas extends Content {
   resting = 0; // the timer that ends a move
 
   /**
-   * The browser took the context away: say so, and get one when the explorer is looked at.
+   * The browser took the context away: say so, and get one when the explorer is in sight again.
    * @this {Explorer}
    */
   lost() {
@@ -104,11 +104,11 @@ export class Canvas extends Content {
   }
 
   /** @this {Explorer} @param {boolean} visible */
-  look(visible) {
+  setVisible(visible) {
     this.visible = visible;
     if (!visible || this.closed) return;
     if (!this.cloud) this.revive();
-    looked(this);
+    markInUse(this);
   }
 
   /** @this {Explorer} */
@@ -124,7 +124,7 @@ export class Canvas extends Content {
     this.canvas = canvas;
     this.listenToCanvas();
     this.tell("context", "");
-    looked(this);
+    markInUse(this);
     this.loadCloud();
     this.redraw(true);
     this.still.hidden = true;

@@ -1,6 +1,6 @@
 // The WebGL contexts of all explorers on a page. Browsers allow about 16 and take away the oldest;
 // so explorers that are out of sight give theirs back, keep a still picture, and draw again when
-// they are looked at.
+// they are in sight again.
 
 /** @typedef {import("./explorer.js").Explorer} Explorer */
 
@@ -9,7 +9,7 @@ const LIMIT = 14; // also of those in sight
 const KEY = Symbol.for("kit.explorers");
 
 /**
- * The explorers with a context, the one looked at last at the end; shared by all scripts of the page.
+ * The explorers with a context, in the order in which they were last used; shared by all scripts of the page.
  * @returns {Explorer[]}
  */
 function living() {
@@ -18,10 +18,10 @@ function living() {
 }
 
 /**
- * An explorer got a context, or is looked at: others may have to give theirs back.
+ * An explorer got a context, or is used: others may have to give theirs back.
  * @param {Explorer} x
  */
-export function looked(x) {
+export function markInUse(x) {
   const all = living();
   const at = all.indexOf(x);
   if (at >= 0) all.splice(at, 1);

@@ -2,7 +2,7 @@
 
 import { Canvas } from "./canvas.js";
 import { mapColours, recolour } from "./colouring.js";
-import { gone, looked } from "./contexts.js";
+import { gone, markInUse } from "./contexts.js";
 import { decode } from "./data.js";
 import { make } from "./dom.js";
 import { withoutWebGL } from "./fallback.js";
@@ -111,7 +111,7 @@ export class Explorer extends Canvas {
     this.listenToCanvas();
     this.watch();
     this.theme();
-    looked(this);
+    markInUse(this);
     this.goTo(this.state.keyframe);
   }
 
@@ -156,9 +156,9 @@ export class Explorer extends Canvas {
       this.redraw(true);
     });
     this.observer.observe(this.stage);
-    this.sight = new IntersectionObserver(([entry]) => this.look(entry.isIntersecting));
+    this.sight = new IntersectionObserver(([entry]) => this.setVisible(entry.isIntersecting));
     this.sight.observe(this.stage);
-    this.stage.addEventListener("pointerenter", () => this.look(true));
+    this.stage.addEventListener("pointerenter", () => this.setVisible(true));
     this.themes = new MutationObserver(() => this.theme());
     for (const node of [document.documentElement, document.body]) this.themes.observe(node, { attributes: true });
     this.scheme = window.matchMedia("(prefers-color-scheme: dark)");

@@ -312,13 +312,13 @@ export class Painter extends Cloud {
     const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
     if (!fence) return call(0);
     gl.flush();
-    const look = () => {
+    const poll = () => {
       const state = gl.isContextLost() ? gl.SIGNALED : gl.getSyncParameter(fence, gl.SYNC_STATUS);
-      if (state !== gl.SIGNALED) return setTimeout(look, 2);
+      if (state !== gl.SIGNALED) return setTimeout(poll, 2);
       gl.deleteSync(fence);
       call(performance.now() - started);
     };
-    setTimeout(look, 2);
+    setTimeout(poll, 2);
   }
 
   close() {
