@@ -17,6 +17,9 @@ from kit import geometry
 from kit.data.keyframe import Camera
 from kit.lens import PINHOLE, Lens
 
+HIDDEN = ("kept", "left out", "from neighbours")  # what is done with points hidden in an image
+NUM_NEIGHBOURS = 5  # whose mean feature a hidden point gets; 1 to 5 differ by 0.1 mIoU on PandaSet
+
 
 def project_points(
     points: Float[Tensor, "N 3"],

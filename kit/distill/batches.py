@@ -50,7 +50,7 @@ class TrainingBatch:
     Attributes:
         points: the student's input, the points of the views one after the other.
         views: one per image.
-        rows: (M,) the point of each pair, a row of `points`; None: pair i has point i.
+        point_of_pair: (M,) the point of each pair, a row of `points`; None: pair i has point i.
         dense: (K,) the points of scans that join several moments, rows of `points`; None: all
             views are of one moment.
         dense_classes: (K,) the class of each of them; None if no loss needs it, or a keyframe has
@@ -69,14 +69,14 @@ class TrainingBatch:
     regions: list[Int[Tensor, "_ _"]] | None = None
     classes: Int[Tensor, " M"] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
-    rows: Int[Tensor, " M"] | None = None
+    point_of_pair: Int[Tensor, " M"] | None = None
     dense: Int[Tensor, " K"] | None = None
     dense_classes: Int[Tensor, " K"] | None = None
 
     @property
     def num_pairs(self) -> int:
         """Number of pairs of a point and a pixel, M."""
-        return len(self.points.feat) if self.rows is None else len(self.rows)
+        return len(self.points.feat if self.point_of_pair is None else self.point_of_pair)
 
     @property
     def image_of_pair(self) -> Int[Tensor, " M"]:
@@ -214,10 +214,18 @@ class TrainingBatches(torch.utils.data.Dataset):
             points = collate([scan for each in samples for scan in each.scans], self.inputs)
         superpixels, regions = self._superpixels(views, seconds)
         classes = self._classes([view.labels for view in views])
-        rows, dense = _rows(samples)
+        point_of_pair, dense = _points_of(samples)
         of_dense = None if dense is None else self._classes([each.dense_labels for each in samples])
         return TrainingBatch(
-            points, views, superpixels, regions, classes, seconds, rows, dense, of_dense
+            points,
+            views,
+            superpixels,
+            regions,
+            classes,
+            seconds,
+            point_of_pair,
+            dense,
+            of_dense,
         )
 
     def _superpixels(
@@ -305,16 +313,16 @@ class TrainingBatches(torch.utils.data.Dataset):
         return LeftOut(len(self.keyframes), count, no_image, unseen, no_pose, self._alone)
 
 
-def _rows(
+def _points_of(
     samples: Sequence[Sample],
 ) -> tuple[Int[Tensor, " M"] | None, Int[Tensor, " K"] | None]:
     """The point of each pair, and the points of dense scans, if there are some.
 
     The first one is None if all points are in one pair each, in order.
     """
-    if all(each.dense is None and each.views[0].row is None for each in samples):
+    if all(each.dense is None and each.views[0].point_of_pair is None for each in samples):
         return None, None
-    rows, dense, first = [], [], 0
+    point_of_pair, dense, first = [], [], 0
     for sample in samples:
         place = {}
         for scan in sample.scans:
@@ -322,10 +330,11 @@ def _rows(
             first += len(scan.kept)
         for view in sample.views:
             own = place[id(view.scan)]
-            rows.append(own if view.row is None else own[view.row])
+            within = view.point_of_pair
+            point_of_pair.append(own if within is None else own[within])
         if sample.dense is not None:
             dense.append(place[id(sample.dense)])
-    return torch.cat(rows), torch.cat(dense) if dense else None
+    return torch.cat(point_of_pair), torch.cat(dense) if dense else None
 
 
 def _sees(camera: Camera, keyframe: Keyframe) -> bool:

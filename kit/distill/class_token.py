@@ -48,8 +48,8 @@ class WithClassToken(nn.Module):
         last = self.student.layers[-1]
         found = self.student.features(batch.points, (self.layer, last))
         deep = found[self.layer]
-        if batch.rows is not None:
-            deep = deep[batch.rows.to(device)]
+        if batch.point_of_pair is not None:
+            deep = deep[batch.point_of_pair.to(device)]
         means = mean_by_image(deep, batch.image_of_pair.to(device), len(batch.views))
         return self.student.head(found[last]), self.to_class_token(means)
 

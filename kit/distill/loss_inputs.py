@@ -39,15 +39,15 @@ def loss_inputs(
         made["superpixel_feat"] = superpixel_means(batch.regions, maps)
     if "patches" in needed:
         made["patches"] = patches_of_pairs(batch.views, maps)
-    rows = slice(None) if batch.rows is None else batch.rows
+    point_of_pair = slice(None) if batch.point_of_pair is None else batch.point_of_pair
     if "ranges" in needed:
-        made["ranges"] = batch.points.feat[rows, 4]
+        made["ranges"] = batch.points.feat[point_of_pair, 4]
     if batch.dense is not None:
         made |= _of_moments(batch, student_feat)
     made = {name: None if value is None else value.to(device) for name, value in made.items()}
     teacher_feat = teacher_feat_of(batch.views, maps).to(device)
-    if batch.rows is not None:
-        student_feat = student_feat[batch.rows.to(device)]
+    if batch.point_of_pair is not None:
+        student_feat = student_feat[batch.point_of_pair.to(device)]
     return LossInputs(student_feat, teacher_feat, batch.image_of_pair.to(device), **made)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from kit.distill.losses import LOSSES
 from kit.distill.schedules import warmup_cosine, warmup_rsqrt_cooldown
 from kit.distill.superpixels import KINDS
-from kit.distill.views import CAMERAS, HIDDEN
+from kit.distill.views import CAMERAS, HIDDEN_OR_EXACT
 from kit.store.ranges import check_choice, check_number, check_whole
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -95,7 +95,7 @@ class DistillConfig:
         check_number(self, 0, 1, "balance", "beam_drop", "sensor_jitter")
         check_number(self, 0, 1000, "class_token")
         check_choice(self, loss=LOSSES, schedule=SCHEDULES, precision=PRECISIONS)
-        check_choice(self, hidden=HIDDEN, cameras=CAMERAS, superpixels=KINDS)
+        check_choice(self, hidden=HIDDEN_OR_EXACT, cameras=CAMERAS, superpixels=KINDS)
 
     def lr_at(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

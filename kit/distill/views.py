@@ -17,16 +17,15 @@ from torch import Generator, Tensor
 from kit.data.annotations import PixelAnnotations
 from kit.data.keyframe import Camera, Keyframe
 from kit.geometry import k_nearest
-from kit.projection import hidden_points, project_into
+from kit.projection import HIDDEN, NUM_NEIGHBOURS, hidden_points, project_into
 from kit.store.ranges import check_choice
 from kit.student.augment import rotate_flip_scale, vary_sensor
 from kit.student.beams import drop_beams
 from kit.student.scans import InputConfig, NoPointsLeft, Scan, prepare_scan
 
 LEAST_POINTS = 2  # of a view; statistics over a batch need two
-HIDDEN = ("kept", "left out", "from neighbours", "exact")
+HIDDEN_OR_EXACT = (*HIDDEN, "exact")
 CAMERAS = ("one", "all")
-NEIGHBOURS = 5  # whose features a hidden point gets, as in `kit.extract`
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class ViewConfig:
     sensor_jitter: float = 0.0
 
     def __post_init__(self):
-        check_choice(self, hidden=HIDDEN, cameras=CAMERAS)
+        check_choice(self, hidden=HIDDEN_OR_EXACT, cameras=CAMERAS)
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ class View:
         uv: (M, 2) column and row of the pairs' pixels in the camera's own image.
         camera: the camera.
         labels: (M,) class of each pair's point; None if the keyframe has no labels.
-        row: (M,) the point of each pair, a row of `scan`; None: pair i has point i, and M is N.
+        point_of_pair: (M,) the point of each pair, a row of `scan`; None: pair i has point i, and M
+            is N.
         borrowed: (M, K) pairs whose mean target is the target of each pair; None: its own.
         pixels: function that returns the exact annotations of the image; None for recordings.
         moment: 0, or -1 and 1 for the keyframe before and after another one, see `moments.py`.
@@ -81,7 +81,7 @@ class View:
     uv: Float[Tensor, "M 2"]
     camera: Camera
     labels: Int[Tensor, " M"] | None = None
-    row: Int[Tensor, " M"] | None = None
+    point_of_pair: Int[Tensor, " M"] | None = None
     borrowed: Int[Tensor, "M K"] | None = None
     pixels: Callable[[], PixelAnnotations] | None = field(default=None, repr=False)
     moment: int = 0
@@ -232,7 +232,7 @@ def _borrowed(
     if not hidden.any() or hidden.all():
         return None
     clear = (~hidden).nonzero()[:, 0]
-    count = min(NEIGHBOURS, len(clear))
+    count = min(NUM_NEIGHBOURS, len(clear))
     own = torch.arange(len(points))[:, None].repeat(1, count)
     own[hidden] = clear[k_nearest(points[clear], points[hidden], count)[1]]
     return own

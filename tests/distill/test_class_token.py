@@ -93,7 +93,7 @@ def test_one_vector_for_each_image_from_the_bottleneck(name, cameras):
         deep = student.features(batch.points, (STUDENTS[name][0],))[STUDENTS[name][0]]
     assert tokens.shape == (len(batch.views), 12)
     torch.testing.assert_close(point_feat, student(batch.points).detach())
-    row, first = batch.rows, 0
+    row, first = batch.point_of_pair, 0
     for view, token in zip(batch.views, tokens, strict=True):
         pairs = slice(first, first + len(view.uv))
         own = deep[pairs] if row is None else deep[row[pairs]]

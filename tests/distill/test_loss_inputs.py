@@ -48,7 +48,7 @@ def test_pairs_without_a_label_are_no_class(loss):
     labelled = inputs.classes != inputs.classes[0]
     left_out = batch.classes.where(labelled, IGNORE)
     student_feat = torch.zeros(len(batch.points.feat), maps[0].dim)
-    student_feat[batch.rows] = inputs.student_feat
+    student_feat[batch.point_of_pair] = inputs.student_feat
     found = loss_inputs(replace(batch, classes=left_out), maps, student_feat, needs(loss))
     names = ("student_feat", "teacher_feat", "image_of_pair", "classes")
     known = LossInputs(**{name: getattr(inputs, name)[labelled] for name in names})

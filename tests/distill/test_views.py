@@ -32,7 +32,7 @@ def views(keyframe, seed=0, **changes):
 
 def annotated_hidden(keyframe, view):
     """Which points of a view are hidden, according to the simulation."""
-    kept = view.scan.kept if view.row is None else view.scan.kept[view.row]
+    kept = view.scan.kept if view.point_of_pair is None else view.scan.kept[view.point_of_pair]
     return keyframe.annotations.hidden[view.camera.name][kept]
 
 
@@ -70,14 +70,14 @@ def test_all_cameras_share_the_whole_scan_and_the_last_one_counts(street):
     keyframe = street[0]
     found = views(keyframe, cameras="all")
     assert len(found) > 1 and len({id(view.scan) for view in found}) == 1
-    rows = torch.cat([view.row for view in found])
+    rows = torch.cat([view.point_of_pair for view in found])
     assert len(rows.unique()) == len(rows) < len(found[0].scan.kept)
     last = {}
     for name, camera in keyframe.cameras.items():
         points = keyframe.points[found[0].scan.kept]
         _, _, visible = project_points(points, camera.T_cam_lidar, camera.K, camera.image_size)
         last |= dict.fromkeys(visible.nonzero()[:, 0].tolist(), name)
-    assert {int(row): view.camera.name for view in found for row in view.row} == last
+    assert {int(row): view.camera.name for view in found for row in view.point_of_pair} == last
 
 
 def test_rows_join_pairs_of_several_scans_to_their_points(street):
@@ -85,8 +85,8 @@ def test_rows_join_pairs_of_several_scans_to_their_points(street):
         street, [0, 1], INPUTS, batch_size=2, steps=1, seed=0, augment=False, cameras="all"
     )
     batch = batches[0]
-    assert batch.num_pairs == len(batch.rows) < len(batch.points.feat)
-    xyz = batch.points.feat[batch.rows, 1:4]
+    assert batch.num_pairs == len(batch.point_of_pair) < len(batch.points.feat)
+    xyz = batch.points.feat[batch.point_of_pair, 1:4]
     begin = 0
     for view in batch.views:
         part = xyz[begin : begin + len(view.uv)]
@@ -98,7 +98,7 @@ def test_rows_join_pairs_of_several_scans_to_their_points(street):
     maps = camera_maps(small_teacher(), [view.camera for view in batch.views])
     student_feat = torch.randn(len(batch.points.feat), maps[0].dim)
     inputs = loss_inputs(batch, maps, student_feat, {"ranges", "student_feat"})
-    assert torch.equal(inputs.student_feat, student_feat[batch.rows])
+    assert torch.equal(inputs.student_feat, student_feat[batch.point_of_pair])
     assert torch.allclose(inputs.ranges, xyz.norm(dim=1), rtol=1e-4)
     assert int(inputs.image_of_pair.max()) == len(batch.views) - 1
 

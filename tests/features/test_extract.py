@@ -70,7 +70,7 @@ def test_hidden_points_keep_a_feature_or_have_none_or_take_their_neighbours(teac
     assert torch.equal(filled.feat[visible], left_out.feat)
     point = filled.index[~visible][0]
     distance = (keyframe.points[index] - keyframe.points[point]).norm(dim=1)
-    nearest = distance.topk(module.NEIGHBOURS, largest=False).indices
+    nearest = distance.topk(module.NUM_NEIGHBOURS, largest=False).indices
     assert torch.allclose(filled.feat[~visible][0], left_out.feat[nearest].mean(0), atol=1e-5)
 
 
