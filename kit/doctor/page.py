@@ -1,13 +1,10 @@
 """The report as one self-contained HTML page: no network, light and dark, pictures embedded."""
 
-import base64
-import io
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from kit import show
 from kit.doctor.camera_checks import CameraReport
@@ -17,8 +14,10 @@ from kit.doctor.report import Report, alignment_words
 from kit.projection import project_points
 from kit.show.png.render import to_png
 from kit.store import files as store
+from kit.store.images import data_uri, decode, jpeg_bytes
 
 PICTURE = 920  # pixels of width
+QUALITY = 82  # of JPEG pictures
 STYLE = """
 :root { color-scheme: light dark; --ink: #22272e; --muted: #5f6873; --ground: #ffffff;
   --line: #d5d9df; --problem: #b3202f; --warning: #8a5a00; --note: #2d5f8a; --box: #f7f8fa }
@@ -131,16 +130,10 @@ def _overlay(report: Report, camera: CameraReport, T_cam_lidar, title: str) -> I
     height, width = given.image_size
     figure = show.overlay(image, uv[visible], depth[visible], f"{title}, keyframe {camera.example}")
     size = (PICTURE, round((PICTURE - 106) * height / width) + 85)
-    data = _as_jpeg(to_png(figure, *size))
+    pixels = decode(to_png(figure, *size))[..., :3]
+    data = jpeg_bytes(pixels, QUALITY)  # of photographs much smaller than PNG
     words = escape(f"{camera.name}, {title}", quote=True)
-    yield f'<img alt="{words}" src="data:image/jpeg;base64,{data}">'
-
-
-def _as_jpeg(png: bytes) -> str:
-    """A picture as a JPEG in base64: photographs are much smaller so."""
-    data = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(data, "JPEG", quality=82)
-    return base64.b64encode(data.getvalue()).decode()
+    yield f'<img alt="{words}" src="{data_uri(data, "jpeg")}">'
 
 
 def _curves(camera: CameraReport) -> str:
