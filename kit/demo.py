@@ -40,12 +40,8 @@ PICTURES = 20.0  # seconds
 
 
 def small(student: str, max_points: int = 3000, **changes) -> StudentConfig:
-    """A preset for a CPU: coarser and smaller views than the paper's 0.1 m and 20,000 points.
-
-    On a CPU many small steps learn more than few large ones.
-    """
-    inputs = InputConfig(voxel_size=0.2, max_points=max_points)
-    return replace(preset(student), inputs=inputs, **changes)
+    """A preset with `InputConfig.for_cpu`: coarser voxels and fewer points than the paper's."""
+    return replace(preset(student), inputs=InputConfig.for_cpu(max_points), **changes)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ def test_it_loads_and_its_figures_say_how_it_was_made():
     student, figures = kit.pretrained(), kit.pretrained_figures()
     assert not student.training and student.config.head[-1] == kit.build_teacher().dim == 432
     assert student.config.depth >= 12 and student.config.width >= 128
+    assert student.config.inputs == kit.InputConfig.for_cpu()
     assert figures["command"].startswith("python -m kit ")
     probes = figures["linear_probe"]
     assert probes["distilled"]["miou"] > probes["random"]["miou"] + 0.05
