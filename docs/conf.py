@@ -94,10 +94,6 @@ html_theme_options = {
 }
 html_context = {"default_mode": "auto"}
 
-ROOMS = (
-    "data street projection geometry lens doctor teacher student distill features evaluate ask "
-    "discover show store ablate"
-).split()
 CALLABLE_ROOMS = {
     "distill": "kit.distill.loop",
     "ablate": "kit.ablate.run",
@@ -107,7 +103,7 @@ CALLABLE_ROOMS = {
 
 def write_exported_names(_) -> None:
     """Write the table of the names that `kit` exports, by room in the order of the method."""
-    of_room: dict[str, list[str]] = {room: [] for room in ROOMS}
+    of_room: dict[str, list[str]] = {room: [] for room in kit.ROOMS}
     names = {name: getattr(kit, name) for name in kit.__all__}
     names |= {name: getattr(kit.show, name) for name in kit.show.__all__}
     for name, found in names.items():

@@ -6,10 +6,12 @@
     features["student"] = kit.extract(kit.pretrained("street"), keyframe)
     kit.show.feature_pca(keyframe, features)
 
-Folders and modules, in the order in which data passes through them: `data` and `street`
-(recordings), `geometry` and `projection` (points to pixels), `teacher`, `student`, `distill`,
-`features`, `evaluate`, `ask`, `discover`, `show`. `store` writes files, `bench` measures, `demo` is
-the main job, `ablate` compares settings, `commands` is the command line.
+The folders and modules, called rooms. Each imports only those before it: `store` (files),
+`geometry`, `lens` (camera models), `data` (recordings), `street` (simulated ones), `projection`
+(points to pixels), `teacher`, `student`, `distill`, `features`, `evaluate`, `ask` (queries),
+`discover` (foreground and objects), `show` (pictures), `doctor` (checks of a recording), `demo`
+(the main job), `ablate` (comparison of settings), `bench` (measurements), `commands` (command
+line).
 
 Names are loaded when they are first used, so `import kit` itself takes no time.
 """
@@ -71,25 +73,28 @@ _HOME = {
     "space_of": "kit.features.spaces",
     "split": "kit.data.split",
 }
-_ROOMS = {
-    "ablate",
-    "ask",
-    "bench",
-    "data",
-    "discover",
-    "distill",
-    "doctor",
-    "evaluate",
-    "features",
+# Each imports only those before it; docs/ and tests/test_architecture.py have the same order.
+ROOMS = (
+    "store",
     "geometry",
     "lens",
-    "projection",
-    "show",
-    "store",
+    "data",
     "street",
-    "student",
+    "projection",
     "teacher",
-}
+    "student",
+    "distill",
+    "features",
+    "evaluate",
+    "ask",
+    "discover",
+    "show",
+    "doctor",
+    "demo",
+    "ablate",
+    "bench",
+    "commands",
+)
 
 __all__ = sorted([*_HOME, "ablate", "distill", "doctor"])
 
@@ -97,10 +102,10 @@ __all__ = sorted([*_HOME, "ablate", "distill", "doctor"])
 def __getattr__(name: str):
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
-    if name in _ROOMS:
+    if name in ROOMS:
         return importlib.import_module(f"kit.{name}")
     raise AttributeError(f"kit has no {name!r}; it has {', '.join(__all__)}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_ROOMS})
+    return sorted({*__all__, *ROOMS})

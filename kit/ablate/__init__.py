@@ -1,8 +1,8 @@
 """Ablations: the same distillation with some settings changed, repeated with several seeds.
 
 In: a base configuration and axes, each a setting with the values to try. Out: an `AblationTable`
-with one row per run, whose `summary` compares every combination with the base run. Read `grid.py`,
-then `run.py`.
+with one row per run, whose `summary` compares every combination with the base run. Read `grid.py`
+first, then `run.py` and `table.py`.
 
     table = kit.ablate(base, {"loss": ["l2", "ppkt"], "student.width": [64, 128]}, repeats=3)
     print(table.summary())

@@ -1,9 +1,11 @@
 """`python -m kit bench NAME`: measure speed and quality, each value beside its target.
 
 In: the name of a bench and, if it takes one, the root of a data set. Out: rows of measured values,
-printed and written as JSON; `figures.py` turns the JSON into docs/figures.md. A bench is a module
-of this folder with a function `rows(data, device)` that yields `Row`s; `device` is "cpu" or "cuda".
-Modules named _... are not benches.
+printed and written as JSON, from which `figures.py` writes docs/figures.md. Read `distill.py` first
+(the demo as shipped), then `figures.py`.
+
+A bench is a module of this folder with a function `rows(data, device)` that yields `Row`s; `device`
+is "cpu" or "cuda". Modules whose names begin with _ are no benches.
 """
 
 import dataclasses

@@ -1,9 +1,9 @@
 """Data sets: recordings on disk and the simulated street, read as keyframes.
 
 In: the root of a data set, or the name "street". Out: a `Dataset` of `Keyframe`s, with finite
-points, cameras with extrinsics and intrinsics, and labels in one class map. The rest of the kit
-depends on no data set format. Read `keyframe.py` first, then `nuscenes/folder.py` (a reader) and
-`split.py`. `classes.py` has the classes of nuScenes, `class_maps.py` those of other data sets.
+points, cameras with extrinsics and intrinsics, and labels in one class map; no other room depends
+on a format. Read `keyframe.py` first, then `nuscenes/folder.py` (a reader), `split.py`, and
+`classes.py` with `class_maps.py` (classes of nuScenes and of others).
 """
 
 import os

@@ -1,8 +1,8 @@
 """Discovery without labels: foreground, objects, and classes of objects without names.
 
 In: a keyframe and features of its points. Out: a foreground score for every point, objects with
-boxes, and unsupervised classes. Read `foreground.py` first, then `shape.py` and `objects.py`; all
-settings are in `settings.py`. `prior.py` adds what simulated streets know about movable things.
+boxes, and unsupervised classes. Read `foreground.py` first, then `shape.py`, `objects.py`,
+`settings.py` (all settings) and `prior.py` (a score that was learned on simulated streets).
 """
 
 from kit.data.ground import height_above_ground

@@ -2,8 +2,8 @@
 
 In: a data set, a teacher, a student and settings. Out: the distilled student and the loss of each
 step, in a folder from which an interrupted run continues. Read `loop.py` first, then `step.py` (one
-step), `batches.py` (its inputs) and `losses/` (how features are compared). `recipes.py` has the
-published settings, `cost.py` what they cost in GPU hours and money.
+step), `batches.py` (its inputs), `losses/` (how features are compared) and `recipes.py` (published
+settings).
 
 `kit.distill(...)` calls `kit.distill.loop.distill`.
 """

@@ -1,8 +1,8 @@
-"""Examination of a recording before a network is trained on it: what is wrong, and how to mend it.
+"""Examination of a recording before a network is trained on it: what is wrong, how to correct it.
 
-In: a data set, its path, or keyframes. Out: a `Report` with facts, findings, a measured alignment
-of every camera, as text and as a page. No format of files is known here. Read `examine.py` first,
-then `alignment.py` (edges of scans against edges of images) and `causes.py` (usual mistakes).
+In: a data set of any format, its path, or keyframes. Out: a `Report` with facts, findings and a
+measured alignment of every camera, as text and as a page. Read `examine.py` first, then
+`alignment.py` (edges of scans against edges of images) and `causes.py` (usual mistakes).
 
 `kit.doctor(...)` calls `kit.doctor.examine.doctor`.
 """

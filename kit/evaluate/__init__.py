@@ -1,12 +1,9 @@
 """Evaluation: compare features, scores and objects with annotations.
 
-In: features of keyframes that have labels. Out: mIoU of a linear probe, average precision of a
-score, recall of objects. Read `protocols.py` first (probing a data set), then `probe.py` and
-`metrics.py`; `annotated.py` takes foreground and objects from annotations, `stored.py` reads
-figures that benches measured. `fine_tuning.py` trains whole students with labels, and
-`label_lists.py` chooses how many. `resilience.py` scores features of scans that were changed by
-`corruptions.py`. `transfer.py` fits a probe to one data set and scores it on another, in the
-classes of `common_classes.py`; `stability.py` changes a scan and compares the features.
+In: features of keyframes that have annotations. Out: mIoU of a linear probe or after fine-tuning,
+average precision of a score, recall of objects, and how much they change on other scans or data
+sets. Read `protocols.py` first (probing a data set), then `probe.py` and `metrics.py`,
+`fine_tuning.py`, `resilience.py` (corrupted scans) and `transfer.py` (other data sets).
 """
 
 from kit.evaluate.annotated import annotated_foreground, annotated_objects

@@ -1,8 +1,10 @@
-"""Camera models: where a lens bends the ray of a point, before `K` makes it a pixel.
+"""Camera models: how a lens bends the ray of a point, before `K` maps it to a pixel.
 
 In: points of the camera frame. Out: homogeneous coordinates that `K` takes to pixels, and which
-points the lens can see at all. Images are never changed. Read `lens.py` first; every other file is
-one model. A new model is one file and one line in `LENSES`.
+points the lens can see at all; images are never changed. Read `lens.py` first (the interface and
+the table `LENSES`); every other file is one model.
+
+A new model is one file and one line in `LENSES`.
 """
 
 from collections.abc import Mapping

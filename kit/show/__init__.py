@@ -1,11 +1,9 @@
-"""Pictures: functions that return plotly figures, `save_png` for the same as a PNG, the explorer.
+"""Pictures: plotly figures, the same as PNG files, and the explorer.
 
-In: arrays, keyframes, features. Out: figures to turn and zoom, PNG files, an interactive widget or
-a self-contained HTML page. The public functions are in `figures/`. Each makes a `Picture`
-(`picture.py`), a description of point clouds (`scene.py`) and charts (`chart.py`), and draws it
-with plotly. `png/` draws the same `Picture` as a PNG file with numpy and matplotlib, without a
-browser. `text.py` prepares names for both. `explorer/` is the widget, drawn with WebGL. Read
-`picture.py` and `figures/clouds.py` first, then `explorer/widget.py`.
+In: arrays, keyframes, features. Out: plotly figures to turn and zoom, PNG files (`save_png`), an
+interactive widget or a self-contained HTML page. Read `picture.py` first (a picture as data, which
+`figures/` draws with plotly and `png/` without a browser), then `figures/clouds.py` (public
+functions) and `explorer/widget.py` (the explorer).
 """
 
 from kit.show.explorer.steps import Steps

@@ -1,13 +1,8 @@
 """Files: atomic, checksummed writes; nothing is unpickled.
 
 In: tensors, settings, rows of a table. Out: files that are never half-written, and whose checksum
-shows damage. Read `files.py` first (the only place that writes), then `cache.py` (features by key)
-and `runs.py` (run folders and checkpoints; `run_lock.py` locks them). `torch_files.py` reads the
-tensors in files of `torch.save` without executing them; `image_reader.py` reads the images of
-cameras; `images.py` encodes and decodes the kit's own; `reading.py` opens regular files only;
-`formats.py` names files of other formats; `serialisation.py` and `plain.py` convert values to JSON
-and back; `machine.py` describes the computer; `workers.py` ends worker processes with their parent;
-`engines.py` spreads jobs over processes.
+shows damage. Read `files.py` first (the only module that writes), then `cache.py` (a cache of
+tensors), `runs.py` (run folders and checkpoints) and `reading.py` (how files are opened).
 """
 
 from kit.store.cache import FeatureCache, default_cache_folder

@@ -1,7 +1,7 @@
 """Teachers: frozen image networks whose features a student learns to predict.
 
 In: camera images in [0, 1]. Out: feature maps, which are read at the pixels of lidar points. Read
-`teacher.py` first (the interface), then `presets.py` (teachers by name, `build_teacher`) and
-`feature_maps.py` (sampling, merging over cameras). `precompute.py` writes the maps of a whole data
-set into the files that `stored_maps.py` reads.
+`teacher.py` first (the interface), then `presets.py` (teachers by name, `build_teacher`),
+`feature_maps.py` (sampling, merging over cameras) and `precompute.py` (the maps of a whole data
+set).
 """

@@ -17,11 +17,3 @@ def test_the_answers_are_files_that_hold_the_name():
     for _, file, name in ANSWERS:
         assert name in (ROOT / file).read_text(), f"{file}: no {name}"
     assert len({file for _, file, _ in ANSWERS}) == len(ANSWERS)
-
-
-def test_every_room_is_listed():
-    rooms = re.findall(r"`([\w./]+)`", PAGE.split("## Ten tasks")[0])
-    listed = {room.strip("/").removesuffix(".py") for room in rooms}
-    there = {path.name.removesuffix(".py") for path in (ROOT / "kit").iterdir()}
-    helpers = {name for name in there if name.startswith("_")}
-    assert there - helpers - {"pretrain"} <= listed
