@@ -29,13 +29,13 @@ COMMANDS = {
 }
 
 # Errors of input, settings, files and missing packages: their messages say what to do.
-MENDABLE = (ValueError, OSError, RuntimeError, ArithmeticError, ImportError, MemoryError)
+USER_ERRORS = (ValueError, OSError, RuntimeError, ArithmeticError, ImportError, MemoryError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status.
 
-    An error that a user can mend is printed in one line; --trace shows where it came from.
+    An error that a user can fix is printed in one line; --trace shows where it came from.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     trace = "--trace" in arguments
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         print(f"\n{str(stop) or 'interrupted'}", file=sys.stderr)
         return 130
-    except MENDABLE as error:
+    except USER_ERRORS as error:
         if trace:
             raise
         print(

@@ -197,7 +197,7 @@ def why_unseen(points: Float[Tensor, "N 3"], cameras: Mapping[str, Camera]) -> s
     if not cameras or pairs >= max(0.01 * len(points), 1):
         return ""
     text = f"{', '.join(cameras)}: {pairs or 'none'} of the {len(points):,} points can be seen"
-    seen = {name: _num_seen(points, cameras, mend) for name, mend in _MISTAKES.items()}
+    seen = {name: _num_seen(points, cameras, change) for name, change in _MISTAKES.items()}
     best = max(seen, key=seen.__getitem__)
     if seen[best] >= max(0.05 * len(points), 1):
         return f"{text}. Probably {best}: otherwise {seen[best]:,} can be seen"
@@ -216,20 +216,20 @@ def why_unseen(points: Float[Tensor, "N 3"], cameras: Mapping[str, Camera]) -> s
 def _num_seen(
     points: Float[Tensor, "N 3"],
     cameras: Mapping[str, Camera],
-    mend: Callable[[Float[Tensor, "4 4"]], Float[Tensor, "4 4"]],
+    change: Callable[[Float[Tensor, "4 4"]], Float[Tensor, "4 4"]],
 ) -> int:
-    """Number of pairs if the extrinsics of all cameras are changed by `mend`."""
+    """Number of pairs if the extrinsics of all cameras are changed by `change`."""
     found = 0
     for camera in cameras.values():
-        T, K, size = mend(camera.T_cam_lidar), camera.K, camera.image_size
+        T, K, size = change(camera.T_cam_lidar), camera.K, camera.image_size
         found += int(project_points(points, T, K, size, lens=camera.lens)[2].sum())
     return found
 
 
 def _invert_rotation(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
-    mended = T.clone()
-    mended[:3, :3] = T[:3, :3].T
-    return mended
+    changed = T.clone()
+    changed[:3, :3] = T[:3, :3].T
+    return changed
 
 
 def _turn_axes(T: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:

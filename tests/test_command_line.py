@@ -150,7 +150,7 @@ def raiser(error):
     "ValueError OSError RuntimeError ZeroDivisionError FloatingPointError OverflowError "
     "ImportError MemoryError".split(),
 )
-def test_errors_that_a_user_can_mend_are_one_line(kind, monkeypatch, capsys):
+def test_errors_that_a_user_can_fix_are_one_line(kind, monkeypatch, capsys):
     kind = getattr(builtins, kind)
     status, printed = stopped_by(monkeypatch, capsys, raiser(kind("x.json: what to do")))
     assert (status, printed) == (1, "error: x.json: what to do\n(--trace shows where)\n")

@@ -199,7 +199,7 @@ def check_alignment(name: str, alignment: Alignment, cause: Cause | None) -> Ite
     """The finding about the measured alignment of a camera."""
     if cause is not None:
         text = f"{cause.name} ({cause.certainty:.1f} standard errors better without)"
-        yield Finding("problem", name, text, cause.mend)
+        yield Finding("problem", name, text, cause.fix)
         return
     clock, shift = alignment.clock, alignment.shift
     if is_clock_offset(clock, shift):

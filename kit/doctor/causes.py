@@ -25,12 +25,12 @@ class Cause:
 
     Attributes:
         name: what is wrong.
-        mend: how to mend it.
+        fix: how to correct the calibration.
         certainty: standard errors by which the edges fit better without the mistake.
     """
 
     name: str
-    mend: str
+    fix: str
     certainty: float
 
 
@@ -57,7 +57,7 @@ _LIDAR_AXES = (
     "the axes of the lidar frame are not those of the extrinsics: they differ by a turn of "
 )
 
-# What is wrong, how to mend it, and how to undo it in T_cam_lidar.
+# What is wrong, how to fix it, and how to undo it in T_cam_lidar.
 MISTAKES: tuple[tuple[str, str, Callable[[Matrix], Matrix]], ...] = (
     (
         "the extrinsics are inverted: T_lidar_cam was given as T_cam_lidar",
@@ -95,8 +95,8 @@ MISTAKES: tuple[tuple[str, str, Callable[[Matrix], Matrix]], ...] = (
         lambda T: _FORWARD_LEFT_UP @ T,
     ),
     *(
-        (f"{_LIDAR_AXES}{words}", f"turn the points, or T = T @ {mend}", lambda T, by=by: T @ by)
-        for words, mend, by in (
+        (f"{_LIDAR_AXES}{words}", f"turn the points, or T = T @ {fix}", lambda T, by=by: T @ by)
+        for words, fix, by in (
             (
                 "90 degrees about z (x forward, y left was taken for x right, y forward)",
                 "[[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]",
@@ -148,11 +148,11 @@ def find_cause(
     """
     T, given, best = extrinsics[name], edges.scores(edges.points), None
     back = np.linalg.inv(T)
-    for words, mend, changed in _changed_extrinsics(extrinsics, name):
+    for words, fix, changed in _changed_extrinsics(extrinsics, name):
         points = edges.points @ (changed @ back)[:3, :3].T + (changed @ back)[:3, 3]
-        best = _better(best, words, mend, edges, given, points, None)
-    for words, mend, K in _changed_intrinsics(edges, image_size):
-        best = _better(best, words, mend, edges, given, edges.points, K)
+        best = _better(best, words, fix, edges, given, points, None)
+    for words, fix, K in _changed_intrinsics(edges, image_size):
+        best = _better(best, words, fix, edges, given, edges.points, K)
     return best[0] if best else None
 
 
@@ -160,8 +160,8 @@ def _changed_extrinsics(
     extrinsics: Mapping[str, Matrix], name: str
 ) -> Iterator[tuple[str, str, Matrix]]:
     T = extrinsics[name]
-    for words, mend, undo in MISTAKES:
-        yield words, mend, undo(T)
+    for words, fix, undo in MISTAKES:
+        yield words, fix, undo(T)
     for other, its in extrinsics.items():
         if other != name:
             words = f"the image or the extrinsics are those of {other}"
@@ -188,7 +188,7 @@ def _changed_intrinsics(
 def _better(
     best: tuple[Cause, float] | None,
     words: str,
-    mend: str,
+    fix: str,
     edges: CameraEdges,
     given: np.ndarray,
     points: np.ndarray,
@@ -206,4 +206,4 @@ def _better(
         return best
     if best is not None and scores.sum() <= best[1]:
         return best
-    return Cause(words, mend, certainty), float(scores.sum())
+    return Cause(words, fix, certainty), float(scores.sum())

@@ -91,8 +91,8 @@ def doctor(
 
 
 def _not_opened(name: str, error: Exception) -> Report:
-    mend = "see the table of formats in the documentation of the kit"
-    return Report(name, 0, (), (Finding("problem", "data set", str(error), mend),), {}, {}, {})
+    fix = "see the table of formats in the documentation of the kit"
+    return Report(name, 0, (), (Finding("problem", "data set", str(error), fix),), {}, {}, {})
 
 
 def _texts(caught: Sequence[warnings.WarningMessage]) -> list[str]:
@@ -111,15 +111,15 @@ def _read(keyframes: _Keyframes, most: int) -> tuple[dict[int, Keyframe], list[F
         try:
             found[number] = keyframes[number]
         except ERRORS as error:
-            findings.append(Finding("problem", f"keyframe {number}", str(error), _mend(error)))
+            findings.append(Finding("problem", f"keyframe {number}", str(error), _fix(error)))
     return found, findings
 
 
-def _mend(error: Exception) -> str:
+def _fix(error: Exception) -> str:
     """One line for an error of a reader; most messages say themselves what to do."""
     if isinstance(error, FileNotFoundError):
         return "download the file again, or remove it from the tables"
-    return "mend the file or the table that the message names"
+    return "fix the file or the table that the message names"
 
 
 def _examine(
@@ -170,8 +170,8 @@ def _cameras(
     """Examine every camera; adds to the findings."""
     names = list(dict.fromkeys(name for each in keyframes.values() for name in each.cameras))
     if not names:
-        mend = "give images and their calibration to distil; features of a student need none"
-        findings.append(Finding("warning", "cameras", "there are none", mend))
+        fix = "give images and their calibration to distil; features of a student need none"
+        findings.append(Finding("warning", "cameras", "there are none", fix))
         return {}
     findings += missing_images(names, keyframes)
     scans = {number: find_edges(keyframe) for number, keyframe in keyframes.items()}
@@ -202,15 +202,15 @@ def _together(
         each = None
     if each is not None:
         words = f"{each} in the frame of each camera"
-        mend = "look for a mistake that is made for every camera: code that makes T_cam_lidar"
+        fix = "look for a mistake that is made for every camera: code that makes T_cam_lidar"
     elif rig is not None:
         words = f"{in_lidar_frame(rig)} (lidar frame)"
-        mend = "look for the pose of the lidar in the calibration: T_ego_lidar, or its mount"
+        fix = "look for the pose of the lidar in the calibration: T_ego_lidar, or its mount"
     else:
         return None, None
     certainty = (each or rig).certainty
     text = f"together they fit better if the scan is {words}: {certainty:.1f} standard errors"
-    findings.append(Finding("problem", "all cameras", text, mend))
+    findings.append(Finding("problem", "all cameras", text, fix))
     return rig, each
 
 

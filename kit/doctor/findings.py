@@ -1,4 +1,4 @@
-"""What the doctor finds: problems, warnings and notes, each with one line that mends it."""
+"""What the doctor finds: problems, warnings and notes, each with one line on how to fix it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ class Finding:
         level: "problem" (results will be wrong), "warning" (probably, or for a part) or "note".
         subject: what it is about: the name of a camera, "points", "intensity", "labels" ...
         text: what was found, with its numbers.
-        mend: what to do about it.
+        fix: what to do about it.
     """
 
     level: str
     subject: str
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:

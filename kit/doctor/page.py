@@ -78,10 +78,10 @@ def _row(what: str, words: str) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    mend = f"<p class=muted>{escape(finding.mend)}</p>" if finding.mend else ""
+    fix = f"<p class=muted>{escape(finding.fix)}</p>" if finding.fix else ""
     return (
         f'<tr><td class="level {finding.level}">{finding.level}</td>'
-        f"<td>{escape(finding.subject)}</td><td>{escape(finding.text)}{mend}</td></tr>"
+        f"<td>{escape(finding.subject)}</td><td>{escape(finding.text)}{fix}</td></tr>"
     )
 
 

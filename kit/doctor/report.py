@@ -131,8 +131,8 @@ def _wrapped(start: str, words: str) -> list[str]:
 
 def _lines_of(finding: Finding, width: int) -> list[str]:
     lines = _wrapped(f"  {finding.level:8} {finding.subject:{width}}  ", finding.text)
-    if finding.mend:
-        lines += _wrapped(f"  {'':8} {'':{width}}  -> ", finding.mend)
+    if finding.fix:
+        lines += _wrapped(f"  {'':8} {'':{width}}  -> ", finding.fix)
     return lines
 
 

@@ -57,13 +57,13 @@ def street(delay):
 def test_an_offset_gives_the_extrinsics_of_the_true_time(offset):
     """The time stamps say 10 ms, the images were taken `offset` later."""
     said, true = street(0.01), street(0.01 + offset)
-    mended = kit.open_dataset(said, clock_offsets={"CAM_FRONT": offset})
+    corrected = kit.open_dataset(said, clock_offsets={"CAM_FRONT": offset})
     for index in range(2):
-        T, expected = (d[index].cameras["CAM_FRONT"].T_cam_lidar for d in (mended, true))
+        T, expected = (d[index].cameras["CAM_FRONT"].T_cam_lidar for d in (corrected, true))
         assert (said[index].cameras["CAM_FRONT"].T_cam_lidar - expected).abs().max() > 0.3
         torch.testing.assert_close(T, expected, atol=1e-3, rtol=0)
-    assert "CAM_FRONT +0.050 s" in repr(mended) or offset < 0
-    assert mended.content() != said.content() and isinstance(mended, kit.data.Dataset)
+    assert "CAM_FRONT +0.050 s" in repr(corrected) or offset < 0
+    assert corrected.content() != said.content() and isinstance(corrected, kit.data.Dataset)
 
 
 class Keyframes(Wrapped):
@@ -81,8 +81,8 @@ class Keyframes(Wrapped):
 def test_neighbours_give_the_poses_where_the_data_set_has_no_others():
     said, true = street(0.01), street(0.06)
     assert len(find_poses(Keyframes(said), 0).timestamps) == 2
-    mended = ClockOffsets(Keyframes(said), {"CAM_FRONT": 0.05})
-    T, expected = (d[0].cameras["CAM_FRONT"].T_cam_lidar for d in (mended, true))
+    corrected = ClockOffsets(Keyframes(said), {"CAM_FRONT": 0.05})
+    T, expected = (d[0].cameras["CAM_FRONT"].T_cam_lidar for d in (corrected, true))
     torch.testing.assert_close(T, expected, atol=1e-2, rtol=0)
 
 
@@ -98,8 +98,8 @@ def test_unknown_poses_cameras_and_units_are_named():
 
 def test_cameras_that_are_not_named_stay_as_they_are():
     data = kit.Street(1, 1, (28, 56))
-    mended = kit.open_dataset(data, clock_offsets={"CAM_FRONT": 0.05})
-    was, now = data[0].cameras, mended[0].cameras
+    corrected = kit.open_dataset(data, clock_offsets={"CAM_FRONT": 0.05})
+    was, now = data[0].cameras, corrected[0].cameras
     assert torch.equal(was["CAM_BACK"].T_cam_lidar, now["CAM_BACK"].T_cam_lidar)
     assert not torch.equal(was["CAM_FRONT"].T_cam_lidar, now["CAM_FRONT"].T_cam_lidar)
 

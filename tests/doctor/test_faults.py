@@ -71,7 +71,7 @@ def test_a_fault_of_a_camera_is_named(keyframes, words):
     report = kit.doctor(two_cameras(with_camera(keyframes, CAMERA_FAULTS[words])))
     found = [f for f in report.findings if f.level == "problem" and f.subject == CAMERA]
     assert any(words in finding.text for finding in found), report
-    assert all(finding.mend for finding in found)
+    assert all(finding.fix for finding in found)
     others = {f.subject for f in report.problems} - {CAMERA, "all cameras"}
     assert not others and report.exit_code == 1
 
@@ -100,12 +100,12 @@ def test_the_street_itself_is_clean(keyframes):
     assert "shifted" not in verdicts and verdicts.count("aligned") >= 3
 
 
-def test_the_correction_mends_the_extrinsics(keyframes):
+def test_the_correction_corrects_the_extrinsics(keyframes):
     report = kit.doctor(two_cameras(with_camera(keyframes, turned(yaw=1.0))))
     alignment = report.cameras[CAMERA].alignment
-    mended = alignment.T_correction @ kit.doctor.motion(yaw=1.0)
-    turn = np.degrees(np.arccos(np.clip((mended[:3, :3].trace().item() - 1) / 2, -1, 1)))
-    assert turn < 0.35 and mended[:3, 3].norm() < 0.1
+    corrected = alignment.T_correction @ kit.doctor.motion(yaw=1.0)
+    turn = np.degrees(np.arccos(np.clip((corrected[:3, :3].trace().item() - 1) / 2, -1, 1)))
+    assert turn < 0.35 and corrected[:3, 3].norm() < 0.1
 
 
 def late(camera, keyframe, keyframes, offset):

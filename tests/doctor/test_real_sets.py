@@ -81,6 +81,6 @@ def test_a_missing_rectification_is_found_in_kitti(shared_data):
     report, camera = kit.doctor(faulty), faulty[0].cameras["image_2"]
     (problem,) = report.problems
     assert "a rectifying rotation is missing (R0_rect" in problem.text
-    mended = report.cameras["image_2"].alignment.T_correction @ camera.T_cam_lidar
-    turn = mended @ kit.geometry.invert_rigid(dataset[0].cameras["image_2"].T_cam_lidar)
+    corrected = report.cameras["image_2"].alignment.T_correction @ camera.T_cam_lidar
+    turn = corrected @ kit.geometry.invert_rigid(dataset[0].cameras["image_2"].T_cam_lidar)
     assert torch.arccos((turn[:3, :3].trace() - 1) / 2).rad2deg() < 0.25  # of 0.8 degrees
