@@ -5,8 +5,7 @@ were trained with. Points inside keep the features of the first pass, bit by bit
 leaves out what is near the lidar, which is most points, so it costs less than the first one.
 
 How much is left out was chosen by linear probes on PandaSet's training keyframes, SemanticKITTI and
-simulated streets. Nothing, a quarter, a half and three quarters of the field of view are about
-equally good.
+simulated streets. Leaving out 0, 25, 50 or 75 % of the field of view gave about the same mIoU.
 """
 
 from dataclasses import replace
