@@ -1,4 +1,4 @@
-"""Which runs an ablation consists of: the axes, and the configuration of every combination."""
+"""List the runs of an ablation: its axes, and the configuration of every combination."""
 
 import difflib
 import hashlib

@@ -1,4 +1,4 @@
-"""Queries: examples of what is searched become a linear score of features.
+"""Queries: linear scores of features, fitted to examples of what is searched.
 
     query = kit.Query.from_points(features, positives=[...], negatives=[...])
     score = query.score(features)  # (S,), above 0 where a point resembles the positives

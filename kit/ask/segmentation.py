@@ -1,4 +1,4 @@
-"""Segmentation: from several queries to one label for every point."""
+"""Segmentation: label every point with the best of several queries."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Measure times, memory and the limits of the machine; the calls that are measured."""
+"""Measure the time and memory of calls, and the limits of the machine."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The same cloud in other viewers, where they are installed.
+"""Measure other viewers with the same point cloud, where they are installed.
 
 The first picture is there when the middle of the viewer's canvas has many colours. Then the cloud
 is turned by the viewer's own function, or by a drag where there is none.
@@ -23,7 +23,7 @@ Points, Colours = Float[np.ndarray, "N 3"], UInt8[np.ndarray, "N 3"]
 
 @dataclass(frozen=True)
 class Viewer:
-    """Another viewer.
+    """A viewer that is compared with the explorer.
 
     Attributes:
         name: its module.

@@ -1,4 +1,4 @@
-"""Capacity: mIoU of students of several sizes and kinds, the paper's second claim on a small grid.
+"""Capacity: mIoU of students of several sizes and kinds; the paper's second claim on a small scale.
 
 Every student of a grid is distilled with the same steps and views, then probed linearly. Random
 weights of the same size are probed too. A GPU has a larger grid than a CPU. Notebook 09 draws the

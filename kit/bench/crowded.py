@@ -1,4 +1,4 @@
-"""A crowded machine: the steps of a student alone, and beside one program that does the same.
+"""Time of a training step, alone and beside a second training on the same machine.
 
 OpenMP's idle threads either keep their core busy while they wait (the default), or sleep at once
 (`OMP_WAIT_POLICY=PASSIVE`), or do one or the other by the load of the machine, as `import kit`

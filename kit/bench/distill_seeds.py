@@ -1,4 +1,4 @@
-"""The table of the demo with other seeds: of the views, of the augmentation, of the probes.
+"""The linear probes of the demo with several seeds, of the training and of the probes.
 
 A number of steps replaces the time limit, so that all runs are alike, on any machine.
 """

@@ -1,4 +1,4 @@
-"""How fast the explorer answers: in Chromium, drawn by the CPU, and in JupyterLab.
+"""Speed of the explorer: in Chromium without a graphics card, and in JupyterLab.
 
 The street's first keyframe (or that of `--data`) with three feature sets and its images, brought to
 35,000 and to 300,000 points by repeating points, moved by a few centimetres; and to a million with

@@ -1,11 +1,11 @@
-"""Several processes: the speed-up of the commands that share work, and what stored maps save.
+"""Speed-up by several processes, and the time that stored feature maps save.
 
     python -m kit bench processes [--data <root>]
 
-One process, and two with as many threads each, make the same files. The workers are started
-before, because a large data set waits for them once. Then an epoch of a distillation is timed, with
-the maps of `teacher-features` and with a teacher that computes every image. Without `--data` a
-small street is written first.
+One process, and two with as many threads each, make the same files. The start of the workers is not
+timed, because it takes the same time for a data set of any size. Then an epoch of a distillation is
+timed, with the maps of `teacher-features` and with a teacher that computes every image. Without
+`--data` a small street is written first.
 """
 
 import time

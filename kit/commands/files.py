@@ -29,7 +29,7 @@ class Processes:
 
     @property
     def options(self) -> dict:
-        """For `kit.store.engines.run_all`."""
+        """The options of `kit.store.engines.run_all`."""
         return {"engine": self.engine, "workers": self.workers, "scheduler": self.scheduler}
 
 

@@ -1,4 +1,4 @@
-"""Rigs whose cameras and lidar have different clocks: an offset per camera.
+"""Clock offsets: correct the time stamps of cameras whose clock differs from the lidar's.
 
 `T_cam_lidar` includes the motion of the car between the time stamps of scan and image. If a camera
 has another clock, its image was taken earlier or later than its time stamp says, and the car was at

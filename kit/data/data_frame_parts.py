@@ -1,4 +1,4 @@
-"""Plain values that stand for the parts of a pickled data frame, and the names that make them."""
+"""Plain values in place of the objects that a pickled data frame refers to."""
 
 import math
 import operator

@@ -1,8 +1,9 @@
 """Reader of pickled pandas data frames that executes nothing; pandas need not be installed.
 
 A pickle is a program: loading one can call any function. Here its instructions are interpreted on
-plain values. The names that a data frame of numbers and text needs (`CALLS`, `CLASSES`) stand for
-a few lines of `data_frame_parts.py`. Every other name, and every other instruction, is refused.
+plain values. The names that a data frame of numbers and text needs (`CALLS`, `CLASSES`) lead to
+functions and classes of `data_frame_parts.py`. Every other name, and every other instruction, is
+refused.
 """
 
 import gzip

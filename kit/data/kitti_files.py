@@ -1,4 +1,4 @@
-"""What the layouts of KITTI share: scans and images with the same numbers, and their cameras."""
+"""Code for all layouts of KITTI: scans and images with the same numbers, and their cameras."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ranges and shapes of what a lidar measures, checked where data enters."""
+"""Checks of lidar data when they are read: valid ranges and shapes."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Turns of the lidar before a keyframe, and several of them in one frame.
+"""Sweeps: turns of the lidar before a keyframe, brought into the frame of the keyframe.
 
 A data set may offer the method `sweeps(index, count)`: the turns between its keyframes, which have
 no labels. If it has none, its earlier keyframes take their place, as in KITTI odometry, where every

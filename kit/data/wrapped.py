@@ -32,7 +32,7 @@ class Wrapped:
 
     @property
     def sensor(self) -> Sensor:
-        """The lidar."""
+        """The lidar of the wrapped data set."""
         return self.dataset.sensor
 
     def prepare(self, keyframes: Sequence[int] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Connected components of a scan, and how rough their surface is.
+"""Connected components of a scan, and their surface variation.
 
 Scores are averaged over a component, so that an object is scored as a whole.
 """

@@ -1,4 +1,4 @@
-"""From foreground points to objects: clusters in space, boxes, and classes without names."""
+"""Objects: cluster foreground points, fit boxes, and group objects into classes without names."""
 
 import os
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
 """A prior of foreground: a linear score of features, learned from exact annotations of streets.
 
-The shape of a scan alone takes hedges and fences for cars, and cars beside a hedge for the hedge. A
-prior knows how movable things look in a feature space. It is learned from simulated streets only,
-where every object is known; no label of a recording is used. `kit/discover/street_prior.json` holds
-the one of the teacher that comes with the kit, and so of every student that was distilled from it;
-`python -m kit.commands.prior` makes it.
+The shape of a scan alone takes hedges and fences for cars, and cars beside a hedge for the hedge.
+The prior is high for features of movable things, and low for others. It is learned from simulated
+streets only, where every object is known; no label of a recording is used.
+`kit/discover/street_prior.json` holds the one of the teacher that comes with the kit, and so of
+every student that was distilled from it; `python -m kit.commands.prior` makes it.
 """
 
 from collections.abc import Iterable

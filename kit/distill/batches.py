@@ -80,7 +80,7 @@ class TrainingBatch:
 
     @property
     def image_of_pair(self) -> Int[Tensor, " M"]:
-        """Which view, counted from 0, each pair is of."""
+        """The number of each pair's view, counted from 0."""
         sizes = torch.tensor([len(view.uv) for view in self.views])
         return torch.arange(len(sizes)).repeat_interleave(sizes)
 

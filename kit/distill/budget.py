@@ -1,4 +1,4 @@
-"""How many steps of a distillation fit into some minutes on this machine."""
+"""Compute how many steps of a distillation fit into a given time on this machine."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""What a distillation costs: GPU hours, storage and money, from measured times of a step."""
+"""Estimate the cost of a distillation: GPU hours, storage and money, from measured step times."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -51,7 +51,7 @@ class CostConfig:
 
 @dataclass(frozen=True)
 class Cost:
-    """The result.
+    """The cost of a distillation.
 
     Attributes:
         steps: optimizer steps.
@@ -96,7 +96,7 @@ def cost(config: CostConfig = CostConfig()) -> Cost:  # noqa: B008
 
 
 def cost_row(name: str, config: CostConfig) -> str:
-    """A row of the table in docs/scale.md."""
+    """Compute a row of the table of docs/scale.md."""
     found = cost(config)
     return (
         f"| {name} | {config.keyframes:,} | {config.gpus} | {found.steps:,} | "
@@ -119,5 +119,5 @@ HEADER = (
 
 
 def cost_table() -> str:
-    """The table in docs/scale.md."""
+    """Compute the table of docs/scale.md."""
     return "\n".join([HEADER, *(cost_row(name, config) for name, config in EXAMPLES.items())])

@@ -1,4 +1,4 @@
-"""What a loss compares: made from a batch, the teacher's maps and the student's features."""
+"""Assemble the inputs of a loss from a batch, the teacher's feature maps and student features."""
 
 from collections.abc import Collection, Sequence
 

@@ -28,7 +28,7 @@ MOMENTS = (-1, 0, 1)
 
 @dataclass(frozen=True)
 class Sample:
-    """What one draw of a keyframe gives to a batch.
+    """The part of a batch that comes from one draw of a keyframe.
 
     Attributes:
         views: of the keyframe, and of its neighbours in time if the loss compares moments.

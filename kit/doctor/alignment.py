@@ -1,4 +1,4 @@
-"""Measured alignment of a camera with the lidar: the turn or move that fits best, and how surely.
+"""Measure the alignment of a camera with the lidar: the best turn or move, and its certainty.
 
 Source: J. Levinson and S. Thrun, Automatic Online Calibration of Cameras and Lasers (RSS 2013),
     compares discontinuities of range with edges of images. Differs: an edge is put between the two
@@ -69,7 +69,7 @@ class Shift:
 
     @property
     def matters(self) -> bool:
-        """Whether it is large enough to be reported."""
+        """Whether the shift is large enough to be reported."""
         least = LEAST_CLOCK_EFFECT if self.name == "clock" else 0.0
         return abs(self.amount) > LEAST[self.name] - 1e-6 and self.effect >= least
 

@@ -236,7 +236,7 @@ def _also(clock: Shift | None) -> str:
 
 
 def _usual(shift: Shift) -> str:
-    """What usually is the cause of a small turn or move."""
+    """The usual cause of a small turn or move."""
     if shift.name == "turn":
         return (
             "Usual causes: a rectifying rotation is missing (R0_rect of KITTI, R_rect of others), "

@@ -1,4 +1,4 @@
-"""The edges of several scans beside the edge maps of one camera's images, and how well they agree.
+"""Compare the edges of several scans with the edge maps of one camera's images.
 
 The score of a calibration is the sum of the maps at the pixels of the edges. Edges of one object
 are no independent measurements, so they are summed in cells of 5 degrees first. The deviation
@@ -104,7 +104,7 @@ class Twist:
 
     @property
     def speed(self) -> float:
-        """Metres per second."""
+        """The speed of the car, metres per second."""
         return float(np.linalg.norm(self.linear))
 
     def apparent(self, points: Float[np.ndarray, "E 3"]) -> Float[np.ndarray, "E 3"]:

@@ -1,4 +1,4 @@
-"""Mistakes in a calibration that are often made, each tested against the images.
+"""Common mistakes in a calibration, each tested against the images.
 
 Each mistake is undone, and the edges of the scans are compared with the images again. If they fit
 clearly better then, the mistake is named.

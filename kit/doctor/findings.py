@@ -1,4 +1,4 @@
-"""What the doctor finds: problems, warnings and notes, each with one line on how to fix it."""
+"""Findings of the doctor: problems, warnings and notes, each with one line on how to fix it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

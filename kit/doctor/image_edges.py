@@ -1,4 +1,4 @@
-"""Maps of the edges of an image: how strong an edge is beside the edges around it."""
+"""Edge maps of an image: the strength of an edge relative to its surroundings."""
 
 import cv2
 import numpy as np

@@ -17,7 +17,7 @@ LITTLE = 0.5  # ratio of labelled points
 
 @dataclass(frozen=True)
 class LabelFacts:
-    """Numbers of the labels of one scan.
+    """Measured properties of the labels of one scan.
 
     Attributes:
         counts: (C + 1,) points by class, and those without a class.

@@ -19,7 +19,7 @@ WIDTH = 100  # characters of a line
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """What was found in a data set.
+    """The result of an examination of a data set.
 
     Attributes:
         name: of the data set.

@@ -22,7 +22,7 @@ BRIGHT_UNITS = ((1.0, "0 to 1"), (255.0, "0 to 255"), (65_535.0, "0 to 65,535"))
 
 @dataclass(frozen=True)
 class ScanFacts:
-    """Numbers of one scan.
+    """Measured properties of one scan.
 
     Attributes:
         num_points, num_dropped, num_duplicates, num_empty, num_near: counts; empty slots lie at

@@ -90,7 +90,7 @@ def common_labels(keyframe: Keyframe) -> Int[Tensor, " N"]:
 
 
 def annotated(keyframe: Keyframe) -> Bool[Tensor, " N"]:
-    """Which points are annotated: those that have a label, or all where boxes were drawn."""
+    """Mask of annotated points: those that have a label, or all where boxes were drawn."""
     if keyframe.labels is not None:
         return keyframe.labels != IGNORE
     annotated = keyframe.points[:, :2].norm(dim=1) > OWN_RADIUS

@@ -239,7 +239,7 @@ class OverSeeds:
 
     @property
     def mean(self) -> float:
-        """Over the seeds."""
+        """The mean over the seeds."""
         return statistics.fmean(self.values.values())
 
     @property

@@ -1,4 +1,4 @@
-"""Extract features: the one way from a model and a keyframe to features, used by all of the kit.
+"""Extract the features of a keyframe with any model; all of the kit uses this function.
 
 kit.extract(teacher, keyframe)                   # the points that a camera sees
 kit.extract(student, keyframe)                   # all points, in the teacher's feature space

@@ -1,4 +1,4 @@
-"""A linear classifier on features: the only thing that queries and discovery train."""
+"""A linear classifier on features, which queries and discovery train."""
 
 import warnings
 

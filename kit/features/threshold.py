@@ -1,4 +1,4 @@
-"""A threshold for scores that come without one."""
+"""Otsu's threshold, for scores that have no threshold of their own."""
 
 import numpy as np
 from jaxtyping import Float

@@ -41,7 +41,7 @@ class Fisheye(Lens):
     def distort(
         self, points: Float[Tensor, "N 3"]
     ) -> tuple[Float[Tensor, "N 3"], Bool[Tensor, " N"]]:
-        """Where the lens shows points, see `Lens.distort`."""
+        """Compute where the lens images points, see `Lens.distort`."""
         off_axis = points[:, :2].norm(dim=1)
         angle = torch.atan2(off_axis, points[:, 2])  # 0..pi
         s = angle * angle

@@ -62,7 +62,7 @@ class Mei(Lens):
     def distort(
         self, points: Float[Tensor, "N 3"]
     ) -> tuple[Float[Tensor, "N 3"], Bool[Tensor, " N"]]:
-        """Where the lens shows points, see `Lens.distort`."""
+        """Compute where the lens images points, see `Lens.distort`."""
         sphere = points / points.norm(dim=1, keepdim=True)
         plane = sphere[:, :2] / (sphere[:, 2:] + self.xi)
         plane, valid = self._distortion.distort_plane(plane)

@@ -1,4 +1,4 @@
-"""Marks on two axes as data: what a chart or a picture on an image shows. Nothing here draws."""
+"""Marks on two axes as data: the content of a chart or of a picture over an image."""
 
 from dataclasses import dataclass
 

@@ -139,7 +139,7 @@ def _card(path: Path, run: Path, taken: set[str]) -> Card | None:
 
 
 def caption_of(traits: dict[str, Any]) -> str:
-    """What a saved explorer shows, in words: points, keyframes, feature sets and the mode."""
+    """Describe a saved explorer in words: points, keyframes, feature sets and the mode."""
     setup = traits["setup"]
     keyframes, sets = setup["keyframes"], setup["sets"]
     names = dict.fromkeys(each.get("group") or each["name"] for each in sets)

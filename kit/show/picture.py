@@ -76,7 +76,7 @@ class Scale:
 
     @property
     def zero(self) -> float | None:
-        """Where 0 lies on a diverging scale, from 0 at its low end to 1; None without."""
+        """The place of 0 on a diverging scale, from 0 at its low end to 1; None if it has no 0."""
         if self.name not in theme.DIVERGING or not self.low < 0 < self.high:
             return None
         return self.low / (self.low - self.high)
@@ -133,7 +133,7 @@ class Picture:
 
     @property
     def height(self) -> int:
-        """Of the figure, pixels."""
+        """The height of the figure, pixels."""
         return self.top_margin + self.plot_height + self.margins.bottom
 
     @property

@@ -1,4 +1,4 @@
-"""Point clouds in space as data: what a 3-D picture shows, and from where it is seen.
+"""Point clouds in space as data: the content of a 3-D picture and its viewpoint.
 
 Nothing here draws. `kit.show.figures` turns a `Scene` into a plotly figure and `kit.show.png` into
 pixels; the explorer's PNG is drawn from the same `Scene`.
@@ -100,7 +100,7 @@ class Box:
         return float(self.high[0] - self.low[0]) / 2
 
     def contains(self, points: Float[np.ndarray, "N 3"]) -> np.ndarray:
-        """Which points (N,) lie inside."""
+        """Mask (N,) of the points that lie inside."""
         return ((points >= self.low) & (points <= self.high)).all(1)
 
     def ring_labels(self) -> tuple[list[str], Float[np.ndarray, "R 3"]]:

@@ -42,7 +42,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """What it holds, by the key in its header, e.g. "street"."""
+        """The kind of its content, by the key in its header, e.g. "street"."""
         try:
             with open(self.path, "rb") as file:
                 length = int.from_bytes(file.read(8), "little")

@@ -1,4 +1,4 @@
-"""Opening of files for reading: regular files only, so that nothing waits for ever."""
+"""Open files for reading: regular files only, because a pipe can block for ever."""
 
 import os
 import stat

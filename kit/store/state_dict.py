@@ -1,4 +1,4 @@
-"""State dicts, tensors by name: found in what was saved, freed from prefixes, and checked."""
+"""State dicts (tensors by name): find them in a loaded file, remove prefixes, check values."""
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path

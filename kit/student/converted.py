@@ -1,4 +1,4 @@
-"""What is taken from a published checkpoint: settings, tensors by the kit's names, and a probe."""
+"""Result of converting a checkpoint: settings, tensors by the kit's names, and a probe."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from kit.student.student import StudentConfig
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """What a family of students converts.
+    """A published checkpoint that is to be converted.
 
     Attributes:
         tensors: by their names in the file, without prefixes.

@@ -1,4 +1,4 @@
-"""Students that others have published, by name: where they are, and how they are fetched.
+"""Students that others have published, by name: address, licence and download.
 
 A file is downloaded once, converted, and kept in the cache. Nothing in it is executed.
 """

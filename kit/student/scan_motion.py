@@ -1,4 +1,4 @@
-"""How far the car drove during a rotation of the lidar, estimated from the points alone.
+"""Estimate how far the car drove during a rotation of the lidar, from the points alone.
 
 Scans are usually corrected for this motion. After that, the points of one beam no longer have one
 elevation. With the right motion undone they do, so the histogram of elevations is sharpest.

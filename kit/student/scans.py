@@ -1,4 +1,4 @@
-"""From a lidar scan to a student's inputs: one point per voxel, its neighbours, its plane cells.
+"""Prepare a lidar scan for a student: one point per voxel, its neighbours, its plane cells.
 
     keyframe -> prepare_scan -> Scan       one scan
     [Scan, ...] -> collate -> PointBatch   see `kit.student.point_batch`
@@ -271,7 +271,7 @@ def limit_points(
 
 
 def inside_fov(points: Float[Tensor, "N 3"], config: InputConfig) -> Bool[Tensor, " N"]:
-    """Which points lie inside the field of view, without its border."""
+    """Mask of the points inside the field of view, without its border."""
     lower, upper = (torch.tensor(bound) for bound in config.bounds)
     return ((points > lower + FOV_MARGIN) & (points < upper - FOV_MARGIN)).all(1)
 

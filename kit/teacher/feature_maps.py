@@ -50,7 +50,7 @@ class FeatureMaps:
         return [FeatureMaps(maps, self.image_size) for maps in of_images]
 
     def half(self) -> "FeatureMaps":
-        """In half precision, for a cache; values out of its range are clamped."""
+        """Convert to half precision, for a cache; values out of its range are clamped."""
         maps = tuple(each.clamp(-HALF_MAX, HALF_MAX).half() for each in self.maps)
         return FeatureMaps(maps, self.image_size)
 

@@ -61,7 +61,7 @@ TEACHERS: dict[str, Callable[..., Teacher]] = {
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """Which teacher, and what differs from its published form.
+    """Settings of a teacher: its name, and changes to its published form.
 
     Attributes:
         name: a name from `TEACHERS`, or any model name of timm; several joined by "+".

@@ -31,7 +31,7 @@ KEYFRAMES_PER_SHARD = 50
 
 @dataclass(frozen=True)
 class Plan:
-    """Which keyframes are in which shard.
+    """The assignment of keyframes to shards.
 
     Attributes:
         folder: of the shards.
@@ -58,7 +58,7 @@ class Plan:
         return self.folder / f"shard-{shard:05}.safetensors"
 
     def made_from(self, shard: int) -> dict:
-        """What a shard was computed from; it is in its header."""
+        """The teacher and keyframes of a shard, for its header."""
         tokens = [self.tokens[index] for index in self.keyframes(shard)]
         return {"teacher": self.fingerprint, "tokens": tokens}
 

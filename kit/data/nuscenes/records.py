@@ -64,7 +64,7 @@ class Record:
 
     @property
     def timestamp(self) -> int:
-        """Of the scan, microseconds."""
+        """The time stamp of the scan, microseconds."""
         return self.lidar.timestamp
 
     @property

@@ -26,7 +26,7 @@ _LEAST_VALID = 0.5  # of the rows; fewer show that the layout is another one
 
 @dataclass(frozen=True)
 class Layout:
-    """What files of plain numbers do not tell about themselves.
+    """The layout of a file of plain numbers, which the file itself does not name.
 
     Attributes:
         columns: their names in order; x, y and z must be among them. None: the file names them.

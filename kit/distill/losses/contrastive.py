@@ -1,7 +1,7 @@
 """Contrastive losses on pairs: a pair's own pixel against the pixels of other pairs.
 
-A softmax over all pixels asks which of them belongs to a point. Its temperature divides the cosine
-similarities; 0.07 in all of this family.
+The loss is the cross-entropy of a softmax over all pixels, in which a point's own pixel is the
+right class. The cosine similarities are divided by a temperature, 0.07 in all of this family.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""The relational loss: which pixels are similar to which, for the teacher and for the student."""
+"""The relational loss: points must be as similar to each other as their pixels are."""
 
 import torch
 import torch.nn.functional as F

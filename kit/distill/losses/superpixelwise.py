@@ -99,7 +99,7 @@ def balance_weights(cosine: Float[Tensor, "G G"]) -> Float[Tensor, " G"]:
 def _means(
     student_feat: Tensor, superpixels: Tensor, superpixel_feat: Tensor
 ) -> tuple[Float[Tensor, "G D"], Float[Tensor, "G D"]]:
-    """Of the superpixels that hold a point: means of points and of pixels."""
+    """Mean features of the points and of the pixels of each superpixel that holds a point."""
     present, number = numbered(superpixels)
     student = group_mean(F.normalize(student_feat, dim=1), number, len(present))
     return student, superpixel_feat[present]

@@ -1,4 +1,4 @@
-"""Von Mises-Fisher distributions: of unit vectors around a mean direction.
+"""Von Mises-Fisher distributions of unit vectors around a mean direction.
 
 With the concentration k, the expected length of the mean of vectors is A(k), and the logarithm of
 the normaliser C(k) has the derivative -A(k). Exactly, A is a ratio of Bessel functions. Here

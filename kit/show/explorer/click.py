@@ -1,4 +1,4 @@
-"""What an explorer reports of a click."""
+"""A click in an explorer, as it is reported to Python."""
 
 from dataclasses import dataclass
 

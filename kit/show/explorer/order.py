@@ -1,4 +1,4 @@
-"""An order of points of which every beginning is spread evenly over the cloud.
+"""Order points so that the first n, for any n, are spread evenly over the cloud.
 
 Large clouds are sent and drawn in this order: their first picture, and every frame while the view
 moves, shows a beginning of it.

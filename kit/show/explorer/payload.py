@@ -1,4 +1,4 @@
-"""What the browser gets: a dictionary that describes the content, and bytes for each keyframe.
+"""Data for the browser: a dictionary that describes the content, and bytes for each keyframe.
 
 The bytes hold arrays one after the other, each starting at a multiple of four; a header says where.
 Header and bytes are traits of the live widget, and are stored in a saved page.

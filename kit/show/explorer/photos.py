@@ -16,7 +16,7 @@ THREADS = 4
 
 @dataclass(frozen=True)
 class Photo:
-    """How images are stored.
+    """Settings of the images that are sent.
 
     Attributes:
         width: in pixels, at most.

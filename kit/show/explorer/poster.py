@@ -1,4 +1,4 @@
-"""A still picture of an explorer: where no script runs, and until a saved page is ready."""
+"""A still picture of an explorer, for places without scripts and until a saved page has loaded."""
 
 import base64
 from typing import TYPE_CHECKING

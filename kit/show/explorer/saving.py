@@ -1,4 +1,4 @@
-"""What can be written from an explorer, as its methods."""
+"""Methods of an explorer that write files."""
 
 from collections.abc import Sequence
 from os import PathLike

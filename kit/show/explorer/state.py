@@ -1,4 +1,4 @@
-"""What an `Explorer` shows, checked when it is made: keyframes, features, predictions, scores.
+"""Content of an `Explorer`: keyframes, features, predictions, scores; checked when it is made.
 
 Nothing here depends on the browser. All values per point are stored as lists with one entry per
 keyframe.
@@ -274,7 +274,7 @@ def _label_check(classes: ClassMap) -> Callable[[Any, int, str], np.ndarray]:
 def _check_maps(
     feature_maps: Any, keyframes: list[Keyframe], sets: dict[str, list[Features]]
 ) -> list[dict[str, Tensor]]:
-    """By keyframe and camera, the feature map (D, h, w) of the first feature set."""
+    """Check the feature maps (D, h, w) of the first feature set, by keyframe and camera."""
     if feature_maps is None:
         return [{} for _ in keyframes]
     if not sets:

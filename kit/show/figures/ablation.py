@@ -60,7 +60,7 @@ class Compared(Protocol):
 
 @runtime_checkable
 class Table(Protocol):
-    """What is drawn, see `kit.ablate.table.AblationTable`."""
+    """The interface of the table that is drawn, see `kit.ablate.table.AblationTable`."""
 
     def compare(self, metric: str, larger_is_better: bool) -> Sequence[Compared]: ...
 

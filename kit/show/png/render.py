@@ -175,7 +175,7 @@ class _Page:
 
 
 def _legend_entries(picture: Picture) -> dict[str, Line2D]:
-    """By name: a line for lines, a square for bars, a dot for points."""
+    """Legend entries by name: a line for lines, a square for bars, a dot for points."""
     entries: dict[str, Line2D] = {}
     for panel in picture.panels:
         for mark in panel.marks:

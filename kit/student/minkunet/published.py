@@ -48,7 +48,7 @@ class SLidR:
 
     @staticmethod
     def convert(file: PublishedFile) -> Converted:
-        """See `import_checkpoint`."""
+        """Convert a checkpoint, see `import_checkpoint`."""
         config = MinkUNetConfig(
             depth=_depth(file.tensors),
             widths=_widths(file, [f"{name}.kernel" for name in _SLIDR_CONVS]),
@@ -71,7 +71,7 @@ class SuperFlow:
 
     @staticmethod
     def convert(file: PublishedFile) -> Converted:
-        """See `import_checkpoint`."""
+        """Convert a checkpoint, see `import_checkpoint`."""
         convs = ["conv0.0.conv.kernel", *(f"conv{i + 1}.conv.kernel" for i in range(2 * LEVELS))]
         config = MinkUNetConfig(
             depth=_depth(file.tensors),
