@@ -14,6 +14,7 @@ COMMANDS = {
     "ablate": "Distil and probe combinations of settings with several seeds; compare them.",
     "features": "Write a student's features of all points of a data set to files.",
     "evaluate": "Score a student and its classification head, or a linear probe, on a data set.",
+    "discover": "Write foreground, heights and objects of a data set, found without labels.",
     "teacher-features": "Compute a teacher's feature maps of a data set once, in large files.",
     "cost": "Estimate GPU hours, storage and money of a distillation.",
     "doctor": "Find out what is wrong with a data set; the exit status is 1 if there is a problem.",

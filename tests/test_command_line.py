@@ -68,6 +68,7 @@ def test_every_field_of_every_setting_is_documented_by_itself(command):
     required = {"features": ["--checkpoint", "x", "--out", "y"], "street": ["--out", "x"]}
     required |= {"import-checkpoint": ["x"], "bench": ["x"], "ablate": ["x"], "doctor": ["x"]}
     required |= {"init-recording": ["x"], "evaluate": ["--checkpoint", "x"]}
+    required |= {"discover": ["--out", "x"]}
     required |= {"teacher-features": ["--out", "x"], "export": ["x"]}
     waiting = [parse(name, options + required.get(name, []))]
     while waiting:
@@ -228,3 +229,22 @@ def test_settings_that_a_command_does_not_use_are_refused(tmp_path):
     store.write_json(tmp_path / "run.json", plain_config(DemoConfig()))
     with pytest.raises(ValueError, match="probe"):
         read_config(tmp_path / "run.json", LearnConfig)
+
+
+@pytest.mark.parametrize(
+    ("options", "used_by"),
+    [
+        ("--loss l2 --superpixels teacher", "slidr"),
+        ("--loss ppkt --moment_step=3", "superflow"),
+        ("--schedule rsqrt --min-lr 1e-4", "--schedule cosine"),
+    ],
+)
+def test_an_option_that_others_make_useless_is_an_error(options, used_by):
+    with pytest.raises(ValueError, match="is not used by") as caught:
+        parse("distill", options.split())
+    assert used_by in str(caught.value)
+
+
+def test_such_an_option_is_accepted_where_it_is_used():
+    config = parse("distill", ["--loss", "slidr", "--superpixels", "teacher"]).config
+    assert config.distill.superpixels == "teacher"

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import tyro
 
 from kit import store
+from kit.discover.settings import DiscoverConfig
+from kit.evaluate.probe import ProbeConfig
 from kit.student.scans import InputConfig
 from kit.teacher.presets import TeacherConfig
 
@@ -61,6 +63,41 @@ class Features:
         files = write_features(self.data, self.checkpoint, self.out, half=self.half, **options)
         if self.format != "safetensors":
             convert_files(self.data, files, self.format)
+
+
+@dataclass(frozen=True)
+class Discover:
+    """Options of `discover`.
+
+    Attributes:
+        out: folder for the scores, heights and objects, one file per keyframe.
+        data: "street" or the root of a data set.
+        checkpoint: a student's file, or a name of `kit.pretrained`: "street" comes with the kit.
+        config: settings of discovery.
+    """
+
+    out: Path
+    data: str = "street"
+    checkpoint: str = "street"
+    config: Annotated[DiscoverConfig, Flat] = DiscoverConfig()
+
+    def run(self) -> None:
+        from kit.commands.discover import discover
+        from kit.data import open_dataset
+        from kit.student.checkpoints import load_student
+        from kit.student.pretrained import pretrained
+
+        load = load_student if Path(self.checkpoint).suffix else pretrained
+        student = load(self.checkpoint)
+        found = discover(open_dataset(self.data), student.eval(), self.out, self.config)
+        if found is None:
+            print("no annotations to compare with")
+        else:
+            print(
+                f"foreground of {found.keyframes} keyframes, compared with their annotations: "
+                f"AP {found.ap:.3f}, F1 {found.f1:.3f}, IoU {found.iou:.3f}"
+            )
+        print(f"written to {self.out}")
 
 
 @dataclass(frozen=True)
@@ -154,6 +191,7 @@ class Evaluate:
         probe: file of its classification head; None: the one beside the checkpoint. If there is
             none, a linear probe is fitted on the training keyframes.
         part: keyframes that are scored.
+        fit: how a linear probe is fitted, if there is no classification head.
         out: JSON file for the scores; None: they are only printed.
         processes: that score; fitting a probe uses one.
     """
@@ -162,6 +200,7 @@ class Evaluate:
     data: str = "street"
     probe: Path | None = None
     part: Literal["held-out", "train", "all"] = "held-out"
+    fit: ProbeConfig = ProbeConfig()
     out: Path | None = None
     processes: Annotated[Processes, Flat] = Processes()
 
@@ -199,6 +238,11 @@ class Evaluate:
         from kit.student.checkpoints import load_student
 
         if probe.exists():
+            if self.fit != ProbeConfig():
+                raise ValueError(
+                    f"{probe} is a classification head, so no probe is fitted: leave out --fit, or "
+                    "move that file away"
+                )
             return score_file(file, probe, self.data, keyframes, **self.processes.options)
         if self.part != "held-out":
             raise ValueError(
@@ -208,4 +252,4 @@ class Evaluate:
         print(f"{probe.name}: no such file; a linear probe is fitted on {len(train)} keyframes")
         student = load_student(file)
         dataset.prepare()
-        return probe_dataset(last_layer(student), dataset, train, keyframes)
+        return probe_dataset(last_layer(student), dataset, train, keyframes, self.fit)

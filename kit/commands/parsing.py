@@ -9,11 +9,20 @@ from typing import Protocol, runtime_checkable
 import tyro
 
 from kit import store
-from kit.commands.files import Evaluate, Export, Features, ImportCheckpoint, TeacherFeatures
+from kit.commands.files import (
+    Discover,
+    Evaluate,
+    Export,
+    Features,
+    ImportCheckpoint,
+    TeacherFeatures,
+)
 from kit.commands.learning import Ablate, Demo, Distill, Pretrain
 from kit.commands.tools import Bench, Cache, Cost, Doctor, Figures, Gallery, InitRecording, Street
 from kit.demo import LearnConfig, config_of_plain
+from kit.distill.losses import LOSSES, needs
 from kit.distill.recipes import RECIPES, recipe
+from kit.distill.settings import DistillConfig
 from kit.student.presets import preset
 from kit.teacher.presets import TeacherConfig
 
@@ -39,6 +48,7 @@ CLASSES: dict[str, type[Command]] = {
     "ablate": Ablate,
     "features": Features,
     "evaluate": Evaluate,
+    "discover": Discover,
     "teacher-features": TeacherFeatures,
     "cost": Cost,
     "doctor": Doctor,
@@ -67,9 +77,33 @@ def parse(name: str, arguments: Sequence[str], description: str = "") -> Command
         default = replace(command(), config=config)
         description = f"{description} {SHORTHANDS}"
     prog = f"python -m kit {name}"
-    return tyro.cli(
+    parsed = tyro.cli(
         command, args=list(arguments), default=default, prog=prog, description=description
     )
+    if command in (Demo, Distill):
+        _refuse_unused(parsed.config.distill, _names(arguments))
+    return parsed
+
+
+def _names(arguments: Sequence[str]) -> set[str]:
+    """The options that are given, without their values."""
+    return {each.split("=")[0].replace("_", "-") for each in arguments if each.startswith("--")}
+
+
+def _refuse_unused(config: DistillConfig, given: set[str]) -> None:
+    """Raise ValueError for an option that other settings make useless."""
+    for option, wanted in {"--superpixels": "superpixels", "--moment-step": "moments"}.items():
+        if option in given and wanted not in needs(config.loss):
+            users = ", ".join(name for name in LOSSES if wanted in needs(name))
+            raise ValueError(
+                f"{option} is not used by the loss {config.loss!r}: leave it out, or choose a loss "
+                f"that uses it: {users}"
+            )
+    if "--min-lr" in given and config.schedule != "cosine":
+        raise ValueError(
+            f"--min-lr is not used by the schedule {config.schedule!r}, which ends at 0: leave it "
+            "out, or choose --schedule cosine"
+        )
 
 
 def _starting_point(
@@ -92,7 +126,7 @@ def _starting_point(
         config = with_student(config, named.student)
     if named.teacher is not None:
         config = replace(config, teacher=TeacherConfig(named.teacher))
-    given = {option.split("=")[0] for option in rest}
+    given = _names(rest)
     if "--steps" in given and "--minutes" not in given:
         config = replace(config, minutes=None)  # as many steps as were asked for
     return config, rest

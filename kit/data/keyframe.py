@@ -16,7 +16,7 @@ from typing import Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -300,6 +300,14 @@ class Keyframe:
     def num_dropped(self) -> int:
         """Number of rows of the file without a valid point (not finite, or out of range)."""
         return self.num_rows_in_file - len(self.points)
+
+    def in_file_order(
+        self, values: Shaped[Tensor, "N ..."], missing: float = 0
+    ) -> Shaped[Tensor, "rows ..."]:
+        """Put one value per point in the order of the scan's file; dropped rows get `missing`."""
+        in_file = values.new_full((self.num_rows_in_file, *values.shape[1:]), missing)
+        in_file[self.row_in_file] = values
+        return in_file
 
     def select(self, index: Int[Tensor, " M"] | Bool[Tensor, " N"]) -> "Keyframe":
         """The keyframe with some of its points, by index or by a mask; boxes and images stay.

@@ -144,7 +144,7 @@ def _file_content(student: Student, keyframe: Keyframe) -> dict[str, Tensor]:
         "head_feat": features[HEAD].feat,
         "valid": torch.ones(len(keyframe.points), dtype=torch.bool),
     }
-    return {name: _in_file_order(each, keyframe) for name, each in values.items()}
+    return {name: keyframe.in_file_order(each) for name, each in values.items()}
 
 
 def _is_done(file: Path, made_from: dict[str, str]) -> bool:
@@ -159,9 +159,3 @@ def _is_done(file: Path, made_from: dict[str, str]) -> bool:
         )
     # Files of earlier versions do not say how points outside of the field of view were treated.
     return all(meta.get(name) == made_from[name] for name in ("scan_sha256", "outside"))
-
-
-def _in_file_order(values: Tensor, keyframe: Keyframe) -> Tensor:
-    in_file = values.new_zeros(keyframe.num_rows_in_file, *values.shape[1:])
-    in_file[keyframe.row_in_file] = values
-    return in_file

@@ -51,7 +51,7 @@ def test_queries_are_measured_source_by_source(keyframes, compared, monkeypatch)
     assets = {name: Query.from_asset(teacher, asset, cache=cache) for name, asset in SMALL.items()}
     images = queries._image_queries(keyframes[0], teacher)
     prompts = queries.Prompts(assets, images, {"car": 0.5}, ("car",))
-    rows = list(queries._on("here", keyframes[0], keyframes[1:], sources, prompts))
+    rows = list(queries._on("here", keyframes[:1], keyframes[1:], sources, prompts))
     found = {row.name: row for row in rows}
     assert len(found) == len(rows)
     first = next(iter(sources))

@@ -1,0 +1,99 @@
+"""The command `discover`: its files, compared with the functions and with the annotations."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score, f1_score
+
+import kit
+from kit import store
+from kit.__main__ import main
+from kit.commands.discover import discover
+from kit.discover import DiscoverConfig, find_foreground, find_objects
+from kit.street.dataset import Street
+
+CONFIG = DiscoverConfig(prior="none", examples=500)
+
+
+@pytest.fixture(scope="module")
+def street():
+    return Street(num_scenes=2, keyframes_per_scene=1, image_size=(28, 56))
+
+
+@pytest.fixture(scope="module")
+def student():
+    return kit.pretrained("street")
+
+
+@pytest.fixture(scope="module")
+def found(street, student, tmp_path_factory):
+    out = tmp_path_factory.mktemp("found")
+    return out, discover(street, student, out, CONFIG)
+
+
+def content_of(out, token):
+    return store.load_tensors(store.path_for(out, token, ".foreground.safetensors"))
+
+
+def test_a_file_holds_the_score_the_height_and_the_objects(street, student, found):
+    keyframe = street[0]
+    tensors, meta = content_of(found[0], street.tokens[0])
+    features = kit.extract(student, keyframe)
+    score = find_foreground(keyframe, features, CONFIG)
+    assert torch.equal(tensors["score"][features.index], score)
+    assert tensors["valid"].all() and len(tensors["height"]) == len(keyframe.points)
+    objects = find_objects(keyframe.points, tensors["score"] > 0, CONFIG)
+    assert torch.equal(tensors["object"].long(), objects.object_of_point)
+    boxes = json.loads(meta["boxes"])
+    assert len(boxes) == len(objects) > 0
+    assert json.loads(meta["settings"])["examples"] == 500
+    for box, stored in zip(objects.boxes, boxes, strict=True):
+        c, s = np.cos(stored["yaw"]), np.sin(stored["yaw"])
+        rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+        assert np.allclose(box.T_lidar_box[:3, :3], rotation, atol=1e-6)
+        assert np.allclose(box.T_lidar_box[:3, 3], stored["position"])
+
+
+def test_the_agreement_is_that_of_scikit_learn(street, found):
+    out, agreement = found
+    scores = [content_of(out, token)[0]["score"] for token in street.tokens]
+    score = torch.cat(scores).numpy()
+    wanted = torch.cat([keyframe.annotations.foreground for keyframe in street]).numpy()
+    assert agreement.keyframes == 2
+    assert agreement.ap == pytest.approx(average_precision_score(wanted, score))
+    assert agreement.f1 == pytest.approx(f1_score(wanted, score > 0))
+
+
+def test_rows_that_were_dropped_are_marked(street, student, tmp_path):
+    keyframe = street[0]
+    rows = torch.arange(len(keyframe.points))
+    kept = kit.keyframe(
+        torch.where((rows % 10 == 3)[:, None], torch.nan, keyframe.points), keyframe.intensity
+    )
+
+    class One:
+        tokens, name = (kept.token,), "one"
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return kept
+
+        def prepare(self, keyframes=None):
+            pass
+
+    assert discover(One(), student, tmp_path, CONFIG) is None
+    tensors, _ = content_of(tmp_path, kept.token)
+    assert tensors["valid"].tolist() == (rows % 10 != 3).tolist()
+    assert (tensors["object"][~tensors["valid"]] == -1).all()
+
+
+def test_the_command_prints_what_it_found(tmp_path, capsys, monkeypatch, street):
+    monkeypatch.setattr("kit.data.open_dataset", lambda data: street)
+    assert main(["discover", "--out", str(tmp_path), "--rounds", "0", "--prior", "none"]) == 0
+    printed = capsys.readouterr().out
+    assert "foreground of 2 keyframes" in printed and "AP 0." in printed
+    assert len(list(tmp_path.glob("*.foreground.safetensors"))) == 2
