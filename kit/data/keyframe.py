@@ -302,7 +302,7 @@ class Keyframe:
         return self.num_rows_in_file - len(self.points)
 
     def in_file_order(
-        self, values: Shaped[Tensor, "N ..."], missing: float = 0
+        self, values: Shaped[Tensor, "N ..."], missing: float | int = 0
     ) -> Shaped[Tensor, "rows ..."]:
         """Put one value per point in the order of the scan's file; dropped rows get `missing`."""
         in_file = values.new_full((self.num_rows_in_file, *values.shape[1:]), missing)

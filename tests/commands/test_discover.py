@@ -67,28 +67,16 @@ def test_the_agreement_is_that_of_scikit_learn(street, found):
 
 
 def test_rows_that_were_dropped_are_marked(street, student, tmp_path):
-    keyframe = street[0]
-    rows = torch.arange(len(keyframe.points))
-    kept = kit.keyframe(
-        torch.where((rows % 10 == 3)[:, None], torch.nan, keyframe.points), keyframe.intensity
-    )
-
-    class One:
-        tokens, name = (kept.token,), "one"
-
-        def __len__(self):
-            return 1
-
-        def __getitem__(self, index):
-            return kept
-
-        def prepare(self, keyframes=None):
-            pass
-
-    assert discover(One(), student, tmp_path, CONFIG) is None
-    tensors, _ = content_of(tmp_path, kept.token)
-    assert tensors["valid"].tolist() == (rows % 10 != 3).tolist()
-    assert (tensors["object"][~tensors["valid"]] == -1).all()
+    points = torch.cat([street[0].points, street[0].intensity[:, None]], 1).numpy()
+    dropped = np.arange(len(points)) % 10 == 3
+    points[dropped, 0] = np.nan
+    np.save(tmp_path / "scan.npy", points)
+    columns = ["x", "y", "z", "intensity"]
+    dataset = kit.open_dataset(tmp_path / "scan.npy", columns=columns)
+    assert discover(dataset, student, tmp_path, CONFIG) is None  # nothing is annotated
+    tensors, _ = content_of(tmp_path, dataset.tokens[0])
+    assert np.array_equal(tensors["valid"], ~dropped)
+    assert (tensors["object"][dropped] == -1).all() and (tensors["object"] >= 0).any()
 
 
 def test_the_command_prints_what_it_found(tmp_path, capsys, monkeypatch, street):
