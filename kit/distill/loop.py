@@ -12,7 +12,6 @@ Source: ScaLR (arXiv:2310.17504), distillation.
 """
 
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,12 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -34,6 +38,7 @@ from kit.distill.run_folder import RunFolder, describe
 from kit.distill.settings import DistillConfig
 from kit.distill.step import DistillStep
 from kit.store import FeatureCache, keep_freed_memory
+from kit.store.processes import this_process
 from kit.store.progress import progress_bar
 from kit.student.student import DistilledFrom, Student
 from kit.teacher.teacher import Teacher
@@ -65,30 +70,42 @@ def make_fabric(config: DistillConfig) -> Fabric:
     """One device, a GPU if there is one; under torchrun or srun, the devices of all processes."""
     processes, nodes = processes_and_nodes()
     fabric = Fabric(
-        accelerator="auto", devices=processes, num_nodes=nodes, precision=config.precision
+        accelerator="auto",
+        devices=processes,
+        num_nodes=nodes,
+        precision=config.precision,
+        plugins=[_environment()],
     )
     fabric.launch()
     return fabric
+
+
+def _environment() -> ClusterEnvironment:
+    """Where Fabric reads the numbers of processes; it is told, because its own rule differs."""
+    launcher = this_process().launcher
+    if launcher == "torchrun":
+        return TorchElasticEnvironment()
+    return SLURMEnvironment() if launcher == "srun" else LightningEnvironment()
 
 
 def processes_and_nodes() -> tuple[int, int]:
     """Processes on each machine and the number of machines, as torchrun or srun say; else (1, 1).
 
     Raises:
-        ValueError: srun started several processes, but did not get --ntasks-per-node.
+        ValueError: their number on each machine is not known.
     """
-    if "LOCAL_WORLD_SIZE" in os.environ:  # torchrun, perhaps started by srun
-        processes = int(os.environ["LOCAL_WORLD_SIZE"])
-        return processes, int(os.environ["WORLD_SIZE"]) // processes
-    if not SLURMEnvironment.detect() or int(os.environ["SLURM_NTASKS"]) == 1:
-        return 1, 1
-    if "SLURM_NTASKS_PER_NODE" not in os.environ:
+    process = this_process()
+    if process.local_ranks:
+        return process.local_ranks, process.ranks // process.local_ranks
+    if process.launcher == "srun":
         raise ValueError(
-            f"srun started {os.environ['SLURM_NTASKS']} processes: give it --ntasks-per-node, the "
-            "number of GPUs of a machine, instead of --ntasks"
+            f"srun started {process.ranks} processes: give it --ntasks-per-node, the number of "
+            "GPUs of a machine, instead of --ntasks"
         )
-    processes = int(os.environ["SLURM_NTASKS_PER_NODE"])
-    return processes, int(os.environ["SLURM_NTASKS"]) // processes
+    raise ValueError(
+        f"WORLD_SIZE={process.ranks} but LOCAL_WORLD_SIZE is missing: start the processes with "
+        "torchrun, which sets both"
+    )
 
 
 def distill(

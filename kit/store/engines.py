@@ -12,6 +12,7 @@ import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from kit.store.machine import num_cores
+from kit.store.processes import run_alone
 from kit.store.workers import exit_with_parent
 
 Job = tuple[Callable, tuple]
@@ -74,7 +75,7 @@ def _numbered(threads: int, number: int, function: Callable, arguments: tuple) -
     import torch
 
     torch.set_num_threads(threads)
-    return number, function(*arguments)
+    return number, run_alone(function, *arguments)
 
 
 def _on_dask(jobs: Sequence[Job], scheduler: str | None) -> Iterator[Any]:
@@ -92,6 +93,6 @@ def _on_dask(jobs: Sequence[Job], scheduler: str | None) -> Iterator[Any]:
         ) from error
     with Client(scheduler, timeout=30) as client:
         options = {"pure": False, "retries": RETRIES}
-        futures = [client.submit(function, *args, **options) for function, args in jobs]
+        futures = [client.submit(run_alone, function, *args, **options) for function, args in jobs]
         for future in as_completed(futures):
             yield future.result()

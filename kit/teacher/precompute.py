@@ -1,6 +1,5 @@
 """Compute a teacher's feature maps of a whole data set once: `python -m kit teacher-features`."""
 
-import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 
 from kit.data import open_dataset
 from kit.store.engines import run_all
+from kit.store.processes import this_process
 from kit.store.progress import progress_bar
 from kit.teacher.presets import TeacherConfig, build_teacher
 from kit.teacher.stored_maps import (
@@ -44,15 +44,16 @@ def teacher_features(
         folder: of the shards, for `StoredMaps`.
         per_shard: keyframes in a file.
         rank, ranks: of several commands with one folder, each makes the shards rank, rank + ranks,
-            ... None: of SLURM or torchrun, see `rank_of_process`.
+            ... None: of srun or torchrun, see `kit.store.processes`.
         engine, workers, scheduler: see `kit.store.engines.run_all`.
 
     Raises:
         ValueError: `folder` holds maps of another teacher or data set.
         OSError: there is not enough free space.
     """
-    first, count = rank_of_process()
-    first, count = first if rank is None else rank, count if ranks is None else ranks
+    process = this_process()
+    first = process.rank if rank is None else rank
+    count = process.ranks if ranks is None else ranks
     if not 0 <= first < count:
         raise ValueError(f"rank must be from 0 to ranks - 1, got rank {first} of {count}")
     dataset, network = open_dataset(data), _teacher(teacher)
@@ -69,14 +70,6 @@ def teacher_features(
         + ("all shards are there" if complete else "others are not finished yet")
     )
     return plan
-
-
-def rank_of_process() -> tuple[int, int]:
-    """The number of this process and the number of all, as srun or torchrun say; else (0, 1)."""
-    for rank, count in (("SLURM_PROCID", "SLURM_NTASKS"), ("RANK", "WORLD_SIZE")):
-        if rank in os.environ and count in os.environ:
-            return int(os.environ[rank]), int(os.environ[count])
-    return 0, 1
 
 
 def _job(data: str, teacher: TeacherConfig, plan: Plan, shard: int) -> bool:

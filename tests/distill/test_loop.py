@@ -11,6 +11,7 @@ import pytest
 import tiny_distillation
 import torch
 import torch.nn.functional as F
+from launchers import sbatch, srun, torchrun
 from lightning.fabric import Fabric
 from tiny_distillation import (
     CONFIG,
@@ -23,7 +24,7 @@ from tiny_distillation import (
 )
 
 from kit import extract, space_of, store
-from kit.distill.loop import distill, processes_and_nodes
+from kit.distill.loop import distill, make_fabric, processes_and_nodes
 from kit.distill.losses import LOSSES
 from kit.distill.run_folder import check_ranks
 from kit.distill.step import DistillStep
@@ -235,12 +236,9 @@ def launched_by_srun(out):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    variables = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "2"}
-    variables |= {"SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1", "SLURM_NODEID": "0"}
-    variables |= {"SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": port}
+    shared = {"SLURM_JOB_NAME": "train", "SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": port}
     children = [
-        program("distill", out, variables={**variables, "SLURM_PROCID": n, "SLURM_LOCALID": n})
-        for n in ("0", "1")
+        program("distill", out, variables={**of_one, **shared}) for of_one in srun(2, per_node=2)
     ]
     assert [child.wait(timeout=120) for child in children] == [0, 0]
 
@@ -249,10 +247,11 @@ def launched_by_srun(out):
     ("variables", "expected"),
     [
         ({}, (1, 1)),
-        ({"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "train"}, (1, 1)),
-        ({"SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "4"}, (4, 2)),
-        ({"SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "4", "SLURM_JOB_NAME": "bash"}, (1, 1)),
-        ({"SLURM_NTASKS": "2", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}, (4, 2)),
+        (srun(1)[0], (1, 1)),
+        (srun(8, per_node=4)[5], (4, 2)),
+        (sbatch(8, per_node=4), (1, 1)),
+        ({**sbatch(8, per_node=4), "SLURM_JOB_NAME": "bash"}, (1, 1)),
+        (torchrun(8, per_node=4, inside=srun(2, per_node=1))[5], (4, 2)),
     ],
 )
 def test_processes_are_those_of_torchrun_or_srun(variables, expected, monkeypatch):
@@ -261,10 +260,36 @@ def test_processes_are_those_of_torchrun_or_srun(variables, expected, monkeypatc
     assert processes_and_nodes() == expected
 
 
-def test_srun_without_a_number_of_processes_for_a_machine_is_refused(monkeypatch):
-    monkeypatch.setenv("SLURM_NTASKS", "8")
-    with pytest.raises(ValueError, match="srun started 8 processes: give it --ntasks-per-node"):
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (srun(8)[0], "srun started 8 processes: give it --ntasks-per-node"),
+        ({"RANK": "1", "WORLD_SIZE": "8"}, "LOCAL_WORLD_SIZE is missing: start .* with torchrun"),
+    ],
+)
+def test_an_unknown_number_of_processes_for_a_machine_is_refused(variables, expected, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=expected):
         processes_and_nodes()
+
+
+def test_a_script_of_sbatch_trains_in_one_process(monkeypatch):
+    """Fabric alone would refuse it, or wait for processes that nobody started."""
+    for name, value in sbatch(9, per_node=3).items():
+        monkeypatch.setenv(name, value)
+    fabric = make_fabric(CONFIG)
+    assert (fabric.world_size, fabric.global_rank) == (1, 0)
+
+
+def test_srun_inside_salloc_trains_in_its_processes(monkeypatch):
+    """Fabric alone would take them for one process each, because of the name of the job."""
+    for name, value in {**srun(4, per_node=2)[3], "SLURM_JOB_NAME": "interactive"}.items():
+        monkeypatch.setenv(name, value)
+    with monkeypatch.context() as patch:
+        patch.setattr(Fabric, "launch", lambda fabric: None)  # nobody else would answer
+        fabric = make_fabric(CONFIG)
+    assert (fabric.world_size, fabric.global_rank) == (4, 3)
 
 
 def test_processes_with_different_settings_refuse():

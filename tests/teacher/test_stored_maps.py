@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
+from launchers import srun
 
 from kit import store
 from kit.data import open_dataset
 from kit.teacher.camera_maps import camera_maps
-from kit.teacher.precompute import rank_of_process, teacher_features
+from kit.teacher.precompute import teacher_features
 from kit.teacher.presets import TeacherConfig, build_teacher
 from kit.teacher.stored_maps import (
     StoredMaps,
@@ -117,9 +118,8 @@ def test_ranks_share_the_shards(street, monkeypatch, tmp_path):
     monkeypatch.setattr("kit.teacher.precompute.open_dataset", lambda _: street)
     config = TeacherConfig(image_size=(64, 128), weights="random")
     for rank, files in enumerate([{"00000"}, {"00000", "00001"}]):
-        monkeypatch.setenv("SLURM_PROCID", str(rank))
-        monkeypatch.setenv("SLURM_NTASKS", "2")
-        assert rank_of_process() == (rank, 2)
+        for name, value in srun(2)[rank].items():
+            monkeypatch.setenv(name, value)
         teacher_features("street", config, tmp_path / "maps", per_shard=1)
         found = {file.stem[-5:] for file in (tmp_path / "maps").glob("*.safetensors")}
         assert found == files

@@ -1,0 +1,96 @@
+"""The processes that share a job: the number of this one, as torchrun or srun say it.
+
+torchrun's variables come first, because srun may have started it. SLURM sets its own also in the
+script of sbatch, which is a single process; only srun sets SLURM_STEP_ID.
+
+Source: torchrun's and srun's documentation, "environment variables". Differs: Lightning Fabric also
+    takes the script of sbatch for processes of srun, and those of srun inside salloc for none.
+"""
+
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+INTERACTIVE_STEP = 0xFFFFFFF0  # SLURM's own steps, such as the shell of salloc, begin here
+
+_alone: ContextVar[bool] = ContextVar("alone", default=False)
+
+
+class Process(NamedTuple):
+    """One of the processes that share a job.
+
+    Attributes:
+        rank: its number, from 0.
+        ranks: number of processes.
+        local_rank: its number on its machine, from 0.
+        local_ranks: number of processes on its machine; None: not known.
+        launcher: "torchrun", "srun", or None if it was started alone.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+    local_rank: int = 0
+    local_ranks: int | None = 1
+    launcher: str | None = None
+
+
+def this_process() -> Process:
+    """Number and count of this process, from the environment; in `run_alone` it is the only one.
+
+    Raises:
+        ValueError: a variable is not a whole number, or the numbers contradict each other.
+    """
+    found = _launched()
+    return Process(local_rank=found.local_rank) if _alone.get() else found
+
+
+def run_alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function that shares its work with no other process, although srun started several.
+
+    So works a worker of Dask that srun has started: each job is for one worker.
+    """
+    token = _alone.set(True)
+    try:
+        return function(*arguments)
+    finally:
+        _alone.reset(token)
+
+
+def _launched() -> Process:
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        return _checked(Process(*map(_number, names), "torchrun"), names)
+    if _in_step_of_srun():
+        ranks = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in os.environ else "SLURM_NTASKS"
+        names = ("SLURM_PROCID", ranks, "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE")
+        return _checked(Process(*map(_number, names), "srun"), names)
+    return Process()
+
+
+def _in_step_of_srun() -> bool:
+    if not {"SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS"} <= os.environ.keys():
+        return False
+    return _number("SLURM_STEP_ID") < INTERACTIVE_STEP
+
+
+def _number(name: str) -> int | None:
+    text = os.environ.get(name)
+    try:
+        return None if text is None else int(text)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a whole number, got {text!r}") from error
+
+
+def _checked(process: Process, names: tuple[str, ...]) -> Process:
+    if process.local_rank is None:
+        process = process._replace(local_rank=0)
+    if process.ranks == 1:
+        process = process._replace(local_ranks=1)
+    if not 0 <= process.rank < process.ranks or process.local_rank < 0:
+        given = ", ".join(f"{name}={os.environ.get(name)}" for name in names)
+        raise ValueError(
+            f"the number of a process must be from 0 to their count - 1, got {given}: start the "
+            "processes with torchrun or srun, or remove these variables"
+        )
+    return process

@@ -1,0 +1,87 @@
+"""Which of several processes this one is: the variables of torchrun, srun and sbatch."""
+
+import os
+
+import pytest
+from launchers import sbatch, srun, torchrun
+
+from kit.store.engines import run_all
+from kit.store.processes import Process, run_alone, this_process
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """A function that gives the `Process` in an environment."""
+
+    def process_in(variables):
+        with monkeypatch.context() as patch:
+            for name in ("RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS"):
+                patch.delenv(name, raising=False)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            return this_process()
+
+    return process_in
+
+
+@pytest.mark.parametrize(
+    "launched",
+    [
+        [{}],
+        [sbatch(9)],
+        [sbatch(8, per_node=4)],
+        srun(1),
+        srun(16),
+        srun(8, per_node=4),
+        torchrun(4, per_node=4),
+        torchrun(8, per_node=4, inside=srun(2, per_node=1)),
+        torchrun(4, per_node=4, inside=[sbatch(9)]),
+    ],
+    ids=lambda launched: f"{len(launched)} processes",
+)
+def test_everything_is_computed_by_exactly_one_process(launched, started):
+    processes = [started(variables) for variables in launched]
+    assert {process.ranks for process in processes} == {len(launched)}
+    items = [i for process in processes for i in range(50)[process.rank :: process.ranks]]
+    assert sorted(items) == list(range(50))
+
+
+def test_processes_of_one_machine_have_different_numbers(started):
+    launched = torchrun(8, per_node=4, inside=srun(2, per_node=1))
+    found = [started(variables) for variables in launched]
+    assert [process.local_rank for process in found] == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert found[6] == Process(6, 8, 2, 4, "torchrun")
+    assert started(srun(8, per_node=4)[6]) == Process(6, 8, 2, 4, "srun")
+    assert started(srun(8)[6]) == Process(6, 8, 6, None, "srun")
+
+
+def test_the_shell_of_salloc_is_one_process(started):
+    shell = {**sbatch(8, per_node=4), "SLURM_STEP_ID": str(0xFFFFFFFA)}
+    assert started({**shell, "SLURM_STEP_NUM_TASKS": "1"}) == Process()
+    in_it = [{**each, "SLURM_JOB_NAME": "interactive"} for each in srun(8, per_node=4)]
+    assert [started(each).rank for each in in_it] == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"RANK": "4", "WORLD_SIZE": "4"}, "RANK=4, WORLD_SIZE=4"),
+        ({"RANK": "-1", "WORLD_SIZE": "4"}, "RANK=-1, WORLD_SIZE=4"),
+        ({"RANK": "one", "WORLD_SIZE": "4"}, "RANK must be a whole number, got 'one'"),
+        ({"RANK": "0", "WORLD_SIZE": "0"}, "RANK=0, WORLD_SIZE=0"),
+    ],
+)
+def test_numbers_that_cannot_be_are_named(variables, expected, started):
+    with pytest.raises(ValueError, match=expected):
+        started(variables)
+
+
+def test_a_job_is_for_one_process(monkeypatch):
+    """A worker of Dask that srun started does a whole job, and so does a worker of loky."""
+    for name, value in srun(8, per_node=4)[5].items():
+        monkeypatch.setenv(name, value)
+    alone = Process(local_rank=1)
+    assert run_alone(this_process) == alone
+    assert list(run_all([(this_process, ())] * 2, workers=2)) == [alone, alone]
+    assert this_process().ranks == 8
+    assert os.environ["SLURM_NTASKS"] == "8"
