@@ -38,7 +38,7 @@ from kit.distill.run_folder import RunFolder, describe
 from kit.distill.settings import DistillConfig
 from kit.distill.step import DistillStep
 from kit.store import FeatureCache, keep_freed_memory
-from kit.store.processes import this_process
+from kit.store.processes import own_device, this_process
 from kit.store.progress import progress_bar
 from kit.student.student import DistilledFrom, Student
 from kit.teacher.teacher import Teacher
@@ -69,9 +69,10 @@ class DistillRun:
 def make_fabric(config: DistillConfig) -> Fabric:
     """One device, a GPU if there is one; under torchrun or srun, the devices of all processes."""
     processes, nodes = processes_and_nodes()
+    alone = processes * nodes == 1 and torch.cuda.is_available()
     fabric = Fabric(
         accelerator="auto",
-        devices=processes,
+        devices=[own_device().index] if alone else processes,
         num_nodes=nodes,
         precision=config.precision,
         plugins=[_environment()],

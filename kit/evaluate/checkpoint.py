@@ -14,6 +14,7 @@ from kit.evaluate.probe import ProbeResult, score_head
 from kit.evaluate.protocols import last_layer, scored_keyframes
 from kit.store import sha256_of
 from kit.store.engines import run_all
+from kit.store.processes import own_device
 from kit.student.checkpoints import load_probe, load_student
 from kit.student.student import Student
 
@@ -99,6 +100,5 @@ def _confusion(
 def _opened(files: tuple[str, str], digests: tuple[str, str], data: str):
     """Read once in each process, and again if a file was replaced."""
     checkpoint, probe = files
-    student = load_student(checkpoint)
-    student.to("cuda" if torch.cuda.is_available() else "cpu")
+    student = load_student(checkpoint).to(own_device())
     return student, load_probe(probe), open_dataset(data)

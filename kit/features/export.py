@@ -14,6 +14,7 @@ from kit.data import open_dataset
 from kit.data.keyframe import Keyframe
 from kit.features.extract import SECOND_PASS, extract_layers
 from kit.store.engines import run_all
+from kit.store.processes import own_device
 from kit.store.progress import progress_bar
 from kit.student.checkpoints import load_student
 from kit.student.student import HEAD, Student
@@ -77,7 +78,7 @@ def write_features(
 
 @lru_cache(1)
 def _loaded(checkpoint: str, digest: str) -> Student:  # the digest: a file may be replaced
-    return load_student(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")
+    return load_student(checkpoint).to(own_device())
 
 
 _opened = lru_cache(1)(open_dataset)  # once in each process

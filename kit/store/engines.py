@@ -52,7 +52,7 @@ def _on_this_machine(jobs: Sequence[Job], workers: int) -> Iterator[Any]:
         try:
             with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
                 delayed = (
-                    joblib.delayed(_numbered)(threads, number, *job)
+                    joblib.delayed(_numbered)(threads, workers, number, *job)
                     for number, job in list(waiting.items())
                 )
                 watch = {"initializer": exit_with_parent, "initargs": (os.getpid(),)}
@@ -71,11 +71,13 @@ def _on_this_machine(jobs: Sequence[Job], workers: int) -> Iterator[Any]:
             print("a worker process ended (killed, or too little memory); its job runs again")
 
 
-def _numbered(threads: int, number: int, function: Callable, arguments: tuple) -> tuple[int, Any]:
+def _numbered(
+    threads: int, workers: int, number: int, function: Callable, arguments: tuple
+) -> tuple[int, Any]:
     import torch
 
     torch.set_num_threads(threads)
-    return number, run_alone(function, *arguments)
+    return number, run_alone(function, *arguments, workers=workers)
 
 
 def _on_dask(jobs: Sequence[Job], scheduler: str | None) -> Iterator[Any]:

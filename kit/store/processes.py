@@ -1,4 +1,4 @@
-"""The processes that share a job: the number of this one, as torchrun or srun say it.
+"""The processes that share a job: number and GPU of this one, as torchrun or srun say it.
 
 torchrun's variables come first, because srun may have started it. SLURM sets its own also in the
 script of sbatch, which is a single process; only srun sets SLURM_STEP_ID.
@@ -10,11 +10,16 @@ Source: torchrun's and srun's documentation, "environment variables". Differs: L
 import os
 from collections.abc import Callable
 from contextvars import ContextVar
+from multiprocessing import current_process
 from typing import Any, NamedTuple
+
+import torch
 
 INTERACTIVE_STEP = 0xFFFFFFF0  # SLURM's own steps, such as the shell of salloc, begin here
 
-_alone: ContextVar[bool] = ContextVar("alone", default=False)
+LOKY = "LokyProcess-"  # name of a worker of loky, before its number from 1
+
+_workers: ContextVar[int] = ContextVar("workers", default=0)  # in a job: how many share its work
 
 
 class Process(NamedTuple):
@@ -42,19 +47,41 @@ def this_process() -> Process:
         ValueError: a variable is not a whole number, or the numbers contradict each other.
     """
     found = _launched()
-    return Process(local_rank=found.local_rank) if _alone.get() else found
+    return Process(local_rank=found.local_rank) if _workers.get() else found
 
 
-def run_alone(function: Callable[..., Any], *arguments: Any) -> Any:
+def run_alone(function: Callable[..., Any], *arguments: Any, workers: int = 1) -> Any:
     """Call a function that shares its work with no other process, although srun started several.
 
-    So works a worker of Dask that srun has started: each job is for one worker.
+    For example in a worker of Dask that srun has started: each job is for one worker.
+
+    Args:
+        function: the job.
+        arguments: of it.
+        workers: number of processes of loky that this one is one of.
     """
-    token = _alone.set(True)
+    token = _workers.set(workers)
     try:
         return function(*arguments)
     finally:
-        _alone.reset(token)
+        _workers.reset(token)
+
+
+def own_device() -> torch.device:
+    """The GPU of this process, another one than its neighbours' on the machine; else the CPU.
+
+    With more processes than GPUs, several share one.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", _number_on_machine() % torch.cuda.device_count())
+
+
+def _number_on_machine() -> int:
+    """Number of this process among those of its machine, workers of loky included."""
+    name, workers = current_process().name, max(1, _workers.get())
+    worker = int(name.removeprefix(LOKY)) - 1 if name.startswith(LOKY) else 0
+    return _launched().local_rank * workers + worker
 
 
 def _launched() -> Process:

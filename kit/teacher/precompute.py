@@ -3,11 +3,9 @@
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from kit.data import open_dataset
 from kit.store.engines import run_all
-from kit.store.processes import this_process
+from kit.store.processes import own_device, this_process
 from kit.store.progress import progress_bar
 from kit.teacher.presets import TeacherConfig, build_teacher
 from kit.teacher.stored_maps import (
@@ -83,4 +81,4 @@ def _dataset(data: str):
 
 @lru_cache(1)
 def _teacher(config: TeacherConfig):
-    return build_teacher(config).to("cuda" if torch.cuda.is_available() else "cpu")
+    return build_teacher(config).to(own_device())
