@@ -20,7 +20,12 @@ pytestmark = [
 ]
 SCAN = InputConfig(num_neighbours=8)
 ARBITRARY = 0
-COMPILED = [False, pytest.param(True, marks=pytest.mark.compiles)]
+WAYS = ["plain", pytest.param("compiled", marks=pytest.mark.compiles), "fused"]
+
+
+def switch(student, way):
+    student.compile_mixes(way == "compiled")
+    student.fuse_layers(way == "fused")
 
 
 def scans(count=2, points=3000):
@@ -53,27 +58,27 @@ def distance(one, other):
     return float((one - other).norm() / other.norm().clamp(min=1e-6))
 
 
-@pytest.mark.parametrize("compiled", COMPILED)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_waffleiron_gives_the_same_as_on_a_cpu(compiled, checkpointing):
+def test_waffleiron_gives_the_same_as_on_a_cpu(way, checkpointing):
     torch.manual_seed(ARBITRARY)
     config = WaffleIronConfig(6, 64, head=(48,), checkpointing=checkpointing, inputs=SCAN)
     student = WaffleIron(config)
     batch = kit.collate(scans(), SCAN)
     expected, gradients = one_step(deepcopy(student), batch)
-    student.compile_mixes(compiled)
-    output, found = one_step(student.cuda(), batch.to("cuda"))
+    switch(student.cuda(), way)
+    output, found = one_step(student, batch.to("cuda"))
     assert distance(output, expected) < 1e-5
     assert max(map(distance, found, gradients)) < 1e-3
 
 
-@pytest.mark.parametrize("compiled", COMPILED)
-def test_mixed_precision_stays_near(compiled):
+@pytest.mark.parametrize("way", WAYS)
+def test_mixed_precision_stays_near(way):
     torch.manual_seed(ARBITRARY)
     student = WaffleIron(WaffleIronConfig(6, 64, head=(48,), inputs=SCAN)).cuda()
     batch = kit.collate(scans(), SCAN).to("cuda")
     expected, gradients = one_step(student, batch)
-    student.compile_mixes(compiled)
+    switch(student, way)
     output, found = one_step(student, batch, dtype=torch.bfloat16)
     assert distance(output, expected) < 0.03
     assert max(map(distance, found, gradients)) < 0.2
@@ -110,7 +115,8 @@ def test_a_student_is_distilled_and_extracted(recording, name, tmp_path):
     size = InputConfig(voxel_size=0.2, max_points=4000)
     student = build_student(name, teacher.dim, inputs=size)
     config = DistillConfig(steps=40, batch_size=2, lr=5e-3, num_workers=2)
-    config = replace(config, precision="bf16-mixed", compile=name == "wi-6-64")
+    faster = name == "wi-6-64"
+    config = replace(config, precision="bf16-mixed", compile=faster, fused=faster)
     run = kit.distill(recording, teacher, student, config, out=tmp_path, progress=False)
     loss = [row["loss"] for row in run.history]
     assert sum(loss[-5:]) < sum(loss[:5]) - 0.5

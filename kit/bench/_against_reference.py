@@ -3,8 +3,7 @@
 Both run in turn in one process, so that their ratio holds on a busy machine.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,15 +15,12 @@ from kit.bench import Row
 from kit.bench._measure import (
     alternate,
     infer_run,
-    matrix_rate,
     peak_extra_memory,
-    seconds,
     train_run,
 )
 from kit.data.keyframe import Camera, Keyframe
 from kit.distill.losses.pointwise import distillation_loss
 from kit.student.point_batch import collate
-from kit.student.presets import PRESETS
 from kit.student.scans import InputConfig, Scan, prepare_scan
 from kit.student.waffleiron.config import WaffleIronConfig
 from kit.student.waffleiron.model import WaffleIron
@@ -69,7 +65,7 @@ def reference_of(student: WaffleIron) -> ReferenceWaffleIron:
     return reference.to(student.embed.conv1.weight.device)
 
 
-def _pair(
+def pair(
     width: int, device: str, head: tuple[int, ...] = HEAD
 ) -> tuple[WaffleIron, ReferenceWaffleIron]:
     torch.manual_seed(ARBITRARY)
@@ -91,7 +87,7 @@ def pair_rows(
         target: bound of the ratio of times, on a CPU.
         memory: bound of the ratio of memory, on a CPU.
     """
-    student, reference = _pair(width, device)
+    student, reference = pair(width, device)
     batch = collate(scans, student.config.inputs).to(device)
     padded = pad_scans(scans, student.config.inputs).to(device)
     run, run_reference = RUN[task](student, batch), RUN[task](reference, padded)
@@ -109,7 +105,7 @@ def pair_rows(
     yield Row(f"{label}: ms of the reference", 1e3 * theirs, "ms")
     yield Row(f"{label}: times faster", ratio, "x", target if on_cpu else None)
     yield Row(f"{label}: points a second", len(batch.feat) / ours, "points/s")
-    least = _operations(student.config, len(batch.feat), task) / matrix
+    least = operations(student.config, len(batch.feat), task) / matrix
     yield Row(f"{label}: ratio to the matrix limit", 100 * least / ours, "%")
 
     used, of_reference = (peak_extra_memory(f, device) for f in (run, run_reference))
@@ -135,7 +131,7 @@ def _gradient_difference(student: nn.Module, reference: nn.Module) -> float:
     )
 
 
-def _operations(config: WaffleIronConfig, points: int, task: str) -> float:
+def operations(config: WaffleIronConfig, points: int, task: str) -> float:
     """Floating-point operations of the matrix products that cannot be avoided."""
     square = 2.0 * points * config.width**2
     neighbours = config.inputs.num_neighbours * square
@@ -155,7 +151,7 @@ def step_rows(keyframe: Keyframe, views: list[Scan], device: str) -> Iterator[Ro
     cameras = list(keyframe.cameras.values())[:4]
     scans, config = views[:4], InputConfig()
     pixels = [_pixels(keyframe, camera, scan) for camera, scan in zip(cameras, scans, strict=True)]
-    student, reference = _pair(256, device, (teacher.dim,))
+    student, reference = pair(256, device, (teacher.dim,))
     learn, learn_reference = _optimizer_step(student), _optimizer_step(reference)
     cached = kit.camera_maps(teacher, cameras)
 
@@ -231,64 +227,3 @@ def upsampled_features(
             layers[0] if len(layers) == 1 else torch.cat([*map(F.normalize, layers)], dim=1)
         )
     return torch.cat(feat)
-
-
-def gpu_rows(scans: list[Scan]) -> Iterator[Row]:
-    """A step of WI-48-768 in bf16: plain, compiled, checkpointed, and the reference."""
-    half = matrix_rate("cuda", torch.bfloat16)
-    yield Row("matrix product in bf16", half / 1e9, "GFLOP/s")
-    for checkpointing in (False, True):
-        config = replace(PRESETS["wi-48-768"], head=HEAD, checkpointing=checkpointing)
-        student = WaffleIron(config).cuda()
-        batch = collate(scans, config.inputs).to("cuda")
-        least = _operations(config, len(batch.feat), "train") / half
-        for compiled in (False, True):
-            student.compile_mixes(compiled)
-            words = ", compiled" * compiled + ", checkpointed" * checkpointing
-            label = f"wi-48-768, {_size(scans)}, bf16{words}"
-            spent = yield from _mixed_step_rows(label, student, batch)
-            if spent:
-                yield Row(f"{label}: ratio to the matrix limit", 100 * least / spent, "%")
-    del batch
-    yield from _largest_reference_rows(student, scans)
-
-
-def _largest_reference_rows(student: WaffleIron, scans: list[Scan]) -> Iterator[Row]:
-    """The reference on as many of the scans as fit into memory, and the student on the same."""
-    student = WaffleIron(replace(student.config, checkpointing=False)).cuda()
-    reference = reference_of(student)
-    while scans:
-        padded = pad_scans(scans, student.config.inputs).to("cuda")
-        label = f"wi-48-768, {_size(scans)}, bf16"
-        theirs = yield from _mixed_step_rows(f"{label}, reference", reference, padded)
-        if theirs:
-            batch = collate(scans, student.config.inputs).to("cuda")
-            for compiled in (False, True):
-                student.compile_mixes(compiled)
-                words = label + ", compiled" * compiled
-                ours = yield from _mixed_step_rows(f"{words}, beside reference", student, batch)
-                yield Row(f"{words}: times faster than the reference", theirs / ours, "x")
-            return
-        scans = scans[: len(scans) // 2]
-
-
-def _size(scans: list[Scan]) -> str:
-    return f"{len(scans)} x {len(scans[0].feat):,} points"
-
-
-def _mixed_step_rows(label: str, network: nn.Module, batch) -> Generator[Row, None, float | None]:
-    """Rows of a bf16 step's time and memory; returns seconds, or None if memory is too small."""
-    step = train_run(network, batch)
-
-    def run() -> Tensor:
-        with torch.autocast("cuda", dtype=torch.bfloat16):
-            return step()
-
-    try:
-        spent, memory = seconds(run, 5), peak_extra_memory(run, "cuda")
-    except torch.cuda.OutOfMemoryError:
-        spent = memory = None
-    torch.cuda.empty_cache()
-    yield Row(f"{label}: ms a step", spent and 1e3 * spent, "ms")
-    yield Row(f"{label}: memory on top", memory and memory / 1e6, "MB")
-    return spent

@@ -10,7 +10,7 @@ from torch import nn
 
 import kit
 from kit.bench import Row
-from kit.bench._against_reference import PAIRS, camera_views, gpu_rows, pair_rows, step_rows
+from kit.bench._against_reference import PAIRS, camera_views, pair_rows, step_rows
 from kit.bench._measure import (
     COPIED,
     MATRIX,
@@ -22,6 +22,7 @@ from kit.bench._measure import (
     seconds,
     train_run,
 )
+from kit.bench._on_gpu import gpu_rows
 from kit.data.keyframe import Keyframe, Sensor
 from kit.student import scans as inputs
 from kit.student.point_batch import collate

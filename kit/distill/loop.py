@@ -43,6 +43,9 @@ from kit.store.progress import progress_bar
 from kit.student.student import DistilledFrom, Student
 from kit.teacher.teacher import Teacher
 
+# Settings that make a student faster, and the method that switches each on or off.
+SWITCHES = {"compile": "compile_mixes", "fused": "fuse_layers"}
+
 
 @dataclass
 class DistillRun:
@@ -139,9 +142,9 @@ def distill(
             be repeated; anything that JSON can hold.
 
     Raises:
-        ValueError: the numbers of channels differ, the student cannot be compiled although
-            `config.compile` is set, the loss needs an input that is not there, or `out` holds a run
-            with other settings, a damaged one, or one that is going on.
+        ValueError: the numbers of channels differ, the student cannot be compiled or fused although
+            `config` says so, the loss needs an input that is not there, or `out` holds a run with
+            other settings, a damaged one, or one that is going on.
         FloatingPointError: the loss became infinite or NaN.
     """
     _check(teacher, student, config)
@@ -155,7 +158,7 @@ def distill(
     step = DistillStep(teacher, student, config, fabric, cache)
     description = describe(dataset, keyframes, teacher, student, config)
     folder = RunFolder(Path(out) if out else None, description, fabric)
-    with folder.locked(), _compiled(student, config.compile):
+    with folder.locked(), _faster(student, config):
         first_step, history = folder.open(step, config, settings)
         student.distilled_from = DistilledFrom(teacher.name, teacher.fingerprint)
         rows = _rows(step, batches, config, first_step)
@@ -172,11 +175,12 @@ def _check(teacher: Teacher, student: Student, config: DistillConfig) -> None:
         )
     if config.class_token:
         teacher.check_class_token()
-    if config.compile and not hasattr(student, "compile_mixes"):
-        raise ValueError(
-            f"compile=True: a {type(student).__name__} cannot be compiled, it has no method "
-            "compile_mixes. Leave out compile, or choose a WaffleIron"
-        )
+    for switch in _switches(config):
+        if not hasattr(student, SWITCHES[switch]):
+            raise ValueError(
+                f"{switch}=True: a {type(student).__name__} has no method {SWITCHES[switch]}. "
+                f"Leave out {switch}, or choose a WaffleIron"
+            )
 
 
 def _batches(
@@ -223,15 +227,20 @@ def _tell_left_out(batches: TrainingBatches, fabric: Fabric) -> None:
 
 
 @contextmanager
-def _compiled(student: Student, wanted: bool) -> Iterator[None]:
-    """Compile the student's layers for the time of a block."""
-    if wanted:
-        student.compile_mixes()
+def _faster(student: Student, config: DistillConfig) -> Iterator[None]:
+    """Compile or fuse the student's layers for the time of a block."""
+    methods = [getattr(student, SWITCHES[switch]) for switch in _switches(config)]
+    for method in methods:
+        method()
     try:
         yield
     finally:
-        if wanted:
-            student.compile_mixes(False)
+        for method in methods:
+            method(False)
+
+
+def _switches(config: DistillConfig) -> list[str]:
+    return [switch for switch in SWITCHES if getattr(config, switch)]
 
 
 def _rows(

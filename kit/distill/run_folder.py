@@ -26,7 +26,7 @@ from kit.teacher.teacher import Teacher
 HISTORY = "history.jsonl"
 STUDENT = "student.safetensors"
 # Settings that may differ when a run is continued: they do not change the result.
-FREE = {"num_workers", "checkpoint_every", "compile"}
+FREE = {"num_workers", "checkpoint_every", "compile", "fused"}
 
 
 class RunFolder:

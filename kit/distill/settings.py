@@ -55,6 +55,9 @@ class DistillConfig:
         checkpoint_every: number of steps between two checkpoints.
         compile: run the layers of a WaffleIron through torch.compile. The results are the same; it
             takes half a minute at the start.
+        fused: compute the layers of a WaffleIron with Triton kernels, on a GPU of compute
+            capability 8.0 or later, and compiled ones elsewhere. The results are the same apart
+            from rounding. Where kernels cannot run, one line says so and layers run as without.
 
     Source: ScaLR (arXiv:2310.17504).
     """
@@ -82,6 +85,7 @@ class DistillConfig:
     num_workers: int = 0
     checkpoint_every: int = 100
     compile: bool = False
+    fused: bool = False
 
     def __post_init__(self):
         check_whole(self, 1, 10**9, "steps", "batch_size", "checkpoint_every")

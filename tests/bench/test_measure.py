@@ -48,5 +48,5 @@ def test_operations_by_hand():
     # 3 layers 48, the last layer of the embedding 8. In training all but the neighbours count three
     # times, and so does the head of 5 channels, 20.
     config = WaffleIronConfig(3, 2, head=(5,))
-    assert _against_reference._operations(config, 1, "infer") == 128 + 48 + 8
-    assert _against_reference._operations(config, 1, "train") == 128 + 3 * (48 + 8 + 20)
+    assert _against_reference.operations(config, 1, "infer") == 128 + 48 + 8
+    assert _against_reference.operations(config, 1, "train") == 128 + 3 * (48 + 8 + 20)

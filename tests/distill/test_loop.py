@@ -24,7 +24,7 @@ from tiny_distillation import (
 )
 
 from kit import extract, space_of, store
-from kit.distill.loop import distill, make_fabric, processes_and_nodes
+from kit.distill.loop import SWITCHES, distill, make_fabric, processes_and_nodes
 from kit.distill.losses import LOSSES
 from kit.distill.run_folder import check_ranks
 from kit.distill.step import DistillStep
@@ -81,19 +81,32 @@ def test_mixed_precision_learns_nearly_the_same(whole):
     assert losses != [row["loss"] for row in whole.history]
 
 
-def test_layers_are_compiled_for_the_steps_only(monkeypatch):
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_layers_are_compiled_or_fused_for_the_steps_only(switch, monkeypatch):
     switched = []
-    monkeypatch.setattr(WaffleIron, "compile_mixes", lambda _, on=True: switched.append(on))
-    run(config=replace(CONFIG, steps=1, compile=True))
+    monkeypatch.setattr(WaffleIron, SWITCHES[switch], lambda _, on=True: switched.append(on))
+    run(config=replace(CONFIG, steps=1, **{switch: True}))
     assert switched == [True, False]
 
 
-def test_a_student_that_cannot_be_compiled_is_named():
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_student_that_cannot_be_compiled_or_fused_is_named(switch):
     pytest.importorskip("kit.student.minkunet.model")
     teacher = small_teacher()
     student = build_student("minkunet-18", teacher.dim)
-    with pytest.raises(ValueError, match="compile=True: a MinkUNet cannot be compiled"):
-        distill(street(), teacher, student, replace(CONFIG, compile=True))
+    method = SWITCHES[switch]
+    with pytest.raises(ValueError, match=f"{switch}=True: a MinkUNet has no method {method}"):
+        distill(street(), teacher, student, replace(CONFIG, **{switch: True}))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the kernels can run")
+def test_without_a_gpu_fused_layers_run_unfused_and_one_line_says_so(whole):
+    with pytest.warns(
+        UserWarning, match="on the CPU: the kernels need a GPU; layers run unfus"
+    ) as w:
+        unfused = run(config=replace(CONFIG, fused=True))
+    assert len(w) == 1
+    assert same_weights(unfused.student, whole.student)
 
 
 def test_the_folder_holds_how_it_was_made(whole):
@@ -173,7 +186,7 @@ def test_a_run_from_before_a_setting_existed_continues(tmp_path, monkeypatch):
     monkeypatch.undo()
     checkpoint = store.load_checkpoint(tmp_path)
     meta = checkpoint.meta
-    for part, name in (("distill", "loss"), ("distill", "compile"), ("student", "type")):
+    for part, name in (("distill", "loss"), ("distill", "fused"), ("student", "type")):
         del meta[part][name]
     tensors, header = store.load_tensors(tmp_path / store.CHECKPOINT)
     store.save_tensors(tmp_path / store.CHECKPOINT, tensors, {**header, "meta": meta})

@@ -55,7 +55,8 @@ def test_the_same_settings_are_accepted():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("num_workers", 3), ("checkpoint_every", 3), ("compile", True)]
+    ("name", "value"),
+    [("num_workers", 3), ("checkpoint_every", 3), ("compile", True), ("fused", True)],
 )
 def test_settings_that_do_not_change_the_result_may_differ(name, value):
     check(description(), distill=replace(DISTILL, **{name: value}))
@@ -65,6 +66,7 @@ def test_settings_that_do_not_change_the_result_may_differ(name, value):
     "path",
     [
         ("distill", "loss"),
+        ("distill", "fused"),
         ("student", "norm"),
         ("student", "type"),
         ("student", "inputs", "num_neighbours"),

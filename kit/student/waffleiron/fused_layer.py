@@ -47,6 +47,18 @@ def can_fuse(x: Tensor, norm: nn.Module) -> bool:
     )
 
 
+def warn_unfused(weight: Tensor, norm: str) -> None:
+    """Warn if the layers of a student with this weight and norm cannot be fused."""
+    if norm != "layer":
+        reason = f'norm="{norm}": the kernels are for norm="layer"'
+    elif not weight.is_cuda:
+        reason = f"the student is on the {weight.device.type.upper()}: the kernels need a GPU"
+    else:
+        kernels()  # warns
+        return
+    warnings.warn(f"{reason}; layers run unfused", stacklevel=3)
+
+
 class _Settings(NamedTuple):
     dtype: torch.dtype  # of matrix products and of what lies between them
     gelu: bool

@@ -25,7 +25,12 @@ from kit.student.point_batch import Plane, PointBatch
 from kit.student.row_layers import RowConv1d, distillation_head
 from kit.student.student import DistilledFrom, check_layers
 from kit.student.waffleiron.config import WaffleIronConfig
-from kit.student.waffleiron.fused_layer import can_fuse, fused_layer, matrix_dtype
+from kit.student.waffleiron.fused_layer import (
+    can_fuse,
+    fused_layer,
+    matrix_dtype,
+    warn_unfused,
+)
 from kit.student.waffleiron.planes import CellConv, CellMean, CellToPoints
 from kit.student.waffleiron.point_embedding import PointEmbedding, batchnorm_affine
 
@@ -214,12 +219,15 @@ class WaffleIron(nn.Module):
         self._run_mix = torch.compile(_run_mix, dynamic=True) if on else _run_mix
 
     def fuse_layers(self, on: bool = True) -> None:
-        """Switch the Triton kernels on or off, for a GPU; the results are the same.
+        """Switch the Triton kernels on or off; the results are the same apart from rounding.
 
-        They are off by default: they were tested in Triton's interpreter and compiled for compute
-        capability 9.0, but their time on a card was not measured yet.
+        Where they cannot run, one warning says so and the layers run as without. They are off by
+        default: they were tested in Triton's interpreter and compiled for compute capability 9.0,
+        but their time on a card was not measured yet.
         """
         self._fused = self.embed.fused = on
+        if on:
+            warn_unfused(self.embed.conv1.weight, self.config.norm)
 
     @torch.no_grad()
     def compress(self) -> "WaffleIron":
