@@ -1,7 +1,12 @@
-"""What the kernels share: activations and their derivatives, the number of warps."""
+"""What the kernels share: activations and their derivatives, the number of warps, dense inputs."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import triton
 import triton.language as tl
+from torch import Tensor
 
 
 @triton.jit
@@ -24,3 +29,18 @@ def slope(value, GELU: tl.constexpr):
 def warps(numbers: int) -> int:
     """Warps for a program that holds so many numbers at once: a power of two from 1 to 8."""
     return max(1, min(8, numbers // 256))
+
+
+def dense_inputs(launch: Callable) -> Callable:
+    """The same function for tensors of any strides: kernels read rows that lie side by side."""
+
+    @wraps(launch)
+    def of_dense(*arguments, **options):
+        options = {name: _dense(value) for name, value in options.items()}
+        return launch(*map(_dense, arguments), **options)
+
+    return of_dense
+
+
+def _dense(value: Any) -> Any:
+    return value.contiguous() if isinstance(value, Tensor) else value

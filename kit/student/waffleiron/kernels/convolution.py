@@ -5,7 +5,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kit.student.waffleiron.kernels.common import activated, slope
+from kit.student.waffleiron.kernels.common import activated, dense_inputs, slope
 
 TARGETS = 256  # cells for each program and partial sum of the weight's gradient
 # Of the backward pass: cells and channels at once, warps.
@@ -38,6 +38,7 @@ def _gather_conv(
     tl.store(out + at, total.to(out.dtype.element_ty), mask=here)
 
 
+@dense_inputs
 def gather_conv(
     source: Tensor,
     weight: Tensor,
@@ -138,6 +139,7 @@ def _gather_conv_backward(
     tl.store(at + 9 * C, of_bias, mask=inside)
 
 
+@dense_inputs
 def gather_conv_backward(
     grad: Tensor, weight: Tensor, own: Tensor, table: Tensor, *, activated: bool, gelu: bool
 ) -> tuple[Tensor, Tensor, Tensor]:

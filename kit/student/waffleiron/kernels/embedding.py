@@ -11,6 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from kit.student.waffleiron.kernels.common import dense_inputs
+
 ROWS = 128  # neighbours at once
 SPLITS = 16  # partial sums of the gradients
 
@@ -67,6 +69,7 @@ def _forward(
         tl.store(argmax + at, index.to(tl.uint8), mask=here)
 
 
+@dense_inputs
 def embedding_max(
     feat: Tensor, neighbours: Tensor, first: Tensor, second: Tensor, keep: bool
 ) -> tuple[Tensor, Tensor]:
@@ -157,6 +160,7 @@ def _backward_second(
     tl.store(at, total, mask=(channel < C)[:, None] & (j < C)[None, :])
 
 
+@dense_inputs
 def embedding_max_backward(
     feat: Tensor, neighbours: Tensor, first: Tensor, second: Tensor, argmax: Tensor, grad: Tensor
 ) -> tuple[Tensor, Tensor]:

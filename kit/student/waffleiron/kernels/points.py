@@ -6,7 +6,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kit.student.point_batch import Plane
-from kit.student.waffleiron.kernels.common import warps
+from kit.student.waffleiron.kernels.common import dense_inputs, warps
 
 POINTS = 8  # points of a cell that are read at once
 
@@ -49,6 +49,7 @@ def _norm_mean(
     tl.store(cells + cell.to(tl.int64) * C + channel, out, mask=channel < C)
 
 
+@dense_inputs
 def norm_mean(
     x: Tensor, plane: Plane, weight: Tensor, bias: Tensor, eps: float, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -86,6 +87,7 @@ def _cell_sum(
     tl.store(cells + cell.to(tl.int64) * C + channel, out, mask=channel < C)
 
 
+@dense_inputs
 def cell_sum(rows: Tensor, plane: Plane, factor: Tensor | None, dtype: torch.dtype) -> Tensor:
     """Sum the points of every cell, times the cell's factor (O,): (N, C) -> (O, C)."""
     count, channels = rows.shape
@@ -121,6 +123,7 @@ def _add_norm(
     tl.store(y + point * C + channel, out.to(y.dtype.element_ty), mask=inside)
 
 
+@dense_inputs
 def add_norm(
     x: Tensor, cells: Tensor, plane: Plane, weight: Tensor, bias: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -153,6 +156,7 @@ def _add_both(
     tl.store(out + point * C + channel, value.to(out.dtype.element_ty), mask=inside)
 
 
+@dense_inputs
 def add_both(
     x: Tensor, cells: Tensor, plane: Plane, update: Tensor, factor: Tensor | None
 ) -> Tensor:

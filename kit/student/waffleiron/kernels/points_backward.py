@@ -6,7 +6,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kit.student.point_batch import Plane
-from kit.student.waffleiron.kernels.common import slope, warps
+from kit.student.waffleiron.kernels.common import dense_inputs, slope, warps
 
 ROWS = 32  # rows for each program and partial sum
 
@@ -48,6 +48,7 @@ def _norm_backward(
     tl.store(partial + program * 2 * C + C + channel, of_bias, mask=inside)
 
 
+@dense_inputs
 def norm_backward(
     x: Tensor,
     cells: Tensor | None,
@@ -110,6 +111,7 @@ def _rows_and_sum(
     tl.store(partial + program * C + channel, total, mask=channel < C)
 
 
+@dense_inputs
 def rows_and_sum(
     rows: Tensor,
     *,
