@@ -9,9 +9,9 @@ keyframes before and after it.
 """
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import torch
@@ -77,6 +77,10 @@ class TrainingBatch:
     def num_pairs(self) -> int:
         """Number of pairs of a point and a pixel, M."""
         return len(self.points.feat if self.point_of_pair is None else self.point_of_pair)
+
+    def pin_memory(self) -> "TrainingBatch":
+        """The same batch with the student's input in page-locked memory; `DataLoader` calls it."""
+        return replace(self, points=self.points.pin_memory())
 
     @property
     def image_of_pair(self) -> Int[Tensor, " M"]:
@@ -149,6 +153,8 @@ class TrainingBatches(torch.utils.data.Dataset):
         cache: keeps superpixels, so that they are computed once per image.
         rank: this process makes the views rank, rank + world_size, ... of each step.
         world_size: number of processes.
+        image_of: decodes the image of a camera for the teacher, or returns None where its maps are
+            known; None: images are decoded where the teacher computes.
 
     Raises:
         ValueError: there are no keyframes, or fewer views per step than processes; or the loss
@@ -175,6 +181,7 @@ class TrainingBatches(torch.utils.data.Dataset):
         cache: FeatureCache | None = None,
         rank: int = 0,
         world_size: int = 1,
+        image_of: Callable[[Camera], Tensor | None] | None = None,
     ):
         if not keyframes:
             raise ValueError("there is no keyframe to learn from")
@@ -189,7 +196,7 @@ class TrainingBatches(torch.utils.data.Dataset):
         self.batch_size, self.steps, self.seed = batch_size, steps, seed
         self.view_config = ViewConfig(augment, hidden, cameras, beam_drop, sensor_jitter)
         self.needs, self.cache, self.superpixels = frozenset(needs), cache, superpixels
-        self.rank, self.world_size = rank, world_size
+        self.rank, self.world_size, self._image_of = rank, world_size, image_of
         self._order = DrawOrder(dataset, self.keyframes, seed, steps * batch_size)
         self._load = lru_cache(KEYFRAMES_IN_MEMORY)(dataset.__getitem__)
 
@@ -209,7 +216,7 @@ class TrainingBatches(torch.utils.data.Dataset):
         seconds: dict[str, float] = {}
         slots = range(self.rank, self.batch_size, self.world_size)
         samples = [self._sample(step * self.batch_size + slot, seconds) for slot in slots]
-        views = [view for sample in samples for view in sample.views]
+        views = self._decoded([view for sample in samples for view in sample.views], seconds)
         with timed(seconds, "inputs"):
             points = collate([scan for each in samples for scan in each.scans], self.inputs)
         superpixels, regions = self._superpixels(views, seconds)
@@ -227,6 +234,12 @@ class TrainingBatches(torch.utils.data.Dataset):
             dense,
             of_dense,
         )
+
+    def _decoded(self, views: list[View], seconds: dict[str, float]) -> list[View]:
+        if self._image_of is None:
+            return views
+        with timed(seconds, "reading"):
+            return [replace(view, image=self._image_of(view.camera)) for view in views]
 
     def _superpixels(
         self, views: list[View], seconds: dict[str, float]

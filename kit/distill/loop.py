@@ -11,7 +11,6 @@ and SIGTERM stop it at the end of a step, which is saved.
 Source: ScaLR (arXiv:2310.17504), distillation.
 """
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ from kit.data.keyframe import Dataset
 from kit.distill.batches import TrainingBatches
 from kit.distill.interrupts import DeferredInterrupts, ignore_interrupts
 from kit.distill.losses import needs
+from kit.distill.pending import PendingRows
 from kit.distill.run_folder import RunFolder, describe
 from kit.distill.settings import DistillConfig
 from kit.distill.step import DistillStep
@@ -41,6 +41,7 @@ from kit.store import FeatureCache, keep_freed_memory
 from kit.store.processes import own_device, this_process
 from kit.store.progress import progress_bar
 from kit.student.student import DistilledFrom, Student
+from kit.teacher.camera_maps import MissingImages
 from kit.teacher.teacher import Teacher
 
 # Settings that make a student faster, and the method that switches each on or off.
@@ -53,7 +54,8 @@ class DistillRun:
 
     Attributes:
         student: the distilled student, in eval mode.
-        history: one row per step: step, loss, lr, pairs, and seconds since the start.
+        history: one row per step: step, loss, lr, pairs of this process, and seconds since the
+            start.
         finished: False if the run was interrupted before its last step. To continue it, start it
             with the same folder.
         interrupted: whether Ctrl-C or SIGTERM asked to stop, perhaps during the last step.
@@ -153,7 +155,7 @@ def distill(
     fabric = fabric or make_fabric(config)
     if fabric.world_size > 1 and fabric.device.type == "cuda":  # torch has it for GPUs only
         student = nn.SyncBatchNorm.convert_sync_batchnorm(student)
-    batches = _batches(dataset, keyframes, student, config, cache, fabric)
+    batches = _batches(dataset, keyframes, teacher, student, config, cache, fabric)
     _tell_left_out(batches, fabric)
     step = DistillStep(teacher, student, config, fabric, cache)
     description = describe(dataset, keyframes, teacher, student, config)
@@ -186,11 +188,15 @@ def _check(teacher: Teacher, student: Student, config: DistillConfig) -> None:
 def _batches(
     dataset: Dataset,
     keyframes: Sequence[int],
+    teacher: Teacher,
     student: Student,
     config: DistillConfig,
     cache: FeatureCache | None,
     fabric: Fabric,
 ) -> TrainingBatches:
+    image_of = None
+    if config.num_workers:  # which then decode images, too
+        image_of = MissingImages(teacher.fingerprint, teacher.image_size, cache)
     return TrainingBatches(
         dataset,
         keyframes,
@@ -209,6 +215,7 @@ def _batches(
         cache=cache,
         rank=fabric.global_rank,
         world_size=fabric.world_size,
+        image_of=image_of,
     )
 
 
@@ -255,17 +262,12 @@ def _rows(
         num_workers=config.num_workers,
         worker_init_fn=ignore_interrupts,
         persistent_workers=config.num_workers > 0,
+        pin_memory=step.device.type == "cuda",
     )
     for number, batch in zip(numbers, loader, strict=True):
         torch.manual_seed(config.seed * 1_000_003 + number)  # for drop path
         lr = config.lr_at(number)
-        loss = step(batch, lr)
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss became {loss} at step {number}: try a lower lr than {config.lr}, or the "
-                "precision 32-true"
-            )
-        yield {"step": number, "loss": loss, "lr": lr, "pairs": batch.num_pairs}
+        yield {"step": number, "loss": step(batch, lr), "lr": lr, "pairs": batch.num_pairs}
 
 
 def _run(
@@ -278,25 +280,27 @@ def _run(
     progress: bool,
 ) -> bool:
     """Make the steps of `rows`, record and save them; True if the user interrupted."""
-    done = first_step
+    done, fabric = first_step, folder.fabric
     earlier = history[-1]["seconds"] if history else 0.0
-    began, is_first = time.perf_counter(), folder.fabric.is_global_zero
+    began, is_first = time.perf_counter(), fabric.is_global_zero
     options = {"desc": "distilling", "unit": "step", "disable": not (progress and is_first)}
+    pending = PendingRows(history, folder.record, config, fabric.device)
     with (
-        DeferredInterrupts(folder.fabric) as interrupts,
+        DeferredInterrupts(fabric) as interrupts,
         progress_bar(total=config.steps, initial=done, **options) as bar,
     ):
         for row in rows:
-            row["seconds"] = round(earlier + time.perf_counter() - began, 3)
-            history.append(row)
-            folder.record(row)
+            pending.add({**row, "seconds": round(earlier + time.perf_counter() - began, 3)})
             done = row["step"] + 1
-            bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
+            if history:
+                bar.set_postfix(loss=f"{history[-1]['loss']:.3f}", refresh=False)
             bar.update()
             if interrupts.wanted():
                 break
             if done % config.checkpoint_every == 0 and done < config.steps:
+                pending.read()
                 folder.save(done, step, finished=False)
+        pending.read()
         folder.save(done, step, finished=done == config.steps)
         interrupted = interrupts.wanted()
         if interrupted and is_first:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
@@ -37,6 +38,7 @@ class DistillStep:
         student: as it was given, without the wrappers of Fabric.
         trained: everything that is trained: the student, or more with a class-token term.
         optimizer: likewise.
+        device: of the computation.
         seconds: the time spent so far, by stage.
     """
 
@@ -53,26 +55,33 @@ class DistillStep:
         if config.class_token:
             self.trained = WithClassToken(student, teacher.dim, config.seed)
         self.optimizer = torch.optim.AdamW(
-            self.trained.parameters(), lr=config.lr, weight_decay=config.weight_decay
+            self.trained.parameters(),
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            fused=True if fabric.device.type == "cuda" else None,
         )
         self._loss, self._superpixels = config.loss, config.superpixels
         self._balance, self._class_token = config.balance, config.class_token
-        self._fabric, self._cache = fabric, cache
+        self._fabric, self._cache, self.device = fabric, cache, fabric.device
         self._wrapped, self._wrapped_optimizer = fabric.setup(
             _FromFunction(self.trained), self.optimizer
         )
         self._wrapped.train()
         self.seconds: dict[str, float] = {}
 
-    def __call__(self, batch: TrainingBatch, lr: float) -> float:
-        """Make one step with the learning rate `lr`; returns the loss before the update."""
+    def __call__(self, batch: TrainingBatch, lr: float) -> Float[Tensor, ""]:
+        """Make one step with the learning rate `lr`; returns the loss before the update.
+
+        It stays on the device: to read it waits until the GPU has finished the step.
+        """
         for stage, seconds in batch.seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         with timed(self.seconds, "teacher"):
             cameras = [view.camera for view in batch.views]
-            maps = camera_maps(self.teacher, cameras, self._cache)
+            images = [view.image for view in batch.views]
+            maps = camera_maps(self.teacher, cameras, self._cache, images=images)
         with timed(self.seconds, "student"):
             batch = replace(batch, points=batch.points.to(self._fabric.device))
             student_feat, predicted = self._wrapped(lambda: batch)  # (N, D), class tokens or None
@@ -81,13 +90,13 @@ class DistillStep:
             inputs = loss_inputs(batch, maps, student_feat.float(), wanted, kind)
             loss = compute_loss(self._loss, balance(inputs, self._balance))
             if predicted is not None:
-                target = camera_class_tokens(self.teacher, cameras, self._cache)
+                target = camera_class_tokens(self.teacher, cameras, self._cache, images)
                 loss = loss + self._class_token * cosine_loss(predicted.float(), target)
         with timed(self.seconds, "student"):
             self._fabric.backward(loss)
             self._wrapped_optimizer.step()
             self._wrapped_optimizer.zero_grad()
-        return loss.item()
+        return loss.detach()
 
 
 class _FromFunction(nn.Module):

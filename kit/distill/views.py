@@ -75,6 +75,7 @@ class View:
         borrowed: (M, K) pairs whose mean target is the target of each pair; None: its own.
         pixels: function that returns the exact annotations of the image; None for recordings.
         moment: 0, or -1 and 1 for the keyframe before and after another one, see `moments.py`.
+        image: as the teacher takes it, if it was decoded with the batch; None: it was not.
     """
 
     scan: Scan
@@ -85,6 +86,7 @@ class View:
     borrowed: Int[Tensor, "M K"] | None = None
     pixels: Callable[[], PixelAnnotations] | None = field(default=None, repr=False)
     moment: int = 0
+    image: Float[Tensor, "3 h w"] | None = field(default=None, repr=False)
 
 
 def make_views(

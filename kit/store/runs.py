@@ -104,7 +104,8 @@ class Checkpoint:
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Load the state into a model and its optimizer.
 
-        The next steps are then bit for bit those of a run that was never stopped.
+        The next steps are then bit for bit those of a run that was never stopped. How the optimizer
+        computes (fused, for each tensor) stays its own: the checkpoint may be of another device.
 
         Args:
             model: with the same parameters.
@@ -129,7 +130,10 @@ class Checkpoint:
                 "Was it made with another model or other parameter groups?"
             )
         model.load_state_dict(self.model)
-        groups = [{**_settings(group), "params": group["names"]} for group in self.groups]
+        groups = [
+            {**_settings(group), **_implementation(own), "params": group["names"]}
+            for group, own in zip(self.groups, optimizer.param_groups, strict=True)
+        ]
         state = {"state": dict(self.optimizer), "param_groups": groups}
         # Not strict: a parameter that never had a gradient has no state.
         options = StateDictOptions(strict=False)
@@ -251,6 +255,11 @@ def _names_of_groups(model: nn.Module, optimizer: torch.optim.Optimizer) -> list
             "optimizer made for another model?"
         )
     return [[names[parameter] for parameter in group] for group in groups]
+
+
+def _implementation(group: Mapping) -> dict:
+    """The settings of a group that choose between ways to compute the same."""
+    return {key: group[key] for key in ("fused", "foreach", "capturable") if key in group}
 
 
 def _settings(group: Mapping) -> dict:

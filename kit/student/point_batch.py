@@ -4,6 +4,7 @@ Source: WaffleIron (arXiv:2301.10100), projection of points onto planes. Differs
     cells instead of dense planes, and rows of points instead of zero-padded (B, C, N).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -65,7 +66,11 @@ class PointBatch:
 
     def to(self, device) -> "PointBatch":
         """The same batch on another device."""
-        return _to_device(self, device)
+        return _each_tensor(self, lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "PointBatch":
+        """The same batch in page-locked memory, from which a GPU copies while it computes."""
+        return _each_tensor(self, Tensor.pin_memory)
 
 
 def collate(scans: list[Scan], config: InputConfig) -> PointBatch:
@@ -142,12 +147,13 @@ def _index_in(listed: Tensor, cells: Tensor, num_cells: int) -> Tensor:
     return index_of_cell[cells]
 
 
-def _to_device(value, device):
+def _each_tensor(value, change: Callable[[Tensor], Tensor]):
+    """The same value with every tensor in it changed."""
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
+        return change(value)
     if isinstance(value, tuple):
-        return tuple(_to_device(item, device) for item in value)
+        return tuple(_each_tensor(item, change) for item in value)
     if isinstance(value, PointBatch | Plane):
-        moved = {f.name: _to_device(getattr(value, f.name), device) for f in fields(value)}
-        return replace(value, **moved)
+        changed = {f.name: _each_tensor(getattr(value, f.name), change) for f in fields(value)}
+        return replace(value, **changed)
     return value

@@ -1,6 +1,7 @@
 """Feature maps and class tokens of camera images; a cache keeps them: images never change."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -11,12 +12,36 @@ from kit.store import FeatureCache
 from kit.teacher.feature_maps import FeatureMaps
 from kit.teacher.teacher import Teacher
 
+Images = Sequence[Float[Tensor, "3 h w"] | None]
+
+
+@dataclass(frozen=True)
+class MissingImages:
+    """Decodes images whose feature maps are not in the cache; for processes that prepare batches.
+
+    Attributes:
+        fingerprint: of the teacher.
+        image_size: (height, width) in pixels that the teacher takes.
+        cache: of the teacher's maps.
+    """
+
+    fingerprint: str
+    image_size: tuple[int, int]
+    cache: FeatureCache | None = None
+
+    def __call__(self, camera: Camera) -> Float[Tensor, "3 h w"] | None:
+        """The image as the teacher takes it; None if its maps are in the cache."""
+        if self.cache is not None and self.cache.has(f"{self.fingerprint}/{camera.fingerprint()}"):
+            return None
+        return camera.resized(self.image_size)
+
 
 def camera_maps(
     teacher: Teacher,
     cameras: Sequence[Camera],
     cache: FeatureCache | None = None,
     batch_size: int = 6,
+    images: Images | None = None,
 ) -> list[FeatureMaps]:
     """The feature maps of each camera's image, from the cache if they are in it.
 
@@ -28,7 +53,9 @@ def camera_maps(
         cameras: their images may differ in size.
         cache: new maps are added to it.
         batch_size: images given to the network at a time.
+        images: of the cameras, decoded and resized before; None: they are decoded if needed.
     """
+    images = [None] * len(cameras) if images is None else images
     found: list[FeatureMaps | None] = [None] * len(cameras)
     keys = []
     if cache is not None:
@@ -41,8 +68,8 @@ def camera_maps(
     missing = [index for index, maps in enumerate(found) if maps is None]
     for start in range(0, len(missing), batch_size):
         chunk = missing[start : start + batch_size]
-        images = torch.stack([cameras[index].resized(teacher.image_size) for index in chunk])
-        for index, maps in zip(chunk, teacher(images).split(), strict=True):
+        batch = torch.stack([_image(teacher, cameras[i], images[i]) for i in chunk])
+        for index, maps in zip(chunk, teacher(batch).split(), strict=True):
             if cache is not None:
                 maps = maps.half()
                 cache.put(keys[index], {str(n): each for n, each in enumerate(maps.maps)})
@@ -50,19 +77,34 @@ def camera_maps(
     return [maps.to(teacher.device, torch.float32) for maps in found]
 
 
+def _image(
+    teacher: Teacher, camera: Camera, image: Float[Tensor, "3 h w"] | None
+) -> Float[Tensor, "3 h w"]:
+    return camera.resized(teacher.image_size) if image is None else image
+
+
 def camera_class_tokens(
-    teacher: Teacher, cameras: Sequence[Camera], cache: FeatureCache | None = None
+    teacher: Teacher,
+    cameras: Sequence[Camera],
+    cache: FeatureCache | None = None,
+    images: Images | None = None,
 ) -> Float[Tensor, "B D"]:
     """The class token of each camera's image, from the cache if it is in it.
+
+    Args:
+        teacher: with class tokens.
+        cameras: of the images.
+        cache: new tokens are added to it.
+        images: see `camera_maps`.
 
     Raises:
         ValueError: the teacher has no class token.
     """
     found = []
-    for camera in cameras:
+    for camera, image in zip(cameras, images or [None] * len(cameras), strict=True):
 
-        def compute(camera: Camera = camera) -> dict[str, Tensor]:
-            return {"0": teacher.class_tokens(camera.resized(teacher.image_size)[None])[0].cpu()}
+        def compute(camera: Camera = camera, image: Tensor | None = image) -> dict[str, Tensor]:
+            return {"0": teacher.class_tokens(_image(teacher, camera, image)[None])[0].cpu()}
 
         key = f"{teacher.fingerprint}/class token/{camera.fingerprint()}"
         stored = compute() if cache is None else cache.get_or_compute(key, compute)

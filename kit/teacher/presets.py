@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from kit.store.ranges import check_number, check_whole
+from kit.store.ranges import check_choice, check_number, check_whole
 from kit.teacher.clip import PAIRS, ClipTeacher
 from kit.teacher.joint import JointTeacher
 from kit.teacher.network import check_model
-from kit.teacher.teacher import MAX_PIXELS, Teacher
+from kit.teacher.teacher import EXACT, MAX_PIXELS, PRECISIONS, Teacher
 from kit.teacher.timm_teacher import Recipe, TimmTeacher
 
 
@@ -72,6 +72,8 @@ class TeacherConfig:
             teacher's default.
         scales: factors by which every image is enlarged, for convolutional networks; None: the
             teacher's default.
+        precision: number format of the computation: "32-true", or on a GPU faster and rounded
+            "tf32", "bf16-mixed" or "16-mixed".
 
     Raises:
         ValueError: a value outside of its range.
@@ -83,8 +85,10 @@ class TeacherConfig:
     norm: bool | None = None
     image_size: tuple[int, int] | None = None
     scales: tuple[float, ...] | None = None
+    precision: str = EXACT
 
     def __post_init__(self):
+        check_choice(self, precision=PRECISIONS)
         if self.layer is not None:
             check_whole(self, -1000, 1000, "layer")
         if self.image_size is not None:
@@ -101,6 +105,7 @@ def build_teacher(
     image_size: tuple[int, int] | None = None,
     scales: Sequence[float] | None = None,
     weights: str | Path | None = None,
+    precision: str | None = None,
 ) -> Teacher:
     """Build a teacher: a frozen image network with its weights.
 
@@ -114,6 +119,7 @@ def build_teacher(
         scales: factors by which every image is enlarged, for convolutional networks.
         weights: a .safetensors or .pth file; "random" for a baseline; None: the published weights,
             from a package, the Hugging Face cache, or the hub.
+        precision: number format of the computation, see `TeacherConfig`; by default exact.
 
     Raises:
         ValueError: an unknown name, an option that this teacher does not have, or a layer, size,
@@ -129,11 +135,18 @@ def build_teacher(
     }
     options = {option: value for option, value in options.items() if value is not None}
     if isinstance(name, TeacherConfig):
-        return build_teacher(**{**asdict(name), **options})
+        given = {**asdict(name), **options}
+        return build_teacher(**{**given, "precision": precision or name.precision})
+    return _built(name, options).in_precision(precision or EXACT)
+
+
+def _built(name: str | Recipe, options: dict) -> Teacher:
+    """The teacher of a name or a recipe, exact."""
     if isinstance(name, str) and "+" in name:
-        if weights not in (None, "random"):
+        weights = options.get("weights", "random")
+        if weights != "random":
             raise ValueError(f"weights={str(weights)!r}: one file cannot fit several teachers")
-        return JointTeacher([build_teacher(each.strip(), **options) for each in name.split("+")])
+        return JointTeacher([_built(each.strip(), options) for each in name.split("+")])
     make = partial(TimmTeacher, name) if isinstance(name, Recipe) else _maker(name)
     unknown = [option for option in options if option not in inspect.signature(make).parameters]
     if unknown:

@@ -228,6 +228,12 @@ class StoredMaps(store.FeatureCache):
             names = [name for name in file.keys() if name.startswith(f"{image}.")]  # noqa: SIM118
             return {name.rpartition(".")[2]: file.get_tensor(name) for name in names}
 
+    def has(self, key: str) -> bool:
+        """Whether a shard lists the image, or there is another entry; not checked for damage."""
+        fingerprint, _, image = key.partition("/")
+        listed = fingerprint == self.plan.fingerprint and image in self._shard_of
+        return listed or super().has(key)
+
     def stream(self) -> Iterator[tuple[str, FeatureMaps]]:
         """All images' maps in the order of the shards, by the fingerprint of the image."""
         size = store.read_json(self.plan.folder / PLAN)["image_size"]

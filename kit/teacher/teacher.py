@@ -9,8 +9,11 @@ A new teacher is one file with a subclass of `Teacher`, and one line in
 `kit.teacher.presets.TEACHERS`.
 """
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from numbers import Integral
 
@@ -21,6 +24,9 @@ from torch import Tensor, nn
 from kit.teacher.feature_maps import FeatureMaps, height_by_width
 
 MAX_PIXELS = 2**14  # of an image's height or width
+EXACT, TF32 = "32-true", "tf32"
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+PRECISIONS = (EXACT, TF32, *AUTOCAST)
 
 
 class Teacher(nn.Module, ABC):
@@ -37,8 +43,13 @@ class Teacher(nn.Module, ABC):
         mean: of red, green and blue, in [0, 1].
         std: standard deviation of red, green and blue, in [0, 1].
 
+    Attributes:
+        precision: number format of the computation, see `in_precision`.
+
     Source: ScaLR (arXiv:2310.17504): frozen and in eval mode.
     """
+
+    precision: str = EXACT
 
     def __init__(
         self,
@@ -90,10 +101,47 @@ class Teacher(nn.Module, ABC):
     def fingerprint(self) -> str:
         """A hash of everything that features depend on besides the image."""
         digest = hashlib.sha256(self.choices().encode())
+        if self.precision != EXACT:  # keeps the hashes from before there were others
+            digest.update(self.precision.encode())
         for name, tensor in sorted(self.network.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
             digest.update(tensor.cpu().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()[:32]
+
+    def in_precision(self, precision: str) -> "Teacher":
+        """The same network, computed in another number format; its features are rounded.
+
+        Args:
+            precision: "32-true", or on a GPU faster: "tf32" for matrix products of 10 bits,
+                "bf16-mixed" or "16-mixed" for autocast.
+
+        Raises:
+            ValueError: no such precision.
+        """
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
+        if precision == self.precision:
+            return self
+        other = copy.copy(self)
+        other.precision = precision
+        vars(other).pop("fingerprint", None)
+        return other
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Compute a block in the teacher's precision."""
+        if self.precision in AUTOCAST:
+            with torch.autocast(self.device.type, AUTOCAST[self.precision]):
+                yield
+        elif self.precision == TF32:
+            before = torch.get_float32_matmul_precision()
+            torch.set_float32_matmul_precision("high")
+            try:
+                yield
+            finally:
+                torch.set_float32_matmul_precision(before)
+        else:
+            yield
 
     def at_layer(self, layer: int) -> "Teacher":
         """The same network, read at another block or stage.
@@ -122,7 +170,9 @@ class Teacher(nn.Module, ABC):
         Raises:
             ValueError: images of another size than `image_size`, or not in [0, 1].
         """
-        maps = self.maps(self.normalise(images))
+        normalised = self.normalise(images)
+        with self._computing():
+            maps = self.maps(normalised)
         return FeatureMaps(tuple(each.float().contiguous() for each in maps), self.image_size)
 
     @torch.no_grad()
@@ -133,7 +183,9 @@ class Teacher(nn.Module, ABC):
             ValueError: the network has none, or see `normalise`.
         """
         self.check_class_token()
-        return self.tokens(self.normalise(images)).float()
+        normalised = self.normalise(images)
+        with self._computing():
+            return self.tokens(normalised).float()
 
     def normalise(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
         """Check images, and normalise them with the network's mean and standard deviation.

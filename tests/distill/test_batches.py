@@ -14,6 +14,8 @@ from kit.projection import project_points
 from kit.store import FeatureCache
 from kit.street.dataset import Street
 from kit.student.scans import InputConfig
+from kit.teacher.camera_maps import MissingImages, camera_maps
+from kit.teacher.presets import build_teacher
 
 INPUTS = InputConfig(max_points=500)
 
@@ -205,3 +207,34 @@ def test_other_errors_of_a_scan_are_not_taken_for_a_keyframe_to_leave_out(street
     monkeypatch.setattr("kit.distill.views.prepare_scan", broken)
     with pytest.raises(ValueError, match="out of range"):
         batches(street)[0]
+
+
+def test_a_batch_is_put_into_page_locked_memory(street, monkeypatch):
+    """Without a GPU there is no such memory: a double stands for it."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    batch = batches(street)[0]
+    pinned = batch.pin_memory()
+    assert torch.equal(pinned.points.feat, batch.points.feat + 1)
+    for one, other in zip(pinned.points.planes, batch.points.planes, strict=True):
+        for name, value in vars(other).items():
+            assert torch.equal(getattr(one, name), value + 1)
+    assert pinned.views is batch.views and pinned.points.bounds == batch.points.bounds
+
+
+def test_images_are_decoded_with_the_batch_unless_their_maps_are_known(street, tmp_path):
+    teacher = build_teacher(image_size=(64, 128))
+    assert all(view.image is None for view in batches(street)[0].views)
+    cache = FeatureCache(tmp_path)
+    image_of = MissingImages(teacher.fingerprint, teacher.image_size, cache)
+    views = batches(street, image_of=image_of)[0].views
+    for view in views:
+        assert torch.equal(view.image, view.camera.resized((64, 128)))
+    camera_maps(teacher, [views[0].camera], cache)
+    found = batches(street, image_of=image_of)[0].views
+    known = views[0].camera.fingerprint()
+    for view in found:
+        assert (view.image is None) == (view.camera.fingerprint() == known)
+    images, cameras = [view.image for view in views], [view.camera for view in views]
+    given = camera_maps(teacher, cameras, images=images)
+    for one, other in zip(given, camera_maps(teacher, cameras), strict=True):
+        assert all(map(torch.equal, one.maps, other.maps))

@@ -108,7 +108,7 @@ def test_the_loss_has_its_weight(teacher):
         config = replace(CONFIG, class_token=weight)
         batches = TrainingBatches(street(), [0, 1], InputConfig(), batch_size=2, steps=1, seed=0)
         step = DistillStep(teacher, student, config, Fabric(accelerator="cpu", devices=1))
-        return step(batches[0], lr=0.0)
+        return float(step(batches[0], lr=0.0))
 
     without, one, three = loss(0.0), loss(1.0), loss(3.0)
     assert three - without == pytest.approx(3 * (one - without), rel=1e-4)

@@ -272,3 +272,28 @@ def test_a_parameter_without_gradient_has_no_state_and_continues(tmp_path):
     for each in ((model, optimizer), (fresh, fresh_optimizer)):
         step(*each)
     assert same_weights(model, fresh)
+
+
+@pytest.mark.parametrize("fused", [None, True])
+def test_an_optimizer_keeps_its_own_way_to_compute(tmp_path, fused):
+    """A checkpoint of a CPU continues on a GPU with the fused optimizer, and the other way."""
+
+    def trained(way, steps, folder=None):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 2)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=way)
+        if folder is not None:
+            store.load_checkpoint(folder).restore(model, optimizer)
+        for _ in range(steps):
+            model(torch.ones(1, 3)).square().sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return model, optimizer
+
+    store.save_checkpoint(tmp_path, 3, *trained(fused, 3))
+    other = None if fused else True
+    model, optimizer = trained(other, 2, tmp_path)
+    assert optimizer.param_groups[0]["fused"] is other
+    expected, _ = trained(None, 5)
+    torch.testing.assert_close(model.weight, expected.weight)
+    assert {float(state["step"]) for state in optimizer.state.values()} == {5.0}

@@ -8,7 +8,7 @@ from launchers import srun
 
 from kit import store
 from kit.data import open_dataset
-from kit.teacher.camera_maps import camera_maps
+from kit.teacher.camera_maps import MissingImages, camera_maps
 from kit.teacher.precompute import teacher_features
 from kit.teacher.presets import TeacherConfig, build_teacher
 from kit.teacher.stored_maps import (
@@ -49,7 +49,10 @@ def test_maps_are_the_teachers_in_half_precision(street, teacher, plan, monkeypa
     cameras = cameras_of(street)
     expected = [maps.half() for maps in camera_maps(teacher, cameras)]
     monkeypatch.setattr(type(teacher), "maps", refuse)
-    found = camera_maps(teacher, cameras, StoredMaps(plan.folder))
+    stored = StoredMaps(plan.folder)
+    missing = MissingImages(teacher.fingerprint, teacher.image_size, stored)
+    assert all(missing(camera) is None for camera in cameras)
+    found = camera_maps(teacher, cameras, stored)
     for ours, theirs in zip(found, expected, strict=True):
         for a, b in zip(ours.maps, theirs.maps, strict=True):
             assert torch.equal(a, b.float())

@@ -133,6 +133,59 @@ def test_all_teachers_have_the_same_range_check(name):
             teacher(wrong)
 
 
+# --- precision ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("precision", "error"), [("bf16-mixed", 3e-2), ("16-mixed", 4e-3)])
+def test_a_teacher_in_half_precision_stays_near_and_is_another_one(precision, error):
+    options = {"image_size": (28, 56), "weights": "random"}
+    exact = build_teacher("dinov2_vits14", **options)
+    rounded = build_teacher(TeacherConfig("dinov2_vits14", precision=precision, **options))
+    assert rounded.fingerprint != exact.fingerprint  # its maps have their own place in the cache
+    images = torch.rand(2, 3, 28, 56)
+    for call in (lambda teacher: teacher(images).maps[0], lambda t: t.class_tokens(images)):
+        one, other = call(rounded), call(exact)
+        assert one.dtype == torch.float32
+        assert 0 < (one - other).norm() / other.norm() < error
+
+
+def test_exact_is_the_default_and_changes_nothing(monkeypatch):
+    teacher = build_teacher(image_size=SMALL)
+    assert teacher.in_precision("32-true") is teacher
+    again = teacher.in_precision("tf32").in_precision("32-true")
+    assert again.fingerprint == teacher.fingerprint
+    monkeypatch.setattr(type(teacher), "maps", lambda *_: [1 / 0])
+    with pytest.raises(ZeroDivisionError):
+        teacher(torch.rand(1, 3, *SMALL))
+
+
+def test_tf32_is_for_the_teacher_only(monkeypatch):
+    teacher, found = build_teacher(image_size=SMALL, precision="tf32"), []
+    before = torch.get_float32_matmul_precision()
+
+    def maps(*_):
+        found.append(torch.get_float32_matmul_precision())
+        raise MemoryError("out of memory")
+
+    monkeypatch.setattr(type(teacher), "maps", maps)
+    with pytest.raises(MemoryError):
+        teacher(torch.rand(1, 3, *SMALL))
+    assert found == ["high"] and torch.get_float32_matmul_precision() == before
+
+
+def test_several_teachers_are_computed_in_one_precision():
+    options = {"image_size": (32, 64), "weights": "random"}
+    exact = build_teacher("resnet10t+efficientnet_lite0", **options)
+    joint = build_teacher("resnet10t+efficientnet_lite0", precision="bf16-mixed", **options)
+    images = torch.rand(1, 3, 32, 64)
+    errors = [
+        (one - other).norm() / other.norm()
+        for one, other in zip(joint(images).maps, exact(images).maps, strict=True)
+    ]
+    assert all(0 < error < 0.1 for error in errors)
+    assert joint.fingerprint != exact.fingerprint
+
+
 # --- a new teacher ------------------------------------------------------------------------------
 
 
@@ -165,6 +218,7 @@ def test_a_teacher_without_its_own_methods_cannot_be_made():
         ({"image_size": (224, 10**9)}, "image_size must be .* got 1000000000"),
         ({"scales": (1.0, float("nan"))}, "scales must be a number, above 0 and below 10, got nan"),
         ({"scales": (-1.0,)}, "scales must be .* got -1.0"),
+        ({"precision": "half"}, "precision must be one of .*tf32.*, got 'half'"),
         ({"layer": (10**9,)}, "layer must be a whole number from -1,000 to 1,000, got"),
     ],
 )
