@@ -88,10 +88,11 @@ def make_fabric(config: DistillConfig) -> Fabric:
 
 def _environment() -> ClusterEnvironment:
     """Where Fabric reads the numbers of processes; it is told, because its own rule differs."""
-    launcher = this_process().launcher
-    if launcher == "torchrun":
+    process = this_process()
+    if process.launcher == "torchrun":
         return TorchElasticEnvironment()
-    return SLURMEnvironment() if launcher == "srun" else LightningEnvironment()
+    several = process.launcher == "srun" and process.ranks > 1
+    return SLURMEnvironment() if several else LightningEnvironment()
 
 
 def processes_and_nodes() -> tuple[int, int]:

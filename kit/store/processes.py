@@ -114,6 +114,8 @@ def _checked(process: Process, names: tuple[str, ...]) -> Process:
         process = process._replace(local_rank=0)
     if process.ranks == 1:
         process = process._replace(local_ranks=1)
+    elif process.local_ranks and process.ranks % process.local_ranks:
+        process = process._replace(local_ranks=None)  # the job's, and the step has other ones
     if not 0 <= process.rank < process.ranks or process.local_rank < 0:
         given = ", ".join(f"{name}={os.environ.get(name)}" for name in names)
         raise ValueError(

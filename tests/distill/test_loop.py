@@ -295,6 +295,12 @@ def test_a_script_of_sbatch_trains_in_one_process(monkeypatch):
     assert (fabric.world_size, fabric.global_rank) == (1, 0)
 
 
+def test_one_process_of_srun_in_a_job_for_more_trains_alone(monkeypatch):
+    for name, value in {**srun(1)[0], "SLURM_NTASKS_PER_NODE": "4", "SLURM_NNODES": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert make_fabric(CONFIG).world_size == 1
+
+
 def test_srun_inside_salloc_trains_in_its_processes(monkeypatch):
     """Fabric alone would take them for one process each, because of the name of the job."""
     for name, value in {**srun(4, per_node=2)[3], "SLURM_JOB_NAME": "interactive"}.items():

@@ -57,6 +57,8 @@ def test_processes_of_one_machine_have_different_numbers(started):
     assert found[6] == Process(6, 8, 2, 4, "torchrun")
     assert started(srun(8, per_node=4)[6]) == Process(6, 8, 2, 4, "srun")
     assert started(srun(8)[6]) == Process(6, 8, 6, None, "srun")
+    of_job = {**srun(2)[1], "SLURM_NTASKS_PER_NODE": "4"}  # srun --ntasks 2 in a job with more
+    assert started(of_job) == Process(1, 2, 1, None, "srun")
 
 
 @pytest.fixture
