@@ -17,6 +17,7 @@ from kit.distill.class_token import WithClassToken
 from kit.distill.loss_inputs import loss_inputs
 from kit.distill.losses import compute_loss, needs
 from kit.distill.losses.pointwise import cosine_loss
+from kit.distill.ranks import mean_of_all, share_of_mean
 from kit.distill.settings import DistillConfig
 from kit.store import FeatureCache
 from kit.student.student import Student
@@ -72,7 +73,8 @@ class DistillStep:
     def __call__(self, batch: TrainingBatch, lr: float) -> Float[Tensor, ""]:
         """Make one step with the learning rate `lr`; returns the loss before the update.
 
-        It stays on the device: to read it waits until the GPU has finished the step.
+        It is the mean over the pairs of all processes, and stays on the device: to read it waits
+        until the GPU has finished the step.
         """
         for stage, seconds in batch.seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
@@ -89,14 +91,17 @@ class DistillStep:
             wanted, kind = needs(self._loss) | {"ranges"}, self._superpixels
             inputs = loss_inputs(batch, maps, student_feat.float(), wanted, kind)
             loss = compute_loss(self._loss, balance(inputs, self._balance))
+            loss = share_of_mean(loss, batch.num_pairs, self._fabric)
             if predicted is not None:
                 target = camera_class_tokens(self.teacher, cameras, self._cache, images)
-                loss = loss + self._class_token * cosine_loss(predicted.float(), target)
+                token_loss = cosine_loss(predicted.float(), target)
+                token_loss = share_of_mean(token_loss, len(cameras), self._fabric)
+                loss = loss + self._class_token * token_loss
         with timed(self.seconds, "student"):
             self._fabric.backward(loss)
             self._wrapped_optimizer.step()
             self._wrapped_optimizer.zero_grad()
-        return loss.detach()
+        return mean_of_all(loss, self._fabric)
 
 
 class _FromFunction(nn.Module):

@@ -1,4 +1,4 @@
-"""A distillation of seconds, in this process or as a program: `distill OUT` or `demo OUT`."""
+"""A distillation of seconds, in this process or as a program: `distill OUT`, `demo OUT`, ..."""
 
 import os
 import random
@@ -15,8 +15,10 @@ import torch
 
 from kit import store
 from kit.data import open_dataset
-from kit.distill.loop import distill
+from kit.distill.batches import TrainingBatches
+from kit.distill.loop import distill, make_fabric
 from kit.distill.settings import DistillConfig
+from kit.distill.step import DistillStep
 from kit.student.waffleiron.config import WaffleIronConfig
 from kit.student.waffleiron.model import WaffleIron
 from kit.teacher.presets import build_teacher
@@ -52,6 +54,29 @@ def demo(out):
     student = demo.small("wi-6-64", depth=2, width=8)
     config = demo.DemoConfig(student=student, distill=replace(CONFIG, checkpoint_every=100))
     return demo.demo(config, out, dataset=street())
+
+
+def gradients(out):
+    """Loss and gradients of one step with fixed batch statistics, written by the first process.
+
+    Three views: of two processes, one has twice as many as the other.
+    """
+    teacher = build_teacher("dino_vits16", image_size=(32, 64), weights="random")
+    torch.manual_seed(0)
+    student = WaffleIron(WaffleIronConfig(2, 8, head=(teacher.dim,)))
+    config = replace(CONFIG, batch_size=3, class_token=0.5)
+    fabric = make_fabric(config)
+    step = DistillStep(teacher, student, config, fabric)
+    student.embed.eval()
+    ranks = {"rank": fabric.global_rank, "world_size": fabric.world_size}
+    inputs, sizes = student.config.inputs, {"batch_size": 3, "steps": 1}
+    batch = TrainingBatches(street(), [0, 1], inputs, seed=0, **sizes, **ranks)[0]
+    found = {"loss": step(batch, lr=0.0), "pairs": torch.tensor(batch.num_pairs)}
+    names = {parameter: name for name, parameter in step.trained.named_parameters()}
+    for parameter, state in step.optimizer.state.items():
+        found[names[parameter]] = state["exp_avg"] / 0.1  # after one step 1 - beta1 of it
+    if fabric.is_global_zero:
+        store.save_tensors(out, found)
 
 
 def program(name, out, *launcher, variables=None, **options):
@@ -93,4 +118,4 @@ if __name__ == "__main__":
     # A background job starts with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     assert kit
-    {"distill": run, "demo": demo}[sys.argv[1]](sys.argv[2])
+    {"distill": run, "demo": demo, "gradients": gradients}[sys.argv[1]](sys.argv[2])
