@@ -208,7 +208,7 @@ class Evaluate:
         from kit.data import open_dataset
         from kit.data.split import split
         from kit.student.checkpoints import probe_file
-        from kit.student.released import RELEASES, released_file
+        from kit.student.released import RELEASES, published_score, released_file
 
         file = Path(self.checkpoint)
         if self.checkpoint in RELEASES:
@@ -226,8 +226,9 @@ class Evaluate:
         print(f"{len(keyframes)} keyframes ({rule}), all points\n{result}")
         for name, iou in result.iou.items():
             print(f"  {name:24} {'no points' if iou is None else f'{100 * iou:5.1f} %'}")
-        if self.checkpoint in RELEASES and RELEASES[self.checkpoint].miou is not None:
-            print(f"published: {RELEASES[self.checkpoint].miou} %")
+        if self.checkpoint in RELEASES:
+            scenes = [dataset.scenes[index] for index in keyframes]
+            print(published_score(self.checkpoint, scenes) or "no published score")
         if self.out is not None:
             scores = {"miou": result.miou, "iou": result.iou, "accuracy": result.accuracy}
             store.write_json(self.out, {"checkpoint": self.checkpoint, "data": self.data, **scores})

@@ -36,7 +36,8 @@ def score_student(
         keyframes: indices.
 
     Raises:
-        ValueError: the head has another number of classes or of channels.
+        ValueError: the head has another number of classes or of channels, or other classes, if it
+            knows their names.
     """
     classes, width = head[-1].out_features, head[-1].in_features
     if classes != len(dataset.classes) or width != student.config.width:
@@ -45,8 +46,21 @@ def score_student(
             f"{student.config.width} channels and {dataset.name} has {len(dataset.classes)} "
             f"classes ({dataset.classes.name}): it belongs to another student or data set"
         )
+    _check_names(getattr(head, "class_names", None), dataset)
     last = last_layer(student, "scalr")
     return score_head(head, scored_keyframes(last, dataset, keyframes), dataset.classes)
+
+
+def _check_names(names: Sequence[str] | None, dataset: Dataset) -> None:
+    """Raise ValueError if a head has other classes than a data set; None: it does not know them."""
+    pairs = enumerate(zip(names or dataset.classes.names, dataset.classes.names, strict=True))
+    for index, (ours, theirs) in pairs:
+        if ours != theirs:
+            raise ValueError(
+                f"class {index} of the head is {ours!r}, of {dataset.name} it is {theirs!r} "
+                f"({dataset.classes.name}): the head was trained on other classes. Choose the data "
+                "set that it was trained on, or fit a probe: leave out the head"
+            )
 
 
 def score_file(

@@ -136,7 +136,7 @@ def _train(
     student: Student, dataset: Dataset, train: Sequence[int], steps: int, config: FineTuneConfig
 ) -> tuple[list[float], nn.Module]:
     device, losses = device_of(student), []
-    head = new_head(student.config.width, len(dataset.classes)).to(device)
+    head = new_head(student.config.width, dataset.classes).to(device)
     groups = layer_groups(student, head, config.lr, config.layer_decay)
     optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -108,15 +108,17 @@ class ProbeResult:
         return f"mIoU {100 * self.miou:.1f} % over {num} classes, accuracy {self.accuracy:.1%}"
 
 
-def new_head(width: int, num_classes: int) -> nn.Sequential:
-    """A new probe: BatchNorm and one linear layer that starts from zero.
+def new_head(width: int, classes: ClassMap) -> nn.Sequential:
+    """A new probe: BatchNorm and one linear layer that starts from zero; knows its `class_names`.
 
     Source: ScaLR (arXiv:2310.17504), linear probing.
     """
-    linear = nn.Linear(width, num_classes)
+    linear = nn.Linear(width, len(classes))
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
-    return nn.Sequential(nn.BatchNorm1d(width), linear)
+    head = nn.Sequential(nn.BatchNorm1d(width), linear)
+    head.class_names = classes.names
+    return head
 
 
 def fit_head(
@@ -177,7 +179,7 @@ def linear_probe(
     feat, labels = labelled(*train)
     if len(feat) == 0:
         raise ValueError("a probe needs labelled points to train on, there are none")
-    head = new_head(feat.shape[1], len(classes))
+    head = new_head(feat.shape[1], classes)
     fit_head(_random_batches(feat, labels, config), head, config.steps, config)
     return score_head(head, held_out, classes)
 

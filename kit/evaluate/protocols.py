@@ -159,7 +159,7 @@ def probe_student(
     student.eval()
     batches = _augmented_batches(student, dataset, train, config, protocol)
     first = next(batches)
-    head = new_head(first[0].shape[1], len(dataset.classes))
+    head = new_head(first[0].shape[1], dataset.classes)
     fit_head(chain([first], batches), head, steps, config)
     last = last_layer(student, protocol)
     return score_head(head, scored_keyframes(last, dataset, held_out), dataset.classes)

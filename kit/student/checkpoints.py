@@ -43,14 +43,18 @@ def save_probe(probe: nn.Sequential, path: str | Path, **meta) -> None:
         probe: for example the `head` of a `ProbeResult`.
         path: the .safetensors file, e.g. `probe_file(<the student's file>)`.
         meta: more values for the file's header.
+
+    If the probe has `class_names`, they are written, too.
     """
     tensors = {name: tensor.cpu() for name, tensor in probe.state_dict().items()}
     check_values(tensors, path)
+    if hasattr(probe, "class_names"):
+        meta = {**meta, "classes": list(probe.class_names)}
     store.save_tensors(path, tensors, {**meta, "kind": "probe"})
 
 
 def load_probe(path: str | Path) -> nn.Sequential:
-    """Read a probe written by `save_probe`, in eval mode.
+    """Read a probe written by `save_probe`, in eval mode; it has `class_names` if the file does.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -60,7 +64,17 @@ def load_probe(path: str | Path) -> nn.Sequential:
     if meta.get("kind") != "probe":
         raise ValueError(f"{path}: expected a probe, see `save_probe`; got {some(tensors)}")
     check_values(tensors, path)
-    return probe_from(tensors, path)
+    probe = probe_from(tensors, path)
+    if "classes" in meta:
+        probe.class_names = _names_of(meta["classes"], len(probe[1].weight), path)
+    return probe
+
+
+def _names_of(names: object, count: int, path: str | Path) -> tuple[str, ...]:
+    known = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not known or len(names) != count:
+        raise ValueError(f"{path}: expected the names of {count} classes, got {str(names)[:80]}")
+    return tuple(names)
 
 
 def load_student(path: str | Path) -> Student:

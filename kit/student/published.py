@@ -6,7 +6,7 @@ network of a kind in `FAMILIES` is there. Each family infers the settings from n
 gives its tensors the kit's names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -112,6 +112,7 @@ def import_checkpoint(
     *,
     activation: str | None = None,
     inputs: InputConfig | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Imported:
     """Read a published student and, if `out` is given, write it as a file of the kit.
 
@@ -125,6 +126,7 @@ def import_checkpoint(
             from the distillation head, and asked for where there is none.
         inputs: how scans are prepared, which the file does not say either. None: as in the
             publication.
+        classes: names of the head's classes, which the file does not say; None: not known.
 
     Raises:
         ValueError: the file holds code, no student or several, weights that are not finite, or
@@ -147,6 +149,8 @@ def import_checkpoint(
     student = student_from_config(found.config).eval()
     student.load_state_dict(matched, strict=False)
     unknown = [name for name in found.tensors if name not in expected]
+    if found.probe is not None and classes is not None:
+        found.probe.class_names = tuple(classes)
     if out is not None:
         save_student(student, out, source=Path(path).name)
         if found.probe is not None:

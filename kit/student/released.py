@@ -4,7 +4,7 @@ A file is downloaded once, converted, and kept in the cache. Nothing in it is ex
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from torch.hub import download_url_to_file
 
 from kit import store
+from kit.data.class_maps import PANDASET, SEMANTIC_KITTI
+from kit.data.classes import NUSCENES, ClassMap
 from kit.student.published import import_checkpoint
 from kit.student.scans import InputConfig
 
@@ -26,6 +28,34 @@ CYLINDER = "raw intensity of one point in each voxel of 0.1 m, 1 degree, 0.1 m; 
 
 
 @dataclass(frozen=True)
+class Benchmark:
+    """What a published score was measured on.
+
+    Attributes:
+        classes: of the head.
+        keyframes: number of scored keyframes.
+        scenes: first letters of the names of their scenes; None: the kit has other ones.
+        words: the same for a reader.
+    """
+
+    classes: ClassMap
+    keyframes: int | None
+    scenes: str | None
+    words: str
+
+
+_PANDA = "ScaLR's validation scenes of PandaSet, {}, z shifted by -1.6 m, its intensity constants"
+BENCHMARKS = {
+    "nuscenes": Benchmark(NUSCENES, 6019, "scene-", "the 6,019 validation keyframes of nuScenes"),
+    "kitti": Benchmark(
+        SEMANTIC_KITTI, 4071, "08", "the 4,071 scans of SemanticKITTI's sequence 08"
+    ),
+    "panda64": Benchmark(PANDASET, None, None, _PANDA.format("Pandar64")),
+    "pandagt": Benchmark(PANDASET, None, None, _PANDA.format("PandarGT")),
+}
+
+
+@dataclass(frozen=True)
 class Release:
     """A published file.
 
@@ -35,6 +65,7 @@ class Release:
         activation: of a WaffleIron, which its file does not say.
         inputs: how scans are prepared; None: as `import_checkpoint` does by default.
         miou: mIoU in percent that its README gives for the classification head in it.
+        benchmark: of the head, a name of `BENCHMARKS`.
         licence: of the repository.
         sha256: of the file; None: not known. The publishers give none, and the files could not be
             downloaded when this table was written. The digest is printed after a download.
@@ -45,6 +76,7 @@ class Release:
     activation: str | None = None
     inputs: InputConfig | None = CLOSE
     miou: float | None = None
+    benchmark: str | None = None
     licence: str = "Apache-2.0"
     sha256: str | None = None
 
@@ -56,12 +88,16 @@ class Release:
 
 def _scalr(part: str, miou: float | None = None, inputs: InputConfig = CLOSE) -> Release:
     url = f"{SCALR}/v0.1.0/WI_768-DINOv2_ViT_L_14-NS_KI_PD-{part}.tar.gz"
-    return Release(url, activation="relu", inputs=inputs, miou=miou)
+    return Release(url, activation="relu", inputs=inputs, miou=miou, benchmark=_benchmark(part))
 
 
 def _scalr_plus(part: str, miou: float | None = None, inputs: InputConfig = CLOSE) -> Release:
     url = f"{SCALR}/v0.2.0/WI_768-ScaLR_plus-{part}.tar.gz"
-    return Release(url, activation="gelu", inputs=inputs, miou=miou)
+    return Release(url, activation="gelu", inputs=inputs, miou=miou, benchmark=_benchmark(part))
+
+
+def _benchmark(part: str) -> str | None:
+    return next((name for name in BENCHMARKS if f"-{name}" in part), None)
 
 
 RELEASES: dict[str, Release] = {
@@ -88,6 +124,26 @@ RELEASES: dict[str, Release] = {
     "scalr-plus-tuned-pandargt": _scalr_plus("finetuning-pandagt-100p", 44.0, MIDDLE),
     "slidr": Release(f"{SLIDR}/v1.0/minkunet_slidr_1gpu.pt", CYLINDER, inputs=None),
 }
+
+
+def published_score(name: str, scenes: Sequence[str]) -> str | None:
+    """The published mIoU in words, and whether it is of the keyframes that were scored here.
+
+    Args:
+        name: one of `RELEASES`.
+        scenes: the scene of every keyframe that was scored.
+
+    Returns:
+        None if none was published.
+    """
+    release = RELEASES[name]
+    if release.miou is None or release.benchmark is None:
+        return None
+    benchmark = BENCHMARKS[release.benchmark]
+    same = benchmark.scenes is not None and len(scenes) == benchmark.keyframes
+    same = same and all(scene.startswith(benchmark.scenes) for scene in scenes)
+    line = f"published: {release.miou} % on {benchmark.words}"
+    return line if same else f"{line}: another split or setting than here, so not comparable"
 
 
 def released_file(name: str, folder: str | Path | None = None) -> Path:
@@ -119,7 +175,10 @@ def released_file(name: str, folder: str | Path | None = None) -> Path:
             f"{raw}: its sha256 is {digest}, expected {release.sha256}. Delete it, and try again"
         )
     print(f"{release.file}: sha256 {digest}, licence {release.licence}")
-    import_checkpoint(raw, converted, activation=release.activation, inputs=release.inputs)
+    classes = BENCHMARKS[release.benchmark].classes.names if release.benchmark else None
+    import_checkpoint(
+        raw, converted, activation=release.activation, inputs=release.inputs, classes=classes
+    )
     if downloaded:
         raw.unlink()
     return converted

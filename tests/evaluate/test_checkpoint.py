@@ -9,8 +9,9 @@ from kit.data import open_dataset
 from kit.data.split import split
 from kit.evaluate.checkpoint import parts_of, score_file, score_student
 from kit.evaluate.metrics import confusion_matrix
+from kit.evaluate.probe import ProbeConfig, linear_probe
 from kit.features.extract import extract
-from kit.student.checkpoints import load_student, probe_file, save_probe, save_student
+from kit.student.checkpoints import load_probe, load_student, probe_file, save_probe, save_student
 from kit.student.presets import build_student
 
 
@@ -63,6 +64,36 @@ def test_a_head_of_other_classes_is_refused(files, street):
     head = torch.nn.Sequential(torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 19))
     with pytest.raises(ValueError, match=r"8 channels and 19 classes.*16 classes"):
         score_student(load_student(file), head, street, [0])
+
+
+def test_a_head_of_as_many_other_classes_is_refused(files, street):
+    """For example one of another data set with 16 classes, or of the same in another order."""
+    file, head = files
+    names = list(street.classes.names)
+    names[2], names[5] = names[5], names[2]
+    head.class_names = tuple(names)
+    save_probe(head, probe_file(file))
+    read = load_probe(probe_file(file))
+    assert read.class_names == tuple(names)
+    expected = f"class 2 of the head is {names[2]!r}, of .* it is {names[5]!r}"
+    with pytest.raises(ValueError, match=expected):
+        score_student(load_student(file), read, street, [0])
+    head.class_names = street.classes.names
+    score_student(load_student(file), head, street, [0])
+
+
+def test_a_fitted_head_knows_its_classes(street):
+    train = torch.randn(40, 8), torch.randint(16, (40,))
+    head = linear_probe(train, [train], street.classes, ProbeConfig(steps=2)).head
+    assert head.class_names == street.classes.names
+
+
+def test_a_probe_with_damaged_names_is_refused(files):
+    file, head = files
+    for names in (["one"], "sixteen letters!", [1] * 16):
+        save_probe(head, probe_file(file), classes=names)
+        with pytest.raises(ValueError, match="expected the names of 16 classes"):
+            load_probe(probe_file(file))
 
 
 @pytest.mark.parametrize(("count", "parts"), [(10, 4), (3, 8), (0, 2), (7, 1)])

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kit.data import open_dataset
+from kit.data.classes import NUSCENES
 from kit.evaluate.fine_tuning import (
     PUBLISHED,
     FineTuneConfig,
@@ -52,7 +53,7 @@ def test_the_layer_of_a_parameter(name, number):
 
 
 def test_learning_rates_decay_from_the_head_to_the_embedding(student):
-    groups = layer_groups(student, new_head(16, 16), lr=1.0, decay=0.5)
+    groups = layer_groups(student, new_head(16, NUSCENES), lr=1.0, decay=0.5)
     assert [group["lr"] for group in groups] == [0.125, 0.25, 0.5, 1.0]  # embedding, 2 layers, head
     trained = {id(p) for group in groups for p in group["params"]}
     heads = [n for n, p in student.named_parameters() if id(p) not in trained]

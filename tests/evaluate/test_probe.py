@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
+from kit.data.class_maps import numbered_classes
 from kit.data.classes import IGNORE, ClassMap
 from kit.evaluate import metrics, probe
 
@@ -40,7 +41,7 @@ def test_iou_by_hand_counts_only_classes_that_are_labelled():
 
 
 def test_a_new_head_predicts_no_class():
-    head = probe.new_head(4, 3).eval()
+    head = probe.new_head(4, numbered_classes(["car", "road", "tree"], "made up")).eval()
     assert torch.equal(head(torch.randn(5, 4)), torch.zeros(5, 3))
 
 

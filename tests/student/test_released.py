@@ -1,11 +1,13 @@
 """Published students by name: a table, one download, and the ways where there is no network."""
 
 import tarfile
+from dataclasses import replace
 
 import pytest
 import torch
 
 import kit
+from kit.data.classes import NUSCENES
 from kit.student import released
 from kit.student.checkpoints import load_probe, probe_file
 from kit.student.waffleiron.config import WaffleIronConfig
@@ -29,7 +31,7 @@ def server(tmp_path, monkeypatch):
         archive = tmp_path / released.RELEASES[name].file
         with tarfile.open(archive, "w:gz") as tar:
             tar.add(file, "logs/ckpt_last.pth")
-        found = released.Release(archive.as_uri(), activation=released.RELEASES[name].activation)
+        found = replace(released.RELEASES[name], url=archive.as_uri())
         monkeypatch.setitem(released.RELEASES, name, found)
 
     original = released.download_url_to_file
@@ -69,7 +71,40 @@ def test_its_probe_lies_beside_it(cache, server):
     state |= {f"module.classif.{name}": each for name, each in head.state_dict().items()}
     server("scalr-probe-nuscenes", {"net": state})
     file = released.released_file("scalr-probe-nuscenes")
-    assert torch.equal(load_probe(probe_file(file))[1].weight, head[1].weight[..., 0])
+    probe = load_probe(probe_file(file))
+    assert torch.equal(probe[1].weight, head[1].weight[..., 0])
+    assert probe.class_names == NUSCENES.names
+
+
+def scenes(prefix, count):
+    return [f"{prefix}{number % 7}" for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("name", "scored", "is_same"),
+    [
+        ("scalr-probe-nuscenes", scenes("scene-000", 6019), True),
+        ("scalr-probe-nuscenes", scenes("scene-000", 81), False),  # v1.0-mini
+        ("scalr-probe-nuscenes", scenes("street ", 6019), False),
+        ("scalr-plus-tuned-kitti-1", ["08"] * 4071, True),
+        ("scalr-plus-probe-kitti", ["08", "09"] * 9, False),
+        ("scalr-probe-pandar64", scenes("0", 20), False),
+        ("scalr-tuned-pandargt", scenes("0", 20), False),
+    ],
+)
+def test_a_published_score_says_what_it_was_measured_on(name, scored, is_same):
+    line = released.published_score(name, scored)
+    assert line.startswith(f"published: {released.RELEASES[name].miou} % on ")
+    assert ("not comparable" not in line) == is_same
+    assert ("PandarGT" in line) == name.endswith("pandargt")
+
+
+def test_every_published_score_has_a_benchmark_and_the_right_classes():
+    for name, release in released.RELEASES.items():
+        assert (release.miou is None) == (release.benchmark is None), name
+    assert released.published_score("scalr", scenes("scene-", 3)) is None
+    classes = {n: len(each.classes) for n, each in released.BENCHMARKS.items()}
+    assert classes == {"nuscenes": 16, "kitti": 19, "panda64": 17, "pandagt": 17}
 
 
 def test_without_a_network_the_ways_are_listed(cache, monkeypatch):
