@@ -152,9 +152,9 @@ def import_checkpoint(
     if found.probe is not None and classes is not None:
         found.probe.class_names = tuple(classes)
     if out is not None:
-        save_student(student, out, source=Path(path).name)
-        if found.probe is not None:
+        if found.probe is not None:  # first: where the student is, its probe is, too
             save_probe(found.probe, probe_file(out), source=Path(path).name)
+        save_student(student, out, source=Path(path).name)
     left_out = unknown + found.left_out + left_out
     return Imported(student, key, list(matched), left_out, missing, found.probe)
 

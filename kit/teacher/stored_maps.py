@@ -170,7 +170,7 @@ def write_manifest(plan: Plan) -> bool:
     rows = []
     for shard in range(len(plan)):
         file = plan.file(shard)
-        if not file.exists():
+        if not file.exists() or not sidecar_of(file).exists():  # another process writes it
             return False
         (digest, *_) = parse_checksum_lines(sidecar_of(file).read_bytes(), file.name)
         rows.append({"file": file.name, "bytes": file.stat().st_size, "sha256": digest})

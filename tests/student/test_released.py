@@ -64,16 +64,41 @@ def test_a_student_is_downloaded_once_and_converted(cache, server, capsys):
     assert names == {"scalr-plus.safetensors", "scalr-plus.safetensors.sha256"}
 
 
-def test_its_probe_lies_beside_it(cache, server):
+def with_head():
+    """A checkpoint with a classification head, and the head."""
     _, state = checkpoint()
     state = {name: each for name, each in state.items() if "classif" not in name}
     head = torch.nn.Sequential(torch.nn.BatchNorm1d(8), torch.nn.Conv1d(8, 16, 1))
     state |= {f"module.classif.{name}": each for name, each in head.state_dict().items()}
-    server("scalr-probe-nuscenes", {"net": state})
+    return {"net": state}, head
+
+
+def test_its_probe_lies_beside_it(cache, server):
+    content, head = with_head()
+    server("scalr-probe-nuscenes", content)
     file = released.released_file("scalr-probe-nuscenes")
     probe = load_probe(probe_file(file))
     assert torch.equal(probe[1].weight, head[1].weight[..., 0])
     assert probe.class_names == NUSCENES.names
+
+
+def test_a_conversion_that_was_killed_between_its_two_files_is_made_again(
+    cache, server, monkeypatch
+):
+    content, _ = with_head()
+    server("scalr-probe-nuscenes", content)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    for writer in ("save_probe", "save_student"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(f"kit.student.published.{writer}", killed)
+            released.released_file("scalr-probe-nuscenes")
+        assert not (cache / "scalr-probe-nuscenes.safetensors").exists()
+    file = released.released_file("scalr-probe-nuscenes")
+    assert file.exists() and probe_file(file).exists()
+    assert len(server.downloads) == 1
 
 
 def scenes(prefix, count):

@@ -111,6 +111,15 @@ def test_another_teacher_or_data_set_is_refused(street, teacher, plan):
         make_plan(one, teacher, plan.folder)
 
 
+def test_a_shard_that_another_process_is_writing_is_not_finished(plan):
+    sidecar = plan.file(1).with_name(plan.file(1).name + ".sha256")
+    content = sidecar.read_bytes()
+    sidecar.unlink()
+    assert not write_manifest(plan)
+    sidecar.write_bytes(content)
+    assert write_manifest(plan)
+
+
 def test_too_little_space_is_told_before_anything_is_written(tmp_path):
     with pytest.raises(OSError, match=r"about 1000000000.00 GB are needed"):
         check_space(tmp_path, 10**18)
