@@ -16,6 +16,7 @@ from kit.show.arrays import check_finite, choose, to_numpy
 from kit.show.features import Given
 
 MAX_ROWS = 30_000  # enough for three directions; a fit takes less than a second
+ROWS_AT_ONCE = 1024  # whose products are added up in the precision of the rows
 
 
 @dataclass(frozen=True)
@@ -140,10 +141,13 @@ def fit_basis(*feature_sets: Given, num_components: int = 3, unit: bool = True) 
 def main_directions(rows: Float[Tensor, "N D"]) -> Float[Tensor, "D D"]:
     """Return the eigenvectors of the second moment of rows as columns, the largest first.
 
-    The largest entry of each is positive, so that equal rows give equal directions.
+    The largest entry of each is positive, so that equal rows give equal directions. Products are
+    computed in the precision of the rows, sums over parts of them and eigenvectors in float64.
     """
-    rows = rows.double()
-    _, directions = torch.linalg.eigh(rows.T @ rows / max(len(rows), 1))  # ascending
+    moment = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64)
+    for part in rows.split(ROWS_AT_ONCE):
+        moment += part.T @ part
+    _, directions = torch.linalg.eigh(moment / max(len(rows), 1))  # ascending
     directions = directions.flip(1)
     largest = directions.abs().argmax(0, keepdim=True)
     return (directions * directions.gather(0, largest).sign()).float()

@@ -47,13 +47,22 @@ def decode(data: bytes) -> np.ndarray:
         return np.array(image)
 
 
-def shrink(pixels: UInt8[np.ndarray, "H W 3"], max_width: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Scale an image down to at most `max_width` pixels; its proportions stay."""
+def shrink(
+    pixels: UInt8[np.ndarray, "H W 3"], max_width: int, quickly: bool = False
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Scale an image down to at most `max_width` pixels; its proportions stay.
+
+    Args:
+        quickly: average whole blocks of pixels first, which is hardly to be seen where the image
+            becomes much smaller.
+    """
     height, width = pixels.shape[:2]
     if width <= max_width:
         return pixels
     size = (max_width, max(round(height * max_width / width), 1))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    gap = 2.0 if quickly else None  # how much larger than the result the averages still are
+    made = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=gap)
+    return np.asarray(made)
 
 
 def data_uri(data: bytes, kind: str) -> str:

@@ -4,6 +4,7 @@ import torch
 
 from kit.features.spaces import Features, Space
 from kit.show import PcaBasis, fit_basis
+from kit.show.pca import main_directions
 
 
 def spread() -> torch.Tensor:
@@ -34,6 +35,18 @@ def test_agrees_with_the_singular_value_decomposition():
     coordinates = basis.project(feat).numpy()
     np.testing.assert_allclose(basis.low, np.percentile(coordinates, 2, axis=0), rtol=1e-4)
     np.testing.assert_allclose(basis.high, np.percentile(coordinates, 98, axis=0), rtol=1e-4)
+
+
+def test_directions_of_float32_rows_are_those_of_float64():
+    spread = torch.linspace(3, 1, 24)  # variances of the directions, well apart
+    feat = torch.randn(5000, 24, generator=torch.Generator().manual_seed(0)) * spread
+    found = main_directions(feat)
+    moment = feat.double().numpy().T @ feat.double().numpy()
+    values, expected = np.linalg.eigh(moment)
+    cosine = (found.double().numpy() * expected[:, ::-1]).sum(0)
+    np.testing.assert_allclose(np.abs(cosine), 1, atol=1e-5)
+    assert (found.gather(0, found.abs().argmax(0, keepdim=True)) > 0).all()
+    assert (np.diff(values) > 0).all()
 
 
 def test_colours_run_from_the_low_to_the_high_percentile():

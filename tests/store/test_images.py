@@ -29,6 +29,8 @@ def test_a_better_jpeg_is_nearer_and_larger():
 def test_wide_images_shrink_in_proportion_and_others_stay():
     assert shrink(RAMP, 40).shape == (30, 40, 3)
     assert shrink(RAMP, 80) is RAMP
+    quick, slow = (shrink(RAMP, 10, quickly=each).astype(int) for each in (True, False))
+    assert quick.shape == slow.shape and np.abs(quick - slow).max() <= 6
     assert shrink(RAMP[:1], 8).shape == (1, 8, 3)
 
 

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from kit.show.explorer.paint import scene_of
 from kit.show.explorer.payload import cameras_from_left
-from kit.show.png.render_scene import draw_scene
+from kit.show.png.render_scene import FINER, draw_scene
 from kit.store.images import data_uri, png_bytes, shrink, webp_bytes
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ QUALITY = 72
 
 
 def draw_clouds(
-    explorer: "Explorer", image_size: tuple[int, int], dark: bool | None = None
+    explorer: "Explorer",
+    image_size: tuple[int, int],
+    dark: bool | None = None,
+    finer: int = FINER,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Draw the cloud in the explorer's mode and view, or the clouds of all sets side by side.
 
@@ -29,6 +32,7 @@ def draw_clouds(
         explorer: what is drawn.
         image_size: (height, width) in pixels.
         dark: on a dark background; None: as the explorer.
+        finer: see `draw_scene`.
     """
     height, width = image_size
     per_set = explorer.side_by_side and explorer.content.sets
@@ -38,13 +42,15 @@ def draw_clouds(
     panels = []
     for name, panel_width in zip(sets, np.diff(borders).tolist(), strict=True):
         scene = scene_of(explorer, name, dark, panel_width / height)
-        panels.append(draw_scene(scene, (height, panel_width))[0])
+        panels.append(draw_scene(scene, (height, panel_width), finer=finer)[0])
     return np.concatenate(panels, axis=1)
 
 
-def poster(explorer: "Explorer", image_size: tuple[int, int] = SIZE) -> UInt8[np.ndarray, "H W 3"]:
-    """The cloud, with the keyframe's images below it."""
-    cloud = draw_clouds(explorer, image_size)
+def poster(
+    explorer: "Explorer", image_size: tuple[int, int] = SIZE, finer: int = FINER
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The cloud, with the keyframe's images below it; arguments as in `draw_clouds`."""
+    cloud = draw_clouds(explorer, image_size, finer=finer)
     images = []
     for camera in cameras_from_left(explorer.content.keyframes[explorer.keyframe])[:MOST_IMAGES]:
         try:
@@ -55,7 +61,7 @@ def poster(explorer: "Explorer", image_size: tuple[int, int] = SIZE) -> UInt8[np
         return cloud
     width = (image_size[1] - GAP * (len(images) - 1)) // len(images)
     width = min(width, image_size[0] // 2)
-    small = [shrink(image, width) for image in images]
+    small = [shrink(image, width, quickly=True) for image in images]
     strip = np.zeros((max(map(len, small)), image_size[1], 3), dtype=np.uint8)
     strip[:] = cloud[0, 0]
     left = (image_size[1] - sum(each.shape[1] + GAP for each in small) + GAP) // 2
@@ -66,8 +72,11 @@ def poster(explorer: "Explorer", image_size: tuple[int, int] = SIZE) -> UInt8[np
 
 
 def poster_png(explorer: "Explorer") -> str:
-    """The picture as PNG in base64, for the output of a notebook's cell."""
-    return base64.b64encode(png_bytes(poster(explorer))).decode()
+    """The picture as PNG in base64, for the output of a notebook's cell.
+
+    The view in the browser waits for it, so it is drawn and encoded in the fastest way.
+    """
+    return base64.b64encode(png_bytes(poster(explorer, finer=1), compress_level=1)).decode()
 
 
 def poster_uri(explorer: "Explorer") -> str:

@@ -26,7 +26,7 @@ from kit.show.pca import main_directions
 MAX_CHANNELS = 4096
 CHUNK = 4096  # rows that are quantised at once; they stay in the cache of the processor
 TOO_COARSE = 0.02  # cosine error above which 64 channels are kept instead of 32
-MAX_ROWS = 6_000  # for a fit; more change the directions by less than the rounding does
+MAX_ROWS = 3_000  # for a fit; more change the directions by less than the rounding does
 SHORT = 0.05  # length of a centred feature, below which a difference of products is too inexact
 
 
@@ -54,10 +54,17 @@ class Quantised:
         right = self.direction[others] * self.scale[others, None]
         dot = left @ right.T
         norm, norm_right = np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1)
-        within = np.clip(dot / np.maximum(np.outer(norm, norm_right), 1e-9), 0, 1)
         rest = np.sqrt(np.clip(1 - norm**2, 0, None))
         rest_right = np.sqrt(np.clip(1 - norm_right**2, 0, None))
-        return dot + np.outer(rest, rest_right) * np.square(np.square(within))
+        power = np.outer(norm, norm_right)  # in place from here: there may be millions of pairs
+        np.maximum(power, 1e-9, out=power)
+        np.divide(dot, power, out=power)
+        np.clip(power, 0, 1, out=power)
+        for _ in range(2):
+            np.square(power, out=power)
+        power *= rest[:, None]
+        power *= rest_right
+        return dot + power
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ It is a widget of its own (anywidget, plain WebGL2 in `js/explorer.js`). Once th
 browser, colours and views are computed there, and Python is informed of every change.
 """
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
@@ -137,6 +138,7 @@ class Explorer(Saving, anywidget.AnyWidget):
     swipe = _state(traitlets.Float(0.5, min=0.0, max=1.0))
     selected = traitlets.Instance(np.ndarray, allow_none=True)
     _sent: _Keyframe | None = None
+    _still: tuple[list, str] = ([], "")  # the state, and the picture of it
 
     def __init__(
         self,
@@ -176,7 +178,7 @@ class Explorer(Saving, anywidget.AnyWidget):
             self._sent.close()
             self._sent = None
         super().close()
-        self.payload, self.setup, self._ask = b"", {}, None
+        self.payload, self.setup, self._ask, self._still = b"", {}, None, ([], "")
         if "content" in vars(self):  # otherwise an argument was wrong
             self.content = self.content.without_data()
 
@@ -186,7 +188,10 @@ class Explorer(Saving, anywidget.AnyWidget):
 
         found = super()._repr_mimebundle_(**options)
         if found is not None:
-            found[0]["image/png"] = poster_png(self)
+            state = [getattr(self, name) for name in self.state_names()]
+            if self._still[0] != state:
+                self._still = copy.deepcopy(state), poster_png(self)
+            found[0]["image/png"] = self._still[1]
         return found
 
     @classmethod
@@ -249,6 +254,7 @@ class Explorer(Saving, anywidget.AnyWidget):
         add_answer(self.content, self._ask, text)
         modes = describe(self.content)["modes"]
         self.setup, self.mode = self.setup | {"modes": modes}, text
+        self._still = [], ""
         self.send({"type": "answer", "mode": text, "modes": modes})
         return self.content.scores[text][self.keyframe]
 

@@ -36,7 +36,7 @@ class _Discs:
 
 
 def draw_scene(
-    scene: Scene, image_size: tuple[int, int], scale: Scale | None = None
+    scene: Scene, image_size: tuple[int, int], scale: Scale | None = None, finer: int = FINER
 ) -> tuple[UInt8[np.ndarray, "H W 3"], list[Label]]:
     """Draw a scene; returns the pixels and the text to write over them.
 
@@ -44,10 +44,11 @@ def draw_scene(
         scene: what is drawn.
         image_size: (height, width) in pixels.
         scale: of clouds whose colours are numbers.
+        finer: drawn so many times larger, then averaged; 1 is the fastest.
     """
     height, width = image_size
-    fine = (height * FINER, width * FINER)
-    discs = [_of_cloud(cloud, scene, fine, scale) for cloud in scene.clouds]
+    fine = (height * finer, width * finer)
+    discs = [_of_cloud(cloud, scene, image_size, scale) for cloud in scene.clouds]
     labels = []
     if scene.box is not None:
         discs += [_of_pin(pin, scene, fine) for pin in scene.pins]
@@ -57,12 +58,14 @@ def draw_scene(
         labels = _ring_labels(scene, image_size)
     points = np.concatenate([each.points for each in discs])
     rgb = np.concatenate([each.rgb for each in discs])
-    size = np.concatenate([each.size for each in discs]) * FINER
+    size = np.concatenate([each.size for each in discs]) * finer
     uv, depth = project(points, scene.view, fine)
     picture = splat(uv, depth, rgb, size, fine, scene.background, scene.shading)
-    blocks = picture.reshape(height, FINER, width, FINER, 3)
+    if finer == 1:
+        return picture, labels
+    blocks = picture.reshape(height, finer, width, finer, 3)
     summed = blocks.astype(np.uint16).sum(1).sum(2)  # (height, width, 3), rows first: faster
-    return (summed // FINER**2).astype(np.uint8), labels
+    return (summed // finer**2).astype(np.uint8), labels
 
 
 def _of_cloud(
@@ -89,7 +92,7 @@ def _in_pixels(
     image_size: tuple[int, int],
 ) -> np.ndarray:
     """Diameters in pixels of the final picture, of diameters in metres at these depths."""
-    focal = image_size[0] / FINER / 2 / np.tan(np.radians(scene.view.field_of_view) / 2)
+    focal = image_size[0] / 2 / np.tan(np.radians(scene.view.field_of_view) / 2)
     return (metres * focal / np.maximum(depth, NEAREST)).clip(size.least, size.most)
 
 

@@ -11,7 +11,7 @@ from nbformat import v4
 from PIL import Image
 
 from kit.show import Steps
-from kit.show.explorer.poster import SIZE, draw_clouds, poster
+from kit.show.explorer.poster import SIZE, draw_clouds, poster, poster_png
 from kit.show.png.splat import shade
 
 
@@ -29,6 +29,43 @@ def test_a_notebook_stores_a_picture_beside_the_widget(made):
     notebook = v4.new_notebook(cells=[v4.new_code_cell("explorer", outputs=[output])])
     page = HTMLExporter().from_notebook_node(notebook)[0]
     assert f"data:image/png;base64,{data['image/png'][:60]}" in page
+
+
+def test_the_picture_is_drawn_again_only_after_a_change(monkeypatch):
+    drawn = []
+
+    def draw(explorer):
+        drawn.append(explorer.mode)
+        return poster_png(explorer)
+
+    monkeypatch.setattr("kit.show.explorer.poster.poster_png", draw)
+    made = scene.explorer(ask=lambda text: np.arange(900.0))
+    pictures = [made._repr_mimebundle_()[0]["image/png"] for _ in range(2)]
+    assert drawn == ["features"] and pictures[0] == pictures[1]
+    made.mode = "height"
+    assert made._repr_mimebundle_()[0]["image/png"] not in pictures
+    made.view["azimuth"] += 90.0  # within the same dictionary
+    made._repr_mimebundle_()
+    made.ask("words")
+    made._repr_mimebundle_()
+    made._ask = lambda text: np.arange(900.0)[::-1].copy()
+    made.ask("words")  # another answer to the same question
+    made._repr_mimebundle_()
+    assert drawn == ["features", "height", "height", "words", "words"]
+
+
+def test_the_quick_picture_of_notebooks_is_close_to_the_fine_one(made):
+    with Image.open(io.BytesIO(base64.b64decode(poster_png(made)))) as image:
+        quick = np.asarray(image).astype(int)
+    fine = poster(made).astype(int)
+    assert quick.shape == fine.shape and not np.array_equal(quick, fine)
+    height = SIZE[0]
+    # Borders of points are steps instead of averages, so means of 4 x 4 pixels are compared.
+    blurred = [
+        each[:height].reshape(height // 4, 4, -1, 4, 3).mean((1, 3)) for each in (quick, fine)
+    ]
+    assert np.abs(blurred[0] - blurred[1]).mean() < 2
+    assert np.array_equal(quick[height:], fine[height:])
 
 
 def test_the_picture_shows_the_cloud_above_the_images(made):
