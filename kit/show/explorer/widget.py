@@ -25,7 +25,7 @@ from kit.data.keyframe import Keyframe
 from kit.show.explorer.click import Click
 from kit.show.explorer.home import first_view
 from kit.show.explorer.links import link_of, state_of
-from kit.show.explorer.modules import FOLDER, script_of
+from kit.show.explorer.modules import FOLDER, compact, script_of
 from kit.show.explorer.payload import PALETTES, describe, keyframe_payload
 from kit.show.explorer.reruns import close_earlier
 from kit.show.explorer.saving import Saving
@@ -104,7 +104,7 @@ class Explorer(Saving, anywidget.AnyWidget):
         ValueError: other counts than points, NaN, labels that are no class; the message says where.
     """
 
-    _esm = script_of("widget.js")
+    _esm = compact(script_of("widget.js"))
     _css = FOLDER / "explorer.css"
 
     setup = traitlets.Dict().tag(sync=True)
