@@ -87,9 +87,10 @@ def with_outputs(notebook: NotebookNode, copy: NotebookNode, name: str) -> None:
             data, title = output.get("data", {}), f"{name}-{number}-{index}"
             if PLOTLY in data:
                 output.data = NotebookNode({"text/html": _figure(data[PLOTLY], title)})
-            elif WIDGET in data:
-                widget = states.get(data[WIDGET].get("model_id"), {"state": {}})
-                output.data = NotebookNode({"text/html": _explorer(widget, title)})
+            elif model := data.get(WIDGET) or output.get("metadata", {}).get(WIDGET):
+                widget = states.get(model.get("model_id"), {"state": {}})
+                picture = data.get("image/png", "")
+                output.data = NotebookNode({"text/html": _explorer(widget, title, picture)})
 
 
 def _is_progress(output: NotebookNode) -> bool:
@@ -107,8 +108,11 @@ def _figure(figure: dict, name: str) -> str:
     return f'<div class="plotly-figure" data-figure="{name}" style="height:{height}px"></div>'
 
 
-def _explorer(widget: dict, name: str) -> str:
-    """Write an explorer's page and return the element that shows it; other widgets need Python."""
+def _explorer(widget: dict, name: str, picture: str) -> str:
+    """Write an explorer's page and return the element that shows it; other widgets need Python.
+
+    The picture, a PNG in base64, is shown until the page is ready.
+    """
     state = widget["state"]
     setup = state.get("setup")
     if setup is None or setup["header"]["keyframe"] != state["keyframe"]:
@@ -119,7 +123,9 @@ def _explorer(widget: dict, name: str) -> str:
     header = setup["header"] | {"keyframe": 0}
     traits["setup"] = setup | {"header": header, "keyframes": keyframes}
     payload = base64.b64decode(widget["buffers"][0]["data"])
-    (STATIC / f"explorers/{name}.html").write_text(page_html(name, traits, [(header, payload)]))
+    picture = f"data:image/png;base64,{picture}" if picture else ""
+    page = page_html(name, traits, [(header, payload)], picture)
+    (STATIC / f"explorers/{name}.html").write_text(page)
     return (
         f'<iframe class="explorer" loading="lazy" src="../_static/explorers/{name}.html" '
         f'style="height:{state["height"]}px" title="explorer"></iframe>'

@@ -92,12 +92,15 @@ def test_figures_are_files_beside_the_page(module):
     assert json.loads(content) == {"data": [{"y": [1, 2]}], "layout": {"height": 300}}
 
 
-def test_an_explorer_is_a_page_that_needs_no_python(module):
+@pytest.mark.parametrize("place", ["data", "metadata"])  # alone, or beside a picture
+def test_an_explorer_is_a_page_that_needs_no_python(module, place):
     header = {"keyframe": 0, "count": 1}
     setup = {"header": header, "keyframes": ["first"], "state": ["mode", "keyframe", "picked_in"]}
     state = {"setup": setup, "mode": "height", "keyframe": 0, "picked_in": 0, "height": 400}
     buffer = {"path": ["payload"], "encoding": "base64", "data": "AAEC"}
-    copy = executed("", new_output("display_data", {module.WIDGET: {"model_id": "7"}}))
+    output = new_output("display_data", {"image/png": "iVBORw0K"})
+    output[place][module.WIDGET] = {"model_id": "7"}
+    copy = executed("", output)
     states = {"7": {"state": state, "buffers": [buffer]}}
     copy.metadata["widgets"] = {module.WIDGET_STATES: {"state": states}}
     page = notebook()
@@ -106,6 +109,7 @@ def test_an_explorer_is_a_page_that_needs_no_python(module):
     assert 'src="../_static/explorers/07-0-0.html"' in html and "height:400px" in html
     written = (module.STATIC / "explorers/07-0-0.html").read_text()
     assert '"mode": "height"' in written and "openPage();" in written
+    assert 'src="data:image/png;base64,iVBORw0K"' in written
 
 
 def test_widgets_say_where_they_work_and_progress_bars_go(module):

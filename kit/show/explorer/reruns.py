@@ -4,25 +4,15 @@ A widget lives until it is closed, with all its features, also where its variabl
 Jupyter says which cell runs; without that nothing is closed.
 """
 
-import sys
 import weakref
 from typing import TYPE_CHECKING
+
+from kit.show.explorer.kernel import running_cell
 
 if TYPE_CHECKING:
     from kit.show.explorer.widget import Explorer
 
 _made: dict[str, list[tuple[str, weakref.ref]]] = {}
-
-
-def running_cell() -> tuple[str, str] | None:
-    """The cell that runs and the number of its run; None outside of notebooks."""
-    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
-    kernel = getattr(shell, "kernel", None)
-    if kernel is None:
-        return None
-    parent = kernel.get_parent("shell") if hasattr(kernel, "get_parent") else {}
-    cell = parent.get("metadata", {}).get("cellId")
-    return (cell, parent.get("header", {}).get("msg_id", "")) if cell else None
 
 
 def close_earlier(explorer: "Explorer", running: tuple[str, str] | None = None) -> None:

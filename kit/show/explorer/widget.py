@@ -24,6 +24,7 @@ from kit.data.classes import ClassMap
 from kit.data.keyframe import Keyframe
 from kit.show.explorer.click import Click
 from kit.show.explorer.home import first_view
+from kit.show.explorer.kernel import is_unattended
 from kit.show.explorer.links import link_of, state_of
 from kit.show.explorer.modules import FOLDER, compact, script_of
 from kit.show.explorer.payload import PALETTES, describe, keyframe_payload
@@ -32,6 +33,7 @@ from kit.show.explorer.saving import Saving
 from kit.show.explorer.scales import COLOUR_MAPS
 from kit.show.explorer.state import Content, check_content
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 MAX_POINTS = 1_000_000  # each takes 20 bytes of a message, and 40 for each set of features
 
 
@@ -183,16 +185,30 @@ class Explorer(Saving, anywidget.AnyWidget):
             self.content = self.content.without_data()
 
     def _repr_mimebundle_(self, **options) -> tuple[dict, dict] | None:
-        """The widget, and a picture where none can run, as on pages of nbconvert and on GitHub."""
+        """The widget, and a picture where none can run, as in PDF files and on GitHub.
+
+        Where nbconvert runs the notebook, its pages would prefer the widget and load its program
+        from the network: there the picture is alone, and the model's name is in the metadata.
+        """
         from kit.show.explorer.poster import poster_png
 
         found = super()._repr_mimebundle_(**options)
         if found is not None:
+            if is_unattended():
+                found[1][WIDGET] = found[0].pop(WIDGET)
             state = [getattr(self, name) for name in self.state_names()]
             if self._still[0] != state:
                 self._still = copy.deepcopy(state), poster_png(self)
             found[0]["image/png"] = self._still[1]
         return found
+
+    def __repr__(self) -> str:
+        counts = [len(keyframe.points) for keyframe in self.content.keyframes]
+        if not counts:
+            return "Explorer: closed"
+        several = f"{len(counts)} keyframes, up to " if len(counts) > 1 else ""
+        sets = f", sets {', '.join(self.content.sets)}" if self.content.sets else ""
+        return f"Explorer: {several}{max(counts):,} points{sets}"
 
     @classmethod
     def state_names(cls, **tags: bool) -> list[str]:

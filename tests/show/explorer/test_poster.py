@@ -2,17 +2,24 @@
 
 import base64
 import io
+import os
+from pathlib import Path
 
 import explorer_scene as scene
 import numpy as np
 import pytest
-from nbconvert import HTMLExporter
+from nbconvert import HTMLExporter, LatexExporter, SlidesExporter
+from nbconvert.preprocessors import ExecutePreprocessor
 from nbformat import v4
 from PIL import Image
 
 from kit.show import Steps
+from kit.show.explorer import kernel
 from kit.show.explorer.poster import SIZE, draw_clouds, poster, poster_png
+from kit.show.explorer.widget import WIDGET
 from kit.show.png.splat import shade
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +27,72 @@ def made():
     return scene.explorer(2, mode="labels")
 
 
+CELL = """import explorer_scene, kit
+explorer = explorer_scene.explorer(mode="labels")
+explorer"""
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """A notebook that nbconvert has run, with the states of its widgets."""
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(CELL), v4.new_code_cell("print(explorer)")])
+    with pytest.MonkeyPatch.context() as patch:
+        paths = [str(ROOT), str(ROOT / "tests/helpers"), os.environ.get("PYTHONPATH", "")]
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+        folder = {"metadata": {"path": str(tmp_path_factory.mktemp("executed"))}}
+        quiet = ["--log-level=ERROR"]
+        run = ExecutePreprocessor(timeout=120, kernel_name="python3", extra_arguments=quiet)
+        return run.preprocess(notebook, folder)[0]
+
+
+def test_a_notebook_that_was_executed_by_nbconvert_shows_the_picture(executed):
+    (output,) = executed.cells[0].outputs
+    states = executed.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+    model = output.metadata[WIDGET]["model_id"]
+    assert states[model]["state"]["mode"] == "labels"  # its widget is stored
+    start = output.data["image/png"][:60]
+    for exporter in (HTMLExporter, SlidesExporter):
+        page = exporter().from_notebook_node(executed)[0]
+        assert f"data:image/png;base64,{start}" in page and model not in _outputs_of(page)
+    _, resources = LatexExporter().from_notebook_node(executed)
+    (image,) = resources["outputs"].values()
+    assert image == base64.b64decode(output.data["image/png"])
+
+
+def _outputs_of(page: str) -> str:
+    """A page without the states of widgets, which nbconvert stores at its end."""
+    return page.split('type="application/vnd.jupyter.widget-state+json"')[0]
+
+
+def test_an_explorer_says_what_it_shows(executed, made):
+    sentence = "Explorer: 900 points, sets teacher, random, distilled"
+    assert executed.cells[0].outputs[0].data["text/plain"] == sentence
+    assert executed.cells[1].outputs[0].text == sentence + "\n"
+    assert repr(made) == "Explorer: 2 keyframes, up to 900 points, sets teacher, random, distilled"
+    plain = scene.Explorer(scene.keyframe())
+    assert repr(plain) == "Explorer: 900 points"
+    plain.close()
+    assert repr(plain) == "Explorer: closed"
+
+
+@pytest.mark.parametrize(
+    "message, expected",
+    [
+        (None, False),
+        ({"content": {"allow_stdin": True}, "metadata": {"cellId": "a"}}, False),  # JupyterLab
+        ({"content": {"allow_stdin": True}, "metadata": {}}, False),  # Colab
+        ({"content": {"allow_stdin": False}, "metadata": {"cellId": "a"}}, False),
+        ({"content": {"allow_stdin": False}, "metadata": {}}, True),  # nbclient
+    ],
+)
+def test_only_a_program_without_a_page_is_unattended(monkeypatch, message, expected):
+    monkeypatch.setattr(kernel, "request", lambda: message)
+    assert kernel.is_unattended() is expected
+
+
 def test_a_notebook_stores_a_picture_beside_the_widget(made):
     data, _ = made._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
+    assert WIDGET in data
     with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as image:
         assert image.width == SIZE[1] and image.height > SIZE[0]  # with a row of images
     output = v4.new_output("display_data", {"image/png": data["image/png"]})

@@ -13,6 +13,7 @@ from ipywidgets.widgets.widget import _instances
 
 from kit.show import Explorer
 from kit.show.explorer import reruns
+from kit.show.explorer.kernel import running_cell
 
 
 @pytest.fixture
@@ -77,6 +78,6 @@ def test_features_are_not_copied():
 
 
 def test_outside_of_notebooks_nothing_is_closed():
-    assert reruns.running_cell() is None
+    assert running_cell() is None
     first, second = scene.explorer(), scene.explorer()
     assert first.comm is not None and second.comm is not None
