@@ -5,7 +5,7 @@ pixels; the explorer's PNG is drawn from the same `Scene`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -77,6 +77,54 @@ class Viewpoint:
         floor = np.array([*((box.low + box.high) / 2)[:2], box.ground])
         centre = floor + box.half * TARGET
         return cls(centre + box.half * farther * (EYE - TARGET), centre, np.array([0.0, 0.0, 1.0]))
+
+
+@dataclass(frozen=True, eq=False)
+class CameraView(Viewpoint):
+    """The view of a pinhole camera: its image as large as fits, in the middle of the picture.
+
+    Attributes:
+        matrix: (3, 4), from the lidar frame to homogeneous pixels of the image: K T_cam_lidar[:3].
+        image_size: (height, width) of the image in pixels.
+    """
+
+    matrix: Float[np.ndarray, "3 4"] = field(kw_only=True)
+    image_size: tuple[int, int] = field(kw_only=True)
+
+    @classmethod
+    def of(
+        cls,
+        T_cam_lidar: Float[np.ndarray, "4 4"],
+        K: Float[np.ndarray, "3 3"],
+        image_size: tuple[int, int],
+        aspect: Number = 1.0,
+    ) -> "CameraView":
+        """Look through a camera.
+
+        Args:
+            T_cam_lidar: extrinsics, metres; the camera looks along z, y points down.
+            K: intrinsics, pixels.
+            image_size: (height, width) in pixels.
+            aspect: width by height of the picture.
+        """
+        turn, shift = T_cam_lidar[:3, :3], T_cam_lidar[:3, 3]
+        eye = -turn.T @ shift
+        height, width = image_size
+        half = max(height, width / aspect) / 2 / K[1, 1]  # of the picture, at a depth of 1
+        angle = float(2 * np.degrees(np.arctan(half)))
+        matrix = K @ T_cam_lidar[:3]
+        return cls(eye, eye + turn[2], -turn[1], angle, matrix=matrix, image_size=image_size)
+
+    def project(
+        self, points: Float[np.ndarray, "N 3"], image_size: tuple[int, int]
+    ) -> tuple[Float[np.ndarray, "N 2"], Float[np.ndarray, " N"]]:
+        """The pixel (column, row) of a picture and the depth of points in the lidar frame."""
+        moved = points @ self.matrix[:, :3].T + self.matrix[:, 3]  # (N, 3)
+        depth = moved[:, 2]
+        own, whole = np.array(self.image_size[::-1]), np.array(image_size[::-1])
+        scale = (whole / own).min()
+        safe = np.where(depth > 0, depth, np.nan)
+        return scale * moved[:, :2] / safe[:, None] + (whole - scale * own) / 2, depth
 
 
 @dataclass(frozen=True, eq=False)

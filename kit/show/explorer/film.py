@@ -66,9 +66,9 @@ def _states(explorer: "Explorer", through: Through, num_frames: int) -> Iterator
     """The state of each frame."""
     content = explorer.content
     if through == "turn":
-        azimuth = explorer.view["azimuth"]
+        view = {name: value for name, value in explorer.view.items() if name != "camera"}
         for i in range(num_frames):
-            yield {"view": explorer.view | {"azimuth": azimuth + 360 * i / num_frames}}
+            yield {"view": view | {"azimuth": view["azimuth"] + 360 * i / num_frames}}
     elif through == "keyframes":
         for number in range(len(content.keyframes)):
             yield {"keyframe": number}

@@ -20,8 +20,9 @@ from kit.show.explorer.payload import POINT_SIZE, class_colours, numbers, spread
 from kit.show.explorer.quantisation import unit_rows
 from kit.show.explorer.scales import SCALES, STAGES, similarity_limits
 from kit.show.explorer.state import Content, features_at
+from kit.show.explorer.viewpoint import viewpoint_of
 from kit.show.pca import to_bytes
-from kit.show.scene import Cloud, Scene, SizeInSpace, Viewpoint
+from kit.show.scene import Cloud, Scene, SizeInSpace
 
 if TYPE_CHECKING:
     from kit.show.explorer.widget import Explorer
@@ -142,10 +143,9 @@ def scene_of(
             scale * times * spread_of(len(explorer.content.drawn[explorer.keyframe])),
         )
         clouds.append(Cloud(points[part], colours.rgb[part], size, np.flatnonzero(part)))
-    view = {name: value for name, value in explorer.view.items() if name != "camera"}
     page = theme.DARK if _is_dark(explorer, dark) else theme.LIGHT
     shading = SHADING if explorer.shading else 0
-    seen_from = Viewpoint.orbit(**view, aspect=aspect)
+    seen_from = viewpoint_of(explorer, aspect)
     return Scene(tuple(clouds), seen_from, background=page.background, shading=shading)
 
 

@@ -287,7 +287,7 @@ def _add_cameras(
         payload.add(f"image/{i}", np.frombuffer(encoded, dtype=np.uint8))
         cameras.append(
             {"name": camera.name, "number": i, "width": width, "height": height}
-            | _pose(camera)
+            | pose_of(camera)
             | _add_map(payload, content, number, camera.name, i)
         )
     if cameras:
@@ -305,7 +305,7 @@ def _add_map(payload: Payload, content: Content, number: int, camera: str, i: in
     return {"map_size": list(feature_map.shape[1:])}
 
 
-def _pose(camera: Camera) -> dict[str, Any]:
+def pose_of(camera: Camera) -> dict[str, Any]:
     """Position and direction in the lidar frame: eye (m), azimuth, elevation and fov (degrees)."""
     matrix = camera.T_cam_lidar.numpy()
     turn, shift = matrix[:3, :3], matrix[:3, 3]
@@ -346,5 +346,5 @@ def _left_to_right(cameras: list[dict]) -> list[dict]:
 
 def cameras_from_left(keyframe: Keyframe) -> list[Camera]:
     """The cameras from the left rear over the front to the right rear, as images are shown."""
-    poses = [_pose(camera) | {"name": camera.name} for camera in keyframe.cameras.values()]
+    poses = [pose_of(camera) | {"name": camera.name} for camera in keyframe.cameras.values()]
     return [keyframe.cameras[pose["name"]] for pose in _left_to_right(poses)]

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from kit.show.arrays import Number
-from kit.show.scene import Viewpoint
+from kit.show.scene import CameraView, Viewpoint
 
 SHADE_RADIUS = 3  # pixels of the picture before it is averaged, to the neighbours of the shading
 
@@ -16,6 +16,8 @@ def project(
 
     Source: the look-at camera of OpenGL; its vertical field of view is that of plotly's scenes.
     """
+    if isinstance(view, CameraView):
+        return view.project(points, image_size)
     height, width = image_size
     forward = view.centre - view.eye
     forward = forward / np.linalg.norm(forward)
