@@ -32,6 +32,39 @@ def test_a_lost_context_is_restored_when_it_is_in_sight(open_page):
     assert shown.state("picked") == [row]
 
 
+def test_without_a_context_pointer_and_keys_do_nothing_wrong(open_page):
+    """The page stays without one as long as the browser gives none."""
+    shown = open_page(scene.explorer(mode="similarity", picked=[300]))
+    uv, _ = shown.places()
+    shown.run("x.revive = () => {}; x.cloud.gl.getExtension('WEBGL_lose_context').loseContext()")
+    shown.page.wait_for_function("() => !document.querySelector('.kx').explorer.cloud")
+    shown.errors.clear()
+    shown.page.mouse.click(*uv[300])
+    shown.page.locator(".kx-cloud").focus()
+    for key in ("Enter", "Shift+ArrowLeft", "ArrowLeft", "+", "Escape"):
+        shown.page.keyboard.press(key)
+    shown.run("x.change({picked: [300]}); x.setLasso(true)")
+    shown.page.mouse.move(500, 200)
+    shown.page.mouse.down()
+    shown.page.mouse.move(700, 300, steps=3)
+    shown.page.mouse.move(500, 350, steps=3)
+    shown.page.mouse.up()
+    image = shown.page.locator(".kx-strip .kx-image").first.bounding_box()
+    shown.page.mouse.move(image["x"] + 30, image["y"] + image["height"] / 2)
+    shown.page.mouse.move(image["x"] + 60, image["y"] + image["height"] / 2, steps=8)
+    shown.page.wait_for_timeout(150)
+    assert shown.errors == []
+
+
+def test_a_move_before_the_first_frame_is_no_error(open_page):
+    shown = open_page(scene.explorer(mode="height"))
+    shown.run("x.panels = undefined")
+    shown.page.locator(".kx-cloud").focus()
+    for key in ("Shift+ArrowLeft", "Enter"):
+        shown.page.keyboard.press(key)
+    assert shown.errors == []
+
+
 def test_twenty_explorers_share_few_contexts_and_each_is_drawn_when_looked_at(open_page):
     shown = open_page(scene.explorer(mode="height"))
     shown.run("""

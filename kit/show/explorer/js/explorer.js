@@ -238,7 +238,7 @@ export class Explorer extends Canvas {
   clickAt(event) {
     const point = this.pointAt(event);
     if (point >= 0) return this.click(point, event, "cloud");
-    if (!this.state.frusta || this.state.view.camera || !this.panels) return;
+    if (!this.state.frusta || this.state.view.camera || !this.panels || !this.cloud) return;
     const { panel, x, y } = this.panelAt(event);
     const matrix = this.cloud.matrixOf(this.state.view, panel);
     const found = frustumAt(this.data.cameras, (each) => pixelOf(matrix, each, panel.width, panel.height), [x, panel.height - y], isInside);
@@ -251,6 +251,7 @@ export class Explorer extends Canvas {
     const point = this.cloud.pointAt(panel, panel.width / 2, panel.height / 2, this.state.view, this.style(), this.visibility(), MIDDLE);
     this.click(point, event, "cloud");
   }
+    if (!this.panels || !this.cloud) return;
 
   /** @param {Photograph} picture @param {number[]} place @param {PointerEvent} event */
   hoverImage(picture, place, event) {

@@ -43,6 +43,7 @@ export class Selection {
    */
   ofLasso(corners, panel) {
     const { explorer } = this;
+    if (!explorer.cloud) return;
     const ratio = explorer.pixels;
     const [width, height] = [panel.width / ratio, panel.height / ratio];
     const matrix = explorer.cloud.matrixOf(explorer.state.view, panel);

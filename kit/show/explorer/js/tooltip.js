@@ -58,7 +58,7 @@ export function valuesOf(x, point) {
 
 /** @param {Explorer} x @param {number} point @returns {[string, string][]} */
 function similarities(x, point) {
-  return x.shownSets().map((number) => [`similarity, ${x.setup.sets[number].name}`, x.cloud.read(number)?.scores[point].toFixed(2) ?? ""]);
+  return x.shownSets().map((number) => [`similarity, ${x.setup.sets[number].name}`, x.cloud?.read(number)?.scores[point].toFixed(2) ?? ""]);
 }
 
 /** The same in one line. @param {Explorer} x @param {number} index @param {number} point */

@@ -61,6 +61,7 @@ export function turn(x, dx, dy) {
 
 /** @param {Explorer} x @param {number} dx @param {number} dy */
 export function pan(x, dx, dy) {
+  if (!x.panels) return; // nothing was drawn yet
   const { view } = x.state;
   const { right, up } = axesOf(view);
   const { width, height } = x.panels[0];
