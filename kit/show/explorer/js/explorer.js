@@ -132,10 +132,10 @@ export class Explorer extends Canvas {
 
   /** @param {string[]} names */
   refresh(names) {
-    if (names.includes("keyframe")) return this.goTo(this.state.keyframe);
     if (names.includes("view")) this.follow.value = this.state.view.camera || "";
     if (names.includes("view") && this.state.view.camera !== this.followed) followCamera(this);
     if (names.includes("background")) this.theme(true);
+    if (names.includes("keyframe") && this.goTo(this.state.keyframe)) return;
     if (!this.data || !this.cloud) return;
     if (names.includes("picked_in") || names.includes("picked")) this.needPicked();
     if (names.some((name) => this.setup.colour_state.includes(name))) recolour(this);
@@ -191,10 +191,13 @@ export class Explorer extends Canvas {
     });
   }
 
-  /** @param {number} keyframe */
+  /** Show a keyframe; false where it has to be asked for. @param {number} keyframe */
   goTo(keyframe) {
     const data = this.loaded.get(keyframe);
-    if (!data) return this.link.need(keyframe);
+    if (!data) {
+      this.link.need(keyframe);
+      return false;
+    }
     this.remember(data);
     this.selection.set(new Int32Array(0));
     this.data = data;
@@ -210,6 +213,7 @@ export class Explorer extends Canvas {
     this.needPicked();
     this.showControls();
     this.redraw(true);
+    return true;
   }
 
   /** The keyframe of the picked points has to be here too. */

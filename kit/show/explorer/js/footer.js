@@ -59,8 +59,8 @@ export class Playing {
   }
 
   toggle() {
-    if (this.timer) this.stop();
-    else if (this.x.setup.keyframes.length > 1) this.next();
+    if (this.timer) return this.stop();
+    if (this.x.setup.keyframes.length > 1) this.next();
     this.x.footer.showPlaying(Boolean(this.timer));
   }
 
@@ -76,5 +76,6 @@ export class Playing {
   stop() {
     clearTimeout(this.timer);
     this.timer = 0;
+    this.x.footer.showPlaying(false);
   }
 }

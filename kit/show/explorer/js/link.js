@@ -75,8 +75,10 @@ export class Link {
     this.send(message);
   }
 
-  /** @param {string} key */
+  /** It may be asked for again. @param {string} key */
   missed(key) {
+    this.asked.delete(key);
+    this.x.playing.stop();
     this.x.tell(key, "Python does not answer; is the kernel still running? What is here can still be explored.");
   }
 
