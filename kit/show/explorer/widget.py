@@ -100,6 +100,7 @@ class Explorer(Saving, anywidget.AnyWidget):
         point_size, density: of the points; density is the ratio that is drawn.
         shading, frusta, boxes: depth shading, cameras with their images in space, annotated boxes.
         selected: index of the points in the box that was drawn in an image, or in a lasso (numpy).
+        selected_in: number of the keyframe of these points.
         clicks: list of every `Click`.
 
     Raises:
@@ -139,6 +140,7 @@ class Explorer(Saving, anywidget.AnyWidget):
     swipe_with = _state(traitlets.Unicode(""), colours=True)
     swipe = _state(traitlets.Float(0.5, min=0.0, max=1.0))
     selected = traitlets.Instance(np.ndarray, allow_none=True)
+    selected_in = traitlets.Int(0)
     _sent: _Keyframe | None = None
     _still: tuple[list, str] = ([], "")  # the state, and the picture of it
 
@@ -246,6 +248,7 @@ class Explorer(Saving, anywidget.AnyWidget):
             for call in self._callbacks:
                 call(click)
         elif kind == "select":
+            self.selected_in = int(message["keyframe"])  # first: `selected` may be observed
             self.selected = np.frombuffer(buffers[0], dtype="<i4").astype(np.int64)
         elif kind == "need":
             self._send_keyframe(int(message["keyframe"]))

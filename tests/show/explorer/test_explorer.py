@@ -68,8 +68,8 @@ def test_a_click_arrives_in_python_with_the_points_picked_then():
     message = {"type": "click", "point": 7, "kind": "positive", "keyframe": 0, "place": "cloud"}
     shown._receive(shown, message | {"picked": [3, 7], "negatives": []}, [])
     assert shown.clicks == heard and heard[0].point == 7 and heard[0].picked == (3, 7)
-    shown._receive(shown, {"type": "select"}, [np.array([5, 9], "<i4").tobytes()])
-    assert shown.selected.tolist() == [5, 9]
+    shown._receive(shown, {"type": "select", "keyframe": 0}, [np.array([5, 9], "<i4").tobytes()])
+    assert shown.selected.tolist() == [5, 9] and shown.selected_in == 0
 
 
 def test_traits_refuse_unknown_values():

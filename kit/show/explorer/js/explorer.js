@@ -251,11 +251,11 @@ export class Explorer extends Canvas {
 
   /** Pick the point closest to the middle of the first panel. @param {Keys} event */
   clickMiddle(event) {
+    if (!this.panels || !this.cloud) return;
     const [panel] = this.panels;
     const point = this.cloud.pointAt(panel, panel.width / 2, panel.height / 2, this.state.view, this.style(), this.visibility(), MIDDLE);
     this.click(point, event, "cloud");
   }
-    if (!this.panels || !this.cloud) return;
 
   /** @param {Photograph} picture @param {number[]} place @param {PointerEvent} event */
   hoverImage(picture, place, event) {
@@ -282,24 +282,24 @@ export class Explorer extends Canvas {
     if (point < 0) return;
     const kind = event.altKey ? "negative" : event.shiftKey ? "positive" : this.clickKind;
     const index = this.indexOf(point);
-    const here = this.state.picked_in === this.state.keyframe;
-    let [picked, negatives] = here ? [this.state.picked, this.state.negatives] : [[], []];
+    const { keyframe } = this.data; // state.keyframe may not be here yet
+    let [picked, negatives] = this.state.picked_in === keyframe ? [this.state.picked, this.state.negatives] : [[], []];
     const toggled = (/** @type {number[]} */ list) => (list.includes(index) ? list.filter((each) => each !== index) : [...list, index]);
     if (kind === "pick") [picked, negatives] = [[index], []];
     else if (kind === "positive") [picked, negatives] = [toggled(picked), negatives.filter((each) => each !== index)];
     else [picked, negatives] = [picked.filter((each) => each !== index), toggled(negatives)];
     this.answer();
-    this.change({ picked_in: this.state.keyframe, picked, negatives });
+    this.change({ picked_in: keyframe, picked, negatives });
     this.after.set("status", () => this.showStatus(index));
     this.redraw();
-    this.link.send({ type: "click", point: index, kind, keyframe: this.state.keyframe, place, picked, negatives });
+    this.link.send({ type: "click", point: index, kind, keyframe, place, picked, negatives });
   }
 
   /** Select points: they get a rim, and Python gets their index. @param {Int32Array} points @param {string} place */
   select(points, place) {
     this.cloud?.mark(points);
     const indices = Int32Array.from(points, (point) => this.indexOf(point)).sort();
-    this.link.send({ type: "select", place, keyframe: this.state.keyframe }, [indices.buffer]);
+    this.link.send({ type: "select", place, keyframe: this.data.keyframe }, [indices.buffer]);
     this.selection.set(points);
     this.footer.status.textContent = `${withCommas(points.length)} points selected`;
     this.imagesStale = true;
@@ -356,9 +356,10 @@ export class Explorer extends Canvas {
 
   /** @param {number} [index] */
   showStatus(index) {
-    if (index === undefined) index = this.state.picked_in === this.state.keyframe ? this.state.picked.at(-1) : undefined;
+    const { keyframe } = this.data;
+    if (index === undefined && this.state.picked_in === keyframe) index = this.state.picked.at(-1);
     const point = index === undefined ? -1 : this.pointOf(index);
-    const { token, scene, count } = this.setup.keyframes[this.state.keyframe];
+    const { token, scene, count } = this.setup.keyframes[keyframe];
     this.footer.status.textContent = point < 0 ? `${scene || token} · ${withCommas(count)} points` : statusOf(this, index, point);
   }
 

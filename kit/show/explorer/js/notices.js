@@ -10,6 +10,8 @@ export function noticesOf(x) {
   const found = [...x.troubles.values()];
   if (!x.data) return found;
   const { kind } = x.mode();
+  const { keyframe } = x.state;
+  if (x.data.keyframe !== keyframe) found.push(`Keyframe ${x.data.keyframe + 1} is shown until keyframe ${keyframe + 1} is here`);
   for (const number of x.shownSets()) {
     const [set, predicted] = [x.setup.sets[number], x.data.arrays[`predicted/${number}`]];
     if (["predictions", "errors"].includes(kind) && set && !predicted) found.push(`${set.name} has no predictions`);
@@ -26,9 +28,9 @@ export function noticesOf(x) {
  * @param {Explorer} x
  */
 function unanswered(x) {
-  const { picked_in: from, keyframe } = x.state;
+  const { picked_in: from } = x.state;
   if (!x.loaded.has(from)) return [`The picked point is in keyframe ${from + 1}, which is being loaded`];
   const without = x.shownSets().filter((number) => x.setup.sets[number].channels && !x.lastPicks?.[number]?.length);
-  const where = from === keyframe ? "" : ` (keyframe ${from + 1})`;
+  const where = from === x.data.keyframe ? "" : ` (keyframe ${from + 1})`;
   return without.map((number) => `The picked point${where} has no feature in ${x.setup.sets[number].name}`);
 }
