@@ -4,6 +4,7 @@ import { button, icon, make, press, row, segments, select, slider } from "./dom.
 import { clamp } from "./maths.js";
 import { bestOf, countOf, plainNumber, withCommas } from "./numbers.js";
 import { classBars } from "./selection.js";
+import { classSwatches, errorSwatches, rangesOf, segmentSwatches } from "./swatches.js";
 
 /**
  * @typedef {import("./explorer.js").Explorer} Explorer
@@ -199,12 +200,10 @@ function bestRows(x) {
 /** @param {Explorer} x @param {string} what */
 function classRows(x, what) {
   const counts = x.classCounts(what);
-  const { names } = x.setup.classes;
-  const nodes = names.map((name, label) => ({ name, label, count: counts[label] || 0 })).filter(({ count }) => count).map(({ name, label, count }) => {
-    const swatch = make("span", "kx-swatch");
-    swatch.style.background = `rgb(${x.classColours()[label].join(",")})`;
+  const nodes = classSwatches(x, what).map((each) => {
+    const { label } = each;
     const node = button("", "Click: hide or show. Alt-click: only this one", (event) => x.toggleClass(label, event.altKey, counts), "kx-class");
-    node.append(swatch, make("span", "kx-name", name), make("span", "kx-value", withCommas(count)));
+    node.append(...swatchParts(each));
     node.dataset.label = String(label);
     return press(node, !x.state.hidden_classes.includes(label));
   });
@@ -228,16 +227,8 @@ function otherClasses(x, mode, open) {
 function errorRows(x) {
   const { correct, wrong } = x.errorCounts();
   if (correct + wrong === 0) return [make("p", "", "This keyframe has no labels or no predictions of this set.")];
-  const style = x.style();
-  /** @param {string} text @param {number} count */
-  const line = (/** @type {number[]} */ colour, /** @type {string} */ text, /** @type {number} */ count) => {
-    const swatch = make("span", "kx-swatch");
-    swatch.style.background = `rgb(${colour.join(",")})`;
-    return make("div", "kx-class", swatch, make("span", "kx-name", text), make("span", "kx-value", withCommas(count)));
-  };
   return [
-    line(style.wrong, "wrong", wrong),
-    line(style.correct, "correct", correct),
+    ...errorSwatches(x).map((each) => make("div", "kx-class", ...swatchParts(each))),
     make("p", "kx-small", `${((100 * wrong) / (correct + wrong)).toFixed(1)} % of the scored points are wrong`),
   ];
 }
@@ -260,15 +251,13 @@ function pairRows(x, mode) {
 
 /** @param {Explorer} x */
 function segmentRows(x) {
-  const queries = x.queries();
-  const counts = countOf(x.segments || []);
-  const found = Object.fromEntries(counts);
-  return [
-    make("p", "", "The best query of each point, above its threshold"),
-    ...queries.map(({ title }, i) => {
-      const swatch = make("span", "kx-swatch");
-      swatch.style.background = x.setup.series[i % x.setup.series.length];
-      return make("div", "kx-class", swatch, make("span", "kx-name", title), make("span", "kx-value", withCommas(found[i] || 0)));
-    }),
-  ];
+  const rows = segmentSwatches(x).map((each) => make("div", "kx-class", ...swatchParts(each)));
+  return [make("p", "", "The best query of each point, above its threshold"), ...rows];
+}
+
+/** A square, its meaning, and how many points have it. @param {import("./swatches.js").Swatch} each */
+function swatchParts({ text, colour, count }) {
+  const square = make("span", "kx-swatch");
+  square.style.background = colour;
+  return [square, make("span", "kx-name", text), make("span", "kx-value", withCommas(count))];
 }

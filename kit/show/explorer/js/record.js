@@ -3,6 +3,7 @@
 import { button, make } from "./dom.js";
 import { linkOf } from "./history.js";
 import { plainNumber } from "./numbers.js";
+import { hasBar, swatchesOf } from "./swatches.js";
 import { turn } from "./view.js";
 
 /** @typedef {import("./explorer.js").Explorer} Explorer */
@@ -76,15 +77,13 @@ export function pictureOf(x) {
 }
 
 /**
- * The legend in the lower left corner: a colour bar, or classes with their colours.
+ * The legend in the lower left corner: a colour bar, or names and their colours.
  * @param {Explorer} x
  * @param {CanvasRenderingContext2D} context @param {number} ratio
  */
 function drawLegend(x, context, ratio) {
-  const lines = [...x.legend.body.querySelectorAll(".kx-classes .kx-class")].map((node) => ({
-    colour: /** @type {HTMLElement} */ (node.querySelector(".kx-swatch")).style.background, text: node.querySelector(".kx-name").textContent,
-  }));
-  const bar = x.legend.body.querySelector(".kx-colourbar");
+  const lines = swatchesOf(x).filter(({ label }) => !x.state.hidden_classes.includes(label));
+  const bar = hasBar(x.mode().kind);
   const line = 17 * ratio;
   const height = (lines.length ? lines.length : bar ? 2 : 0) * line + 2 * line;
   const [left, top] = [14 * ratio, x.canvas.height - height - 14 * ratio];
