@@ -202,6 +202,20 @@ export function meanCosine({ direction, rest, channels }, points) {
 }
 
 /**
+ * Mean of the cosines of two sets over the points that have both features; null without any.
+ * @param {Numbers | undefined} steps of 1/32,767; -32,768 where one of the features is missing
+ */
+export function meanAgreement(steps) {
+  let [sum, count] = [0, 0];
+  for (const step of steps || []) {
+    if (step === -32768) continue;
+    sum += step;
+    count++;
+  }
+  return count ? sum / count / 32767 : null;
+}
+
+/**
  * The number of a point among those drawn by its index in the keyframe; -1 if it is not drawn.
  * @param {{count: number, even?: boolean, arrays: {index?: Int32Array}, places?: Int32Array}} data
  * @param {number} index

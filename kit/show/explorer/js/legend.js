@@ -1,5 +1,6 @@
 // The legend in the corner of the cloud: the meaning of the colours, and settings of the mode.
 
+import { meanAgreement } from "./data.js";
 import { button, icon, make, press, row, segments, select, slider } from "./dom.js";
 import { clamp } from "./maths.js";
 import { bestOf, countOf, plainNumber, withCommas } from "./numbers.js";
@@ -239,8 +240,7 @@ function pairRows(x, mode) {
   const others = x.setup.sets.filter(({ name }) => name !== own && x.pairName(own, name)).map(({ name }) => [name, name]);
   if (!others.length) return [make("p", "", "No other set has features of this width.")];
   const node = select(others, other, "The set to compare with", (compare_with) => x.change({ compare_with }));
-  const values = x.cloud?.read(x.shownSet())?.scores;
-  const mean = values?.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+  const mean = meanAgreement(x.data.arrays[x.pairName(own, other)]);
   return [
     colourBar(x, mode.low, mode.high, mode.label),
     make("label", "kx-row", make("span", "", `${own} and`), node),

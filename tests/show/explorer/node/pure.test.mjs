@@ -6,7 +6,7 @@ import { test } from "node:test";
 const from = (name) => import(new URL(`../../../../kit/show/explorer/js/${name}.js`, import.meta.url));
 const { add, axesOf, cameraMatrix, clipMatrix, dot, isInside, mixViews, pixelOf, unproject } = await from("maths");
 const { bestOf, countOf, nextRatio, percentile, scaleTable, similarityLimits } = await from("numbers");
-const { cosineTo, decode, derived, featureOf, meanCosine, pointOfIndex, surfaceOf, unpack } = await from("data");
+const { cosineTo, decode, derived, featureOf, meanAgreement, meanCosine, pointOfIndex, surfaceOf, unpack } = await from("data");
 const { linkOf, stateOf } = await from("history");
 const { segmentsOf } = await from("asking");
 const { entriesOf } = await from("steps");
@@ -97,6 +97,12 @@ test("cosines of quantised features are those of the vectors", () => {
   const pick = featureOf(features, 0);
   close([cosineTo(pick, features, 0, set, false), cosineTo(pick, features, 1, set, false)], [1, Math.SQRT1_2], 1e-3);
   close([meanCosine(features, [0, 1, 2])], [(2 + 2 * Math.SQRT1_2) / 4], 1e-3); // point 2 has no feature
+});
+
+test("the mean cosine of two sets leaves out points without one of the features", () => {
+  close([meanAgreement(Int16Array.of(32767, -32768, 0, -32768, 32767))], [2 / 3]);
+  assert.equal(meanAgreement(Int16Array.of(-32768)), null);
+  assert.equal(meanAgreement(undefined), null);
 });
 
 test("points by their index, where some are drawn", () => {
