@@ -36,11 +36,12 @@ export class Legend {
     this.node.dataset.folded = String(folded);
   }
 
-  /** Fold where there is little room in a panel, unless the user has chosen. */
+  /** Fold where there is little room in a panel, unless the user has chosen; a moved card stays in sight. */
   suit() {
     const { clientWidth: width } = this.x.stage;
     const panels = this.x.isSwiped() ? 1 : this.x.shownSets().length;
     if (!this.chosen && width) this.fold(width / panels < (panels > 1 ? NARROW : LITTLE));
+    if (width && this.node.style.left) this.place(this.node.offsetLeft, this.node.offsetTop);
   }
 
   /** Make the rows again; the focus stays where it was. */
@@ -81,12 +82,13 @@ export class Legend {
     this.head.addEventListener("dblclick", () => this.node.removeAttribute("style"));
   }
 
-  /** @param {number} left @param {number} top */
+  /** @param {number} left @param {number} top in the column of cards, which begins inside of the stage */
   place(left, top) {
     const { clientWidth, clientHeight } = this.x.stage;
-    const { offsetWidth, offsetHeight } = this.node;
-    this.node.style.left = `${clamp(left, 4, Math.max(clientWidth - offsetWidth - 4, 4))}px`;
-    this.node.style.top = `${clamp(top, 4, Math.max(clientHeight - offsetHeight - 4, 4))}px`;
+    const { offsetWidth, offsetHeight, parentElement: column } = this.node;
+    const within = (/** @type {number} */ at, /** @type {number} */ start, /** @type {number} */ room) => `${clamp(at, 4 - start, Math.max(room - 4, 4) - start)}px`;
+    this.node.style.left = within(left, column.offsetLeft, clientWidth - offsetWidth);
+    this.node.style.top = within(top, column.offsetTop, clientHeight - offsetHeight);
     this.node.style.bottom = "auto";
   }
 }
