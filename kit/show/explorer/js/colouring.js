@@ -83,7 +83,7 @@ export function recoloured(x) {
   x.limits = cloud.panels.get(x.shownSet()).limits;
   x.background.tasks = [
     ...x.shownSets().map((number) => () => { cloud.read(number); }),
-    () => { if (!x.legend.isDragged()) x.legend.show(); },
+    () => { if (!x.legend.isDragged) x.legend.show(); },
     ...[...x.pictures, x.largePicture].map((picture) => () => picture?.draw()),
   ];
   return true;

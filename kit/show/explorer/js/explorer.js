@@ -142,7 +142,7 @@ export class Explorer extends Canvas {
     if (names.some((name) => PICK_STATE.includes(name))) this.after.set("status", () => this.showStatus(this.state.picked.at(-1)));
     // A slider that is being dragged must not be replaced under the pointer.
     if (names.some((name) => LEGEND_STATE.includes(name))) this.showControls();
-    else this.after.set("legend", () => { if (!this.legend.isDragged()) this.legend.show(); });
+    else this.after.set("legend", () => { if (!this.legend.isDragged) this.legend.show(); });
     this.tools.showPhoto();
     showPanels(this);
     this.showNotices();

@@ -14,6 +14,7 @@ import { classSwatches, errorSwatches, rangesOf, segmentSwatches } from "./swatc
 
 const LITTLE = 560; // pixels of the stage, below which the legend is folded at first
 const NARROW = 760; // the same for each of several panels
+const ENDS = ["pointerup", "pointercancel"]; // of a drag
 const BEST = 100; // points whose classes are counted in a similarity
 
 /** A card that can be folded, and moved by its head. */
@@ -26,7 +27,9 @@ export class Legend {
     this.head = make("div", "kx-card-head", this.title, this.folder);
     this.body = make("div", "kx-legend-body");
     this.node = make("div", "kx-card kx-legend", this.head, this.body);
+    this.isDragged = false; // one of its sliders
     this.listen();
+    this.listenToSliders();
   }
 
   /** @param {boolean} folded */
@@ -60,9 +63,19 @@ export class Legend {
     return [.../** @type {NodeListOf<HTMLElement>} */ (this.body.querySelectorAll("button, input, select, summary"))];
   }
 
-  /** Whether a slider of it has the focus; it must not be replaced under the pointer. */
-  isDragged() {
-    return this.body.contains(document.activeElement) && document.activeElement?.matches("input");
+  /** A slider must not be replaced under the pointer; what changed in the meantime is shown after it. */
+  listenToSliders() {
+    const end = () => {
+      if (this.isDragged) this.x.after.set("legend", () => this.show());
+      this.isDragged = false;
+      for (const name of ENDS) document.removeEventListener(name, end, true);
+      this.x.redraw();
+    };
+    this.body.addEventListener("pointerdown", (event) => {
+      if (!(/** @type {Element} */ (event.target).matches("input"))) return;
+      this.isDragged = true;
+      for (const name of ENDS) document.addEventListener(name, end, true);
+    });
   }
 
   /** Drag the head to move the card; a double click brings it back. */
@@ -78,7 +91,7 @@ export class Legend {
     this.head.addEventListener("pointermove", (event) => {
       if (start) this.place(event.clientX - start.x, event.clientY - start.y);
     });
-    this.head.addEventListener("pointerup", () => { start = null; });
+    for (const name of ENDS) this.head.addEventListener(name, () => { start = null; });
     this.head.addEventListener("dblclick", () => this.node.removeAttribute("style"));
   }
 
