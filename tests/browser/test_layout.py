@@ -62,6 +62,7 @@ def test_nothing_overlaps_or_is_cut_off(sequence, width):
     for changes in (
         dict(side_by_side=False, mode="labels", picked=[]),
         dict(side_by_side=True, mode="similarity", picked=[]),
+        dict(side_by_side=True, mode="similarity", picked=[300]),
     ):
         sequence.change(**changes)
         check(sequence)

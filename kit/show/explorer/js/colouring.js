@@ -2,6 +2,7 @@
 
 import { componentsOf, cosineTo, derived, featureOf } from "./data.js";
 import { canvasOf } from "./dom.js";
+import { showPanels } from "./headings.js";
 import { clamp } from "./maths.js";
 import { rgbOf, scaleTable } from "./numbers.js";
 import { segmentsOf } from "./asking.js";
@@ -84,6 +85,7 @@ export function recoloured(x) {
   x.background.tasks = [
     ...x.shownSets().map((number) => () => { cloud.read(number); }),
     () => { if (!x.legend.isDragged) x.legend.show(); },
+    () => showPanels(x),
     ...[...x.pictures, x.largePicture].map((picture) => () => picture?.draw()),
   ];
   return true;

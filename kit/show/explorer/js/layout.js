@@ -76,15 +76,3 @@ function swipeLine(x) {
   });
   return node;
 }
-
-/** Names over the panels, and the line of a swipe. @param {Explorer} x */
-export function showPanels(x) {
-  const shown = x.shownSets();
-  const swiped = x.isSwiped();
-  x.headings.replaceChildren(...(shown.length > 1 ? shown : []).map((number) => make("div", "kx-heading", make("span", "", x.setup.sets[number].name))));
-  x.headings.style.gridTemplateColumns = swiped ? `minmax(0, ${x.state.swipe}fr) minmax(0, ${1 - x.state.swipe}fr)` : "";
-  x.swipeNode.hidden = !swiped;
-  if (!swiped) return;
-  x.swipeNode.style.left = `${100 * x.state.swipe}%`;
-  x.swipeNode.setAttribute("aria-valuenow", String(Math.round(100 * x.state.swipe)));
-}

@@ -111,8 +111,8 @@ export class Legend {
  * @type {Record<string, (x: Explorer, mode: Mode) => Node[]>}
  */
 const LEGENDS = {
-  number: (x, mode) => [colourBar(x, mode.low, mode.high, mode.label), mapRow(x)],
-  score: (x, mode) => [colourBar(x, mode.low, mode.high, mode.label), thresholdRow(x, mode.low, mode.high), ...(mode.query ? [] : [mapRow(x)])],
+  number: (x, mode) => [colourBar(x, endsOf(mode), mode.label), mapRow(x)],
+  score: (x, mode) => [colourBar(x, endsOf(mode), mode.label), thresholdRow(x, mode.low, mode.high), ...(mode.query ? [] : [mapRow(x)])],
   colour: () => [make("p", "", "Colour of the pixel each point falls on. Grey: no camera sees the point.")],
   features: (x) => componentRows(x),
   similarity: (x) => similarityRows(x),
@@ -123,11 +123,14 @@ const LEGENDS = {
   segments: (x) => segmentRows(x),
 };
 
-/** @param {Explorer} x @param {number} low @param {number} high @param {string} label */
-function colourBar(x, low, high, label) {
+/** @param {Mode} mode */
+const endsOf = ({ low, high }) => [plainNumber(low), plainNumber(high)];
+
+/** @param {Explorer} x @param {string[]} texts of the low and of the high end @param {string} label */
+function colourBar(x, texts, label) {
   const bar = make("div", "kx-colourbar");
   bar.style.background = `linear-gradient(to right, ${x.setup.scales[x.scaleName()].join(", ")})`;
-  const ends = make("div", "kx-ends", make("span", "", plainNumber(low)), make("span", "", label), make("span", "", plainNumber(high)));
+  const ends = make("div", "kx-ends", ...[texts[0], label, texts[1]].map((text) => make("span", "", text)));
   return make("div", "kx-scale", bar, ends);
 }
 
@@ -191,8 +194,11 @@ function similarityRows(x) {
   const error = set?.channels
     ? `cosine ±${set.error_mean.toFixed(3)}, 99 % within ${set.error_99.toFixed(3)} (${set.channels} × int8 of ${set.width})`
     : "No features in this set.";
+  const ranges = rangesOf(x);
+  const ends = ranges.length ? ["median", "best"] : x.limits.map(plainNumber);
   return [
-    colourBar(x, x.limits[0], x.limits[1], `${x.state.cosine} cosine`),
+    colourBar(x, ends, `${x.state.cosine} cosine`),
+    ...(ranges.length ? [make("p", "kx-small", "Each set has a range of its own, written below its name; “fixed” gives all the same.")] : []),
     thresholdRow(x, low, 1),
     make("div", "kx-row", choice, kinds, range),
     ...bestRows(x),
@@ -257,7 +263,7 @@ function pairRows(x, mode) {
   const node = select(others, other, "The set to compare with", (compare_with) => x.change({ compare_with }));
   const mean = meanAgreement(x.data.arrays[x.pairName(own, other)]);
   return [
-    colourBar(x, mode.low, mode.high, mode.label),
+    colourBar(x, endsOf(mode), mode.label),
     make("label", "kx-row", make("span", "", `${own} and`), node),
     make("p", "kx-small", mean === null ? "" : `mean cosine of their features ${mean.toFixed(2)}`),
     mapRow(x),

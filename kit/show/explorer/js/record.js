@@ -3,7 +3,7 @@
 import { button, make } from "./dom.js";
 import { linkOf } from "./history.js";
 import { plainNumber } from "./numbers.js";
-import { hasBar, swatchesOf } from "./swatches.js";
+import { hasBar, rangesOf, swatchesOf } from "./swatches.js";
 import { turn } from "./view.js";
 
 /** @typedef {import("./explorer.js").Explorer} Explorer */
@@ -82,10 +82,11 @@ export function pictureOf(x) {
  * @param {CanvasRenderingContext2D} context @param {number} ratio
  */
 function drawLegend(x, context, ratio) {
-  const lines = swatchesOf(x).filter(({ label }) => !x.state.hidden_classes.includes(label));
+  const ranges = rangesOf(x).map(({ name, range }) => ({ text: `${name}: ${range}`, colour: "transparent" }));
+  const lines = [...ranges, ...swatchesOf(x).filter(({ label }) => !x.state.hidden_classes.includes(label))];
   const bar = hasBar(x.mode().kind);
   const line = 17 * ratio;
-  const height = (lines.length ? lines.length : bar ? 2 : 0) * line + 2 * line;
+  const height = (lines.length + (bar ? 2 : 0) + 2) * line;
   const [left, top] = [14 * ratio, x.canvas.height - height - 14 * ratio];
   const light = x.state.background === "light";
   context.fillStyle = light ? "rgba(255, 255, 255, 0.86)" : "rgba(16, 19, 25, 0.82)";
@@ -105,11 +106,11 @@ function drawLegend(x, context, ratio) {
     context.fillRect(left + 12 * ratio, top + (i + 2) * line - 5 * ratio, 10 * ratio, 10 * ratio);
     context.restore();
   });
-  if (bar) drawBar(x, context, left + 12 * ratio, top + 1.8 * line, 186 * ratio, ratio);
+  if (bar) drawBar(x, context, ranges.length ? ["median", "best"] : x.limits.map(plainNumber), left + 12 * ratio, top + (1.8 + lines.length) * line, 186 * ratio, ratio);
 }
 
-/** @param {Explorer} x @param {CanvasRenderingContext2D} context @param {number} left @param {number} top @param {number} width @param {number} ratio */
-function drawBar(x, context, left, top, width, ratio) {
+/** @param {Explorer} x @param {CanvasRenderingContext2D} context @param {string[]} ends @param {number} left @param {number} top @param {number} width @param {number} ratio */
+function drawBar(x, context, ends, left, top, width, ratio) {
   const stops = x.setup.scales[x.scaleName()];
   const gradient = context.createLinearGradient(left, 0, left + width, 0);
   stops.forEach((colour, i) => gradient.addColorStop(i / (stops.length - 1), colour));
@@ -117,9 +118,9 @@ function drawBar(x, context, left, top, width, ratio) {
   context.fillStyle = gradient;
   context.fillRect(left, top, width, 9 * ratio);
   context.fillStyle = ink;
-  context.fillText(plainNumber(x.limits[0]), left, top + 21 * ratio);
+  context.fillText(ends[0], left, top + 21 * ratio);
   context.textAlign = "right";
-  context.fillText(plainNumber(x.limits[1]), left + width, top + 21 * ratio);
+  context.fillText(ends[1], left + width, top + 21 * ratio);
 }
 
 /** Record the cloud while something moves it. @param {Explorer} x @param {(x: Explorer) => Promise<void>} play */

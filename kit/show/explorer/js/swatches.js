@@ -61,7 +61,8 @@ function componentSwatches(x) {
  */
 export function rangesOf(x) {
   const numbers = x.shownSets();
-  if (numbers.length < 2 || x.mode().kind !== "similarity" || x.state.similarity_range !== "auto") return [];
+  const isAsked = x.mode().kind === "similarity" && numbers.some((number) => x.lastPicks?.[number]?.length);
+  if (numbers.length < 2 || !isAsked || x.state.similarity_range !== "auto") return [];
   return numbers.map((number) => {
     const [low, high] = x.cloud?.panels.get(number)?.limits || [0, 1];
     return { name: x.setup.sets[number].name, range: `${plainNumber(low)} to ${plainNumber(high)}` };
