@@ -294,11 +294,13 @@ class Explorer(Saving, anywidget.AnyWidget):
 
         Raises:
             ValueError: not a link of an explorer.
-            traitlets.TraitError: the state does not fit this explorer.
+            traitlets.TraitError: the state does not fit this explorer; nothing is changed.
         """
-        for name, value in state_of(link).items():
-            if name in self.state_names():
-                self.set_trait(name, value)
+        state = state_of(link)
+        with self.hold_sync(), self.hold_trait_notifications():  # values are checked together
+            for name in self.state_names():
+                if name in state:
+                    self.set_trait(name, state[name])
 
     def _send_keyframe(self, number: int) -> None:
         """Send a keyframe to the browser, as a widget of its own.

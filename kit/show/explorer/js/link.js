@@ -29,6 +29,8 @@ export class Link {
     this.asked = new Map();
     /** @type {[string, (message?: any) => void][]} */
     this.heard = [];
+    /** @type {Set<string>} names of values that came from Python and are not shown yet */
+    this.changed = new Set();
   }
 
   /** Follow the model's changes; a request that is answered is no longer missed. */
@@ -39,10 +41,18 @@ export class Link {
         const value = x.model.get(name);
         if (same(value, x.state[name])) return;
         Object.assign(x.state, { [name]: value });
-        x.refresh([name]);
+        if (!this.changed.size) queueMicrotask(() => this.refresh());
+        this.changed.add(name);
       });
     }
     this.on("msg:custom", (message) => this.receive(message));
+  }
+
+  /** Values that came together are shown together: picked points with their keyframe. */
+  refresh() {
+    const names = [...this.changed];
+    this.changed.clear();
+    if (!this.x.closed) this.x.refresh(names);
   }
 
   /** @param {string} event @param {(message?: any) => void} call */
