@@ -9,7 +9,7 @@ PREFIX = "#kx="
 
 
 def link_of(state: dict[str, Any]) -> str:
-    """Write a state as text; `js/history.js` reads and writes the same."""
+    """Write a state as text; `js/links.js` reads and writes the same."""
     data = json.dumps(state, separators=(",", ":"), allow_nan=False).encode()
     return PREFIX + base64.urlsafe_b64encode(data).decode().rstrip("=")
 

@@ -1,4 +1,4 @@
-// Undo and redo, and the state as text.
+// Undo and redo.
 
 import { same } from "./maths.js";
 
@@ -9,28 +9,6 @@ import { same } from "./maths.js";
 
 const MOST_STEPS = 100; // steps that are kept
 const SKIPPED = ["view", "keyframe", "swipe"]; // changes of these are no step
-
-/** The state as a text for links: JSON in base64 without signs that links do not allow. @param {Partial<State>} state */
-export function linkOf(state) {
-  const bytes = new TextEncoder().encode(JSON.stringify(state));
-  const letters = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-  return `#kx=${letters.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;
-}
-
-/**
- * The state of a link, or null.
- * @param {string} link
- */
-export function stateOf(link) {
-  const letters = /^#kx=([\w-]+)$/.exec(link)?.[1];
-  if (!letters) return null;
-  try {
-    const text = atob(letters.replaceAll("-", "+").replaceAll("_", "/"));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (letter) => letter.charCodeAt(0))));
-  } catch {
-    return null;
-  }
-}
 
 export class History {
   /** @param {Explorer} x */

@@ -3,7 +3,7 @@
 import { decoding, sizeOf } from "./data.js";
 import { make } from "./dom.js";
 import { Explorer } from "./explorer.js";
-import { stateOf } from "./history.js";
+import { misfitOf, stateOf } from "./links.js";
 import { SLICE, inSlices, pause } from "./slices.js";
 import { readingText } from "./text85.js";
 
@@ -46,8 +46,8 @@ async function openPage() {
   const listeners = [];
   const first = payloads.get(traits.setup.header.keyframe);
   const state = { ...traits, payload: new DataView((await inflate(first)).buffer) };
-  const linked = stateOf(location.hash);
-  for (const name of traits.setup.state) if (linked && name in linked) state[name] = linked[name];
+  const { known, misfit } = linkedState(traits.setup);
+  Object.assign(state, known);
   const bytes = new Uint8Array(state.payload.buffer);
   /** @type {import("./link.js").Model} */
   const model = {
@@ -73,6 +73,28 @@ async function openPage() {
   root.explorer = new Explorer(model, root);
   document.getElementById("kx-poster")?.remove();
   document.documentElement.dataset.ready = "yes";
+  follow(root.explorer, misfit);
+}
+
+/**
+ * What the page's address says of the state; nothing where a value does not fit, which is named.
+ * @param {import("./content.js").Setup} setup
+ */
+function linkedState(setup) {
+  const linked = Object(stateOf(location.hash) ?? {});
+  const misfit = misfitOf(linked, setup);
+  return { misfit, known: misfit ? {} : Object.fromEntries(Object.entries(linked).filter(([name]) => /** @type {string[]} */ (setup.state).includes(name))) };
+}
+
+/** Say what is wrong with the link, and follow others. @param {Explorer} x @param {string} misfit */
+function follow(x, misfit) {
+  const say = (/** @type {string} */ name) => x.tell("link", name && `The link does not fit this page: ${name}`);
+  say(misfit);
+  window.addEventListener("hashchange", () => {
+    const linked = linkedState(x.setup);
+    say(linked.misfit);
+    x.change(linked.known);
+  });
 }
 
 openPage();

@@ -1,7 +1,7 @@
 // Files and links of what is shown: a picture with legend and images, a film of a turn, a link.
 
 import { button, make } from "./dom.js";
-import { linkOf } from "./history.js";
+import { linkOf } from "./links.js";
 import { plainNumber } from "./numbers.js";
 import { hasBar, rangesOf, swatchesOf } from "./swatches.js";
 import { turn } from "./view.js";

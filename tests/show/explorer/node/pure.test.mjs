@@ -7,7 +7,7 @@ const from = (name) => import(new URL(`../../../../kit/show/explorer/js/${name}.
 const { add, axesOf, cameraMatrix, clipMatrix, dot, isInside, mixViews, pixelOf, unproject } = await from("maths");
 const { bestOf, countOf, nextRatio, percentile, scaleTable, similarityLimits } = await from("numbers");
 const { cosineTo, decode, derived, featureOf, meanAgreement, meanCosine, pointOfIndex, surfaceOf, unpack } = await from("data");
-const { linkOf, stateOf } = await from("history");
+const { linkOf, stateOf } = await from("links");
 const { segmentsOf } = await from("asking");
 const { entriesOf } = await from("steps");
 const { bytesOf } = await from("text85");
