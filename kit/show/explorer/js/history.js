@@ -8,6 +8,7 @@ import { same } from "./maths.js";
  */
 
 const MOST_STEPS = 100; // steps that are kept
+const SLID = ["threshold", "components", "point_size", "density"]; // changes of sliders come one after the other
 const SKIPPED = ["view", "keyframe", "swipe"]; // changes of these are no step
 
 export class History {
@@ -19,21 +20,21 @@ export class History {
     /** @type {Partial<State>[]} */
     this.after = [];
     this.busy = false;
-    this.slid = ""; // names of the last changes
+    this.slid = ""; // names of the last changes, if they were those of a slider
     this.noted = 0; // when they were made
   }
 
   /** Remember the state before a change. @param {Partial<State>} state @param {Partial<State>} changes */
   note(state, changes) {
     if (this.busy || Object.keys(changes).every((name) => SKIPPED.includes(name))) return;
-    const last = this.before.at(-1);
+    const names = Object.keys(changes);
+    const slid = names.every((name) => SLID.includes(name)) ? names.join() : "";
+    const goesOn = slid && slid === this.slid && performance.now() - this.noted < 700;
+    [this.slid, this.noted, this.after] = [slid, performance.now(), []];
     const now = this.kept(state);
-    const sliding = this.slid === Object.keys(changes).join() && performance.now() - this.noted < 700;
-    [this.slid, this.noted] = [Object.keys(changes).join(), performance.now()];
-    if (sliding || (last && same(last, now))) return;
+    if (goesOn || same(this.before.at(-1), now)) return;
     this.before.push(now);
     if (this.before.length > MOST_STEPS) this.before.shift();
-    this.after = [];
   }
 
   /** @param {Partial<State>} state */
@@ -54,7 +55,7 @@ export class History {
     const state = from.pop();
     if (!state) return;
     to.push(this.kept(this.x.state));
-    this.busy = true;
+    [this.busy, this.slid] = [true, ""];
     this.x.change(state);
     this.busy = false;
   }

@@ -143,3 +143,33 @@ test("bytes as text, by hand", () => {
   assert.deepEqual([...bytesOf("00031", 4)], [0, 0, 1, 0]);
   assert.deepEqual([...bytesOf("0003100000", 5)], [0, 0, 1, 0, 0]);
 });
+
+const { History } = await from("history");
+
+/** An explorer without a page: its state, and a history of its changes. */
+function changing(state) {
+  const x = { state, change(changes) { this.history.note(this.state, changes); Object.assign(this.state, changes); } };
+  x.history = new History(x);
+  return x;
+}
+
+test("every click is a step of its own, however quick; a slider that is dragged is one", () => {
+  const x = changing({ picked: [], threshold: null, view: 1 });
+  for (const picked of [[1], [1, 2], [1, 2, 3]]) x.change({ picked });
+  for (const threshold of [0.1, 0.2, 0.3]) x.change({ threshold });
+  const steps = [];
+  for (let i = 0; i < 4; i++) {
+    x.history.undo();
+    steps.push([x.state.picked.length, x.state.threshold]);
+  }
+  assert.deepEqual(steps, [[3, null], [2, null], [1, null], [0, null]]);
+});
+
+test("a change after an undo leaves nothing to redo, a dragged slider too", () => {
+  const x = changing({ threshold: null });
+  x.change({ threshold: 0.1 });
+  x.history.undo();
+  x.change({ threshold: 0.2 });
+  x.history.redo();
+  assert.equal(x.state.threshold, 0.2);
+});
