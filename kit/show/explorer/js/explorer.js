@@ -10,7 +10,7 @@ import { showPanels } from "./headings.js";
 import { listenToKeys } from "./keyboard.js";
 import { build } from "./layout.js";
 import { Link } from "./link.js";
-import { isInside, pixelOf, same } from "./maths.js";
+import { axesOf, pixelOf, same } from "./maths.js";
 import { noticesOf } from "./notices.js";
 import { withCommas } from "./numbers.js";
 import { Painter } from "./painter.js";
@@ -18,7 +18,7 @@ import { Picture } from "./picture.js";
 import { Lasso, listenToPointer } from "./pointer.js";
 import { frustumAt } from "./shapes.js";
 import { statusOf } from "./tooltip.js";
-import { followCamera, turn, viewFrom, zoom } from "./view.js";
+import { drawnView, followCamera, turn, viewFrom, zoom } from "./view.js";
 
 const LEGEND_STATE = ["mode", "feature_set", "side_by_side", "swipe_with", "compare_with", "cosine", "similarity_range", "hidden_classes", "palette", "background", "colour_map"];
 const MIDDLE = 160; // pixels around the middle of the view, in which a key picks
@@ -245,8 +245,9 @@ export class Explorer extends Canvas {
     if (point >= 0) return this.click(point, event, "cloud");
     if (!this.state.frusta || this.state.view.camera || !this.panels || !this.cloud) return;
     const { panel, x, y } = this.panelAt(event);
-    const matrix = this.cloud.matrixOf(this.state.view, panel);
-    const found = frustumAt(this.data.cameras, (each) => pixelOf(matrix, each, panel.width, panel.height), [x, panel.height - y], isInside);
+    const view = drawnView(this);
+    const matrix = this.cloud.matrixOf(view, panel);
+    const found = frustumAt(this.data.cameras, (each) => pixelOf(matrix, each, panel.width, panel.height), [x, panel.height - y], axesOf(view).eye);
     if (found >= 0) viewFrom(this, this.data.cameras[found].name);
   }
 

@@ -1,6 +1,6 @@
 // Shapes in space: camera frusta with their images, and boxes of annotated objects.
 
-import { unproject } from "./maths.js";
+import { isInside, unproject } from "./maths.js";
 
 /** @typedef {import("./maths.js").Camera} Camera */
 
@@ -67,11 +67,17 @@ function edgesOf(corners) {
 /**
  * The number of the camera whose image in space is under a pixel, the nearest; -1 for none.
  * @param {Camera[]} cameras @param {(point: number[]) => number[] | null} toPixel
- * @param {number[]} place @param {(place: number[], corners: number[][]) => boolean} isInside
+ * @param {number[]} place @param {number[]} eye of the view
  */
-export function frustumAt(cameras, toPixel, place, isInside) {
-  return cameras.findIndex((camera) => {
-    const corners = camera.K ? frustumCorners(camera, FRUSTUM).map(toPixel) : [null];
-    return corners.every(Boolean) && isInside(place, corners);
+export function frustumAt(cameras, toPixel, place, eye) {
+  let [found, least] = [-1, Infinity];
+  cameras.forEach((camera, number) => {
+    if (!camera.K) return;
+    const corners = frustumCorners(camera, FRUSTUM);
+    const pixels = corners.map(toPixel);
+    if (!pixels.every(Boolean) || !isInside(place, pixels)) return;
+    const far = Math.hypot(...eye.map((value, axis) => corners.reduce((sum, corner) => sum + corner[axis] / 4, -value)));
+    if (far < least) [found, least] = [number, far];
   });
+  return found;
 }
