@@ -21,7 +21,7 @@ import { statusOf } from "./tooltip.js";
 import { drawnView, followCamera, turn, viewFrom, zoom } from "./view.js";
 
 const LEGEND_STATE = ["mode", "feature_set", "side_by_side", "swipe_with", "compare_with", "cosine", "similarity_range", "hidden_classes", "palette", "background", "colour_map"];
-const MIDDLE = 160; // pixels around the middle of the view, in which a key picks
+const MIDDLE = 160; // pixels of the page around the middle of the view, in which a key picks
 const PICK_STATE = ["picked", "negatives", "picked_in"];
 
 /**

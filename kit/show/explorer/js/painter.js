@@ -11,7 +11,7 @@ import {
 import { Cloud } from "./cloud.js";
 import { atOnce } from "./slices.js";
 
-const PICK_RADIUS = 8; // pixels around the pointer in which a point is found
+const PICK_RADIUS = 8; // pixels of the page around the pointer in which a point is found
 const FINER = 0.42; // size of points over a photograph
 const PASSES = { points: 0, marks: 1, glow: 2 };
 
@@ -290,13 +290,17 @@ export class Painter extends Cloud {
   /**
    * Number of the point at (x, y), canvas pixels from the panel's lower left corner; -1 for none.
    * @param {Panel} panel @param {number} x @param {number} y @param {View} view @param {Style} style
-   * @param {(point: number) => boolean} isShown @param {number} radius in which it is looked for
+   * @param {(point: number) => boolean} isShown @param {number} radius in which it is looked for, pixels of the page
    */
   pointAt(panel, x, y, view, style, isShown = () => true, radius = PICK_RADIUS) {
     if (!this.panels.has(panel.number)) return -1;
     const [size] = this.pointSize(view, panel, style);
     const place = { x, y, width: panel.width, height: panel.height };
-    const disc = { radius, size, spread: this.spread(), least: Math.max(1.5, 3 * style.pixelRatio), most: 2 * PICK_RADIUS + 1 };
+    const { pixelRatio } = style;
+    const disc = {
+      radius: Math.max(Math.round(radius * pixelRatio), 1), size, spread: this.spread(),
+      least: Math.max(1.5, 3 * pixelRatio), most: (2 * PICK_RADIUS + 1) * pixelRatio,
+    };
     const count = Math.ceil(this.count * style.density);
     return pointUnder(this.data.arrays.position, count, this.matrixOf(view, panel), place, disc, isShown, this.order);
   }
