@@ -388,6 +388,6 @@ export class Canvas extends Content {
   pointAt(event) {
     if (!this.panels || !this.cloud) return -1;
     const { panel, x, y } = this.panelAt(event);
-    return this.cloud.pointAt(panel, x, y, drawnView(this), this.style(), this.visibility());
+    return this.cloud.pointAt(panel, x, y, drawnView(this), this.style(), this.visibility(panel.number));
   }
 }

@@ -125,7 +125,7 @@ export class Content {
   /** @param {number} number of the feature set */
   hasFeature(number) {
     const length = this.cloud?.features[number]?.length;
-    const isShown = this.visibility();
+    const isShown = this.visibility(number);
     return (/** @type {number} */ point) => Boolean(length) && length[point] > 0 && isShown(point);
   }
 
@@ -139,12 +139,12 @@ export class Content {
     return pointOfIndex(data, index);
   }
 
-  /** A function of a point: whether the class it is coloured by is not hidden. */
-  visibility() {
+  /** A function of a point: whether the class it is coloured by is not hidden. @param {number} number of the feature set */
+  visibility(number = this.shownSet()) {
     const { kind } = this.mode();
     const hidden = new Set(this.state.hidden_classes);
     const { labels } = this.data.arrays;
-    const predicted = this.data.arrays[`predicted/${this.shownSet()}`];
+    const predicted = this.data.arrays[`predicted/${number}`];
     const classes = kind === "segments" ? null : kind === "predictions" ? predicted : labels;
     if (!classes || !hidden.size) return () => true;
     return (/** @type {number} */ point) => !hidden.has(classes[point]);

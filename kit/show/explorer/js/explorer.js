@@ -255,7 +255,7 @@ export class Explorer extends Canvas {
   clickMiddle(event) {
     if (!this.panels || !this.cloud) return;
     const [panel] = this.panels;
-    const point = this.cloud.pointAt(panel, panel.width / 2, panel.height / 2, this.state.view, this.style(), this.visibility(), MIDDLE);
+    const point = this.cloud.pointAt(panel, panel.width / 2, panel.height / 2, this.state.view, this.style(), this.visibility(panel.number), MIDDLE);
     this.click(point, event, "cloud");
   }
 

@@ -49,7 +49,7 @@ export class Selection {
     const matrix = explorer.cloud.matrixOf(explorer.state.view, panel);
     const { position } = explorer.data.arrays;
     this.source = null;
-    explorer.select(pointsInside(position, matrix, width, height, corners, explorer.visibility()), "cloud");
+    explorer.select(pointsInside(position, matrix, width, height, corners, explorer.visibility(panel.number)), "cloud");
   }
 
   /** @param {Int32Array} points numbers of the points, among those drawn */
