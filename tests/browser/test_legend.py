@@ -91,6 +91,26 @@ def test_the_saved_picture_of_segments_names_the_queries(open_page):
     assert found["squares"] == list(shown.explorer.setup["series"][:2])
 
 
+def test_segments_have_the_thresholds_that_were_set_in_python_too(open_page):
+    shown = open_page(queried())
+    points = scene.keyframe().points[:, 0].numpy()
+    shown.change(mode="right")
+    shown.change(threshold=0.7)
+    shown.change(mode="segments")
+    assert shown.state("thresholds") == {"right": 0.7} and shown.state("threshold") is None
+    reference, rows = shown.reference()
+    colours = shown.colours()
+    assert (colours[rows, :3] == reference).all()
+    series = [theme.rgb_of(colour) for colour in shown.explorer.setup["series"]]
+    right = (colours[:, :3] == series[0]).all(1)
+    assert ((points / 30)[right] > 0.69).all() and right[points / 30 > 0.71].all() and right.any()
+    shown.change(mode="right")
+    assert shown.state("threshold") == 0.7
+    shown.run("x.history.undo(); x.history.undo(); x.history.undo(); x.history.redo()")
+    shown.wait()
+    assert (shown.state("mode"), shown.state("threshold")) == ("right", 0.7)
+
+
 def ends(shown) -> list[str]:
     return shown.page.locator(".kx-ends span").all_inner_texts()
 

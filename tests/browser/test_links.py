@@ -27,6 +27,8 @@ STRANGE = [
     {"point_size": None},
     {"shading": 1},
     {"threshold": "low"},
+    {"thresholds": {"height": "low"}},
+    {"thresholds": [1]},
     {"cosine": "other"},
     {"similarity_range": "wide"},
 ]

@@ -216,12 +216,13 @@ def _by_pair(task: _Task) -> Valued:
 
 
 def _by_segment(task: _Task) -> Valued:
-    """The query whose score is highest above the middle of its range."""
-    content = task.content
+    """The query whose score is highest above its threshold, see `Explorer.thresholds`."""
+    content, chosen = task.content, task.explorer.thresholds
     limits = {mode["name"]: mode for mode in task.explorer.setup["modes"]}
-    middle = np.array([(limits[n]["low"] + limits[n]["high"]) / 2 for n in content.queries])
+    middle = {name: (limits[name]["low"] + limits[name]["high"]) / 2 for name in content.queries}
+    least = np.array([chosen.get(name, middle[name]) for name in content.queries])
     scores = np.stack([content.scores[name][task.keyframe] for name in content.queries], axis=1)
-    best, has = (scores - middle).argmax(1), (scores >= middle).any(1)
+    best, has = (scores - least).argmax(1), (scores >= least).any(1)
     series = np.array([theme.rgb_of(colour) for colour in theme.SERIES], dtype=np.uint8)
     return has, series[best[has] % len(series)]
 

@@ -84,6 +84,8 @@ class Explorer(Saving, anywidget.AnyWidget):
         cosine: "centred" (features minus the set's mean, both at unit length: the part that all
             features have in common does not make all points similar) or "plain".
         threshold: points below it turn grey in score and similarity modes; None: off.
+        thresholds: those of other modes, by name; segments use those of the queries, and the
+            middle of a query's range where there is none.
         components: which three components of the basis are red, green, blue.
         hidden_classes: class indices, as switched off in the legend.
         view: target (m, lidar frame), distance (m), azimuth (degrees; 0 looks along y, 90 along
@@ -122,6 +124,7 @@ class Explorer(Saving, anywidget.AnyWidget):
     picked_in = _state(traitlets.Int(0), colours=True)
     cosine = _state(traitlets.Enum(["centred", "plain"], "centred"), colours=True)
     threshold = _state(traitlets.Float(None, allow_none=True), colours=True)
+    thresholds = _state(traitlets.Dict(value_trait=traitlets.Float()), colours=True)
     components = _state(
         traitlets.List(traitlets.Int(), [0, 1, 2], minlen=3, maxlen=3), colours=True
     )

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kit.show import Explorer
 from kit.show.explorer.export import fallback_page
-from kit.show.explorer.modules import script_of
+from kit.show.explorer.modules import compact, script_of
 from kit.show.explorer.paint import colours_of, paint, scene_of
 from kit.show.explorer.payload import keyframe_payload
 from kit.show.scene import Viewpoint
@@ -147,7 +147,9 @@ def test_one_point_and_no_images(tmp_path):
     score, has = shown.similarity()
     assert score[0] == pytest.approx(1) and has.all()
     assert "colour" not in shown.modes and shown.setup["header"]["cameras"] == []
-    assert shown.save(tmp_path / "one.html").stat().st_size < 180_000  # most of it is the program
+    program = len(compact(script_of("page.js")))
+    assert shown.save(tmp_path / "one.html").stat().st_size - program < 27_000
+    assert program < 175_000
 
 
 def test_a_missing_image_is_named_in_a_note_and_the_others_are_shown():
@@ -302,7 +304,7 @@ def test_the_browser_gets_the_names_of_the_state_and_the_table_of_modes():
         < set(shown.setup["state"])
         == set(
             "mode feature_set side_by_side keyframe picked negatives picked_in cosine threshold "
-            "components hidden_classes view point_size density background shading frusta boxes "
+            "thresholds components hidden_classes view point_size density background shading frusta boxes "
             "colour_map palette similarity_range compare_with swipe_with swipe".split()
         )
     )

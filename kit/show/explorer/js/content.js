@@ -21,7 +21,7 @@ import { same } from "./maths.js";
  *   can_ask: boolean, state: (keyof State)[], colour_state: string[]}} Setup see payload.py
  * @typedef {{mode: string, feature_set: string, side_by_side: boolean, keyframe: number,
  *   picked: number[], negatives: number[], picked_in: number, cosine: "centred" | "plain",
- *   threshold: number | null, components: number[], hidden_classes: number[], view: View,
+ *   threshold: number | null, thresholds: Record<string, number>, components: number[], hidden_classes: number[], view: View,
  *   point_size: number, density: number, background: "dark" | "light", shading: boolean,
  *   frusta: boolean, boxes: boolean, colour_map: string, palette: string,
  *   similarity_range: "auto" | "fixed", compare_with: string, swipe_with: string,

@@ -35,8 +35,6 @@ export class Explorer extends Canvas {
   clickKind = "pick";
   /** @type {string | null} name of the camera whose image is enlarged */
   large = null;
-  /** @type {Map<string, number | null>} of the modes */
-  thresholds = new Map();
   /** @type {number | null} of the colours that are shown */
   threshold = null;
   /** @type {string | undefined | null} the camera whose place the view has taken */
@@ -119,8 +117,9 @@ export class Explorer extends Canvas {
   /** Change the state, inform Python, and draw again what depends on it. @param {Partial<State>} changes */
   change(changes) {
     if ("mode" in changes && changes.mode !== this.state.mode) {
-      this.thresholds.set(this.state.mode, this.state.threshold);
-      changes = { threshold: this.thresholds.get(changes.mode) ?? null, ...changes };
+      const { [this.state.mode]: _, ...others } = this.state.thresholds;
+      const thresholds = this.state.threshold === null ? others : { ...others, [this.state.mode]: this.state.threshold };
+      changes = { threshold: thresholds[changes.mode] ?? null, thresholds, ...changes };
     }
     const real = Object.entries(changes).filter(([name, value]) => !same(this.state[/** @type {keyof State} */ (name)], value));
     if (!real.length) return;
