@@ -304,8 +304,8 @@ def test_the_browser_gets_the_names_of_the_state_and_the_table_of_modes():
         < set(shown.setup["state"])
         == set(
             "mode feature_set side_by_side keyframe picked negatives picked_in cosine threshold "
-            "thresholds components hidden_classes view point_size density background shading frusta boxes "
-            "colour_map palette similarity_range compare_with swipe_with swipe".split()
+            "thresholds components hidden_classes view point_size density background shading "
+            "frusta boxes colour_map palette similarity_range compare_with swipe_with swipe".split()
         )
     )
     script = script_of("widget.js")

@@ -156,7 +156,7 @@ export class Explorer extends Canvas {
       this.redraw(true);
     });
     this.observer.observe(this.stage);
-    this.sight = new IntersectionObserver(([entry]) => this.setVisible(entry.isIntersecting));
+    this.sight = new IntersectionObserver((entries) => this.setVisible(entries.at(-1).isIntersecting));
     this.sight.observe(this.stage);
     this.stage.addEventListener("pointerenter", () => this.setVisible(true));
     this.themes = new MutationObserver(() => this.theme());
