@@ -4,6 +4,7 @@ import { capture, make } from "./dom.js";
 import { Asking } from "./asking.js";
 import { Background } from "./background.js";
 import { Footer, Playing } from "./footer.js";
+import { showPanels } from "./headings.js";
 import { History } from "./history.js";
 import { Legend } from "./legend.js";
 import { clamp } from "./maths.js";
@@ -11,6 +12,7 @@ import { Selection } from "./selection.js";
 import { Steps } from "./steps.js";
 import { StageTools, Toolbar } from "./toolbar.js";
 import { Tooltip } from "./tooltip.js";
+import { sync } from "./view.js";
 
 /** @typedef {import("./explorer.js").Explorer} Explorer */
 
@@ -60,18 +62,25 @@ function swipeLine(x) {
   node.tabIndex = 0;
   node.hidden = true;
   for (const [name, value] of Object.entries({ role: "slider", "aria-label": "Line between the two sets", "aria-valuemin": "0", "aria-valuemax": "100" })) node.setAttribute(name, value);
-  const to = (/** @type {number} */ swipe) => x.change({ swipe: clamp(swipe, 0, 1) });
   let dragged = false;
   node.addEventListener("pointerdown", (event) => { dragged = true; capture(node, event); event.preventDefault(); });
   node.addEventListener("pointermove", (event) => {
     const { left, width } = x.stage.getBoundingClientRect();
-    if (dragged) to((event.clientX - left) / width);
+    if (!dragged) return;
+    x.state.swipe = clamp((event.clientX - left) / width, 0, 1);
+    showPanels(x);
+    x.redraw();
   });
-  node.addEventListener("pointerup", () => { dragged = false; });
+  for (const name of ["pointerup", "pointercancel"]) {
+    node.addEventListener(name, () => {
+      if (dragged) sync(x, "swipe");
+      dragged = false;
+    });
+  }
   node.addEventListener("keydown", (event) => {
     const step = event.key === "ArrowLeft" ? -0.05 : event.key === "ArrowRight" ? 0.05 : 0;
     if (!step) return;
-    to(x.state.swipe + step);
+    x.change({ swipe: clamp(x.state.swipe + step, 0, 1) });
     event.preventDefault();
   });
   return node;

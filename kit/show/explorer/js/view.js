@@ -47,11 +47,14 @@ export function move(x, changes) {
   x.redraw();
 }
 
-/** @param {Explorer} x */
-export function syncView(x) {
-  x.model.set("view", x.state.view);
+/** Inform Python of a value that a gesture has changed. @param {Explorer} x @param {"view" | "swipe"} name */
+export function sync(x, name) {
+  x.model.set(name, x.state[name]);
   x.model.save_changes();
 }
+
+/** @param {Explorer} x */
+export const syncView = (x) => sync(x, "view");
 
 /** @param {Explorer} x @param {number} dx @param {number} dy */
 export function turn(x, dx, dy) {
