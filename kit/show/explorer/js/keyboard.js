@@ -43,6 +43,7 @@ function act(x, event) {
     if (key === "y") return x.history.redo(), true;
     return false;
   }
+  if (event.altKey && key !== "Enter") return false; // the browser goes back and forth
   if (ARROWS[key]) return arrow(x, ARROWS[key], event.shiftKey);
   if (/^[1-9]$/.test(key)) return x.pressMode(Number(key) - 1), true;
   const action = ACTIONS[key];
