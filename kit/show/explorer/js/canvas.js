@@ -139,7 +139,7 @@ export class Canvas extends Content {
     this.cloud.mark(this.selection.numbers.size ? [...this.selection.numbers] : null);
     for (const { number } of data.cameras) {
       this.bitmapOf(data, number).then((bitmap) => {
-        if (this.data !== data || !this.cloud) return;
+        if (!bitmap || this.data !== data || !this.cloud) return;
         this.cloud.photo(number, bitmap);
         this.redraw();
       });

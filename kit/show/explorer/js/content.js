@@ -2,6 +2,7 @@
 
 import { pointOfIndex } from "./data.js";
 import { same } from "./maths.js";
+import { cameraTitle } from "./numbers.js";
 
 /**
  * @typedef {import("./explorer.js").Explorer} Explorer
@@ -58,17 +59,22 @@ export class Content {
 
   /** @param {Data} data */
   forget(data) {
-    for (const bitmap of data.bitmaps?.values() || []) bitmap.then((each) => each.close());
+    for (const bitmap of data.bitmaps?.values() || []) bitmap.then((each) => each?.close());
   }
 
   /**
-   * A camera's photograph, decoded once.
-   * @param {Data} data @param {number} number @returns {Promise<ImageBitmap>}
+   * A camera's photograph, decoded once; null if it cannot be read.
+   * @this {Explorer} @param {Data} data @param {number} number @returns {Promise<ImageBitmap | null>}
    */
   bitmapOf(data, number) {
     const bitmaps = (data.bitmaps ||= new Map());
     const blob = () => new Blob([/** @type {BlobPart} */ (data.arrays[`image/${number}`])]);
-    if (!bitmaps.has(number)) bitmaps.set(number, createImageBitmap(blob()));
+    const failed = () => {
+      const { name } = data.cameras.find((camera) => camera.number === number);
+      this.tell(`image ${name}`, `The image of ${cameraTitle(name)} cannot be read`);
+      return null;
+    };
+    if (!bitmaps.has(number)) bitmaps.set(number, createImageBitmap(blob()).catch(failed));
     return bitmaps.get(number);
   }
 

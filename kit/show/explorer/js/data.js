@@ -15,7 +15,7 @@ import { atOnce } from "./slices.js";
  *   `part` is less than the count, points are in the order of order.py and come part by part
  * @typedef {{position: Float32Array, intensity: Float32Array, index?: Int32Array,
  *   labels?: Uint8Array, colour?: Uint8Array} & Record<string, Numbers>} Arrays
- * @typedef {{arrays: Arrays, bitmaps?: Map<number, Promise<ImageBitmap>>,
+ * @typedef {{arrays: Arrays, bitmaps?: Map<number, Promise<ImageBitmap | null>>,
  *   even: boolean, seen?: Map<number, Uint8Array>, cells?: Map<number, Features>, places?: Int32Array}} Decoded
  * @typedef {Omit<Header, "arrays"> & Decoded} Data a keyframe that is here
  * @typedef {{direction: Int8Array, scale: Float32Array, length: Float32Array, channels: number,
