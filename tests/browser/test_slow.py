@@ -42,7 +42,7 @@ def test_a_film_has_all_pixels(shown):
         shown.page.wait_for_timeout(1000)
         assert shown.run("return [x.canvas.width, x.moving > 0]") == [still, True]
     assert film.value.path().read_bytes()[:4] == b"\x1a\x45\xdf\xa3"  # a Matroska file
-    assert not shown.run("return x.filming")
+    assert shown.run("return x.film") is None
 
 
 def test_a_click_right_after_a_move_hits_its_point(shown):

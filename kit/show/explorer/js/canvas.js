@@ -4,9 +4,9 @@ import { recolour } from "./colouring.js";
 import { Content } from "./content.js";
 import { gone, markInUse } from "./contexts.js";
 import { newCanvas } from "./layout.js";
-import { nameTags } from "./marks.js";
 import { pixelOf } from "./maths.js";
 import { nextRatio } from "./numbers.js";
+import { drawFrame, drawOver, drawRings } from "./over.js";
 import { Painter } from "./painter.js";
 import { shapesOf } from "./shapes.js";
 import { drawnView } from "./view.js";
@@ -62,7 +62,8 @@ export class Canvas extends Content {
   slow = false; // even frames of few points take long
   restTime = 0; // of the last frame at rest, milliseconds
   answering = false; // the next frame answers a click; one with all pixels follows
-  filming = false; // every frame is kept, so nothing is left out
+  /** @type {CanvasRenderingContext2D | null} of a film: every frame is kept, so nothing is left out */
+  film = null;
   pixels = 1; // of the canvas for each pixel of the page
   place = ""; // size of the stage, and pixels of the screen for each of the page
   visible = true;
@@ -222,12 +223,12 @@ export class Canvas extends Content {
    * cloud is coloured part by part anyway.
    */
   answer() {
-    this.answering = this.restTime > LATE && !this.filming && !this.data.even;
+    this.answering = this.restTime > LATE && !this.film && !this.data.even;
   }
 
   /** Whether a frame may leave something out, because the next one follows at once. */
   isHurried() {
-    return Boolean(this.moving || this.flight) && !this.filming;
+    return Boolean(this.moving || this.flight) && !this.film;
   }
 
   /** @this {Explorer} */
@@ -249,8 +250,9 @@ export class Canvas extends Content {
       if (!this.pending && !this.answering) this.measure(began, ratio, moving);
       this.background.start();
     }
-    this.drawRings(view);
-    this.drawOver(view);
+    drawRings(this, view);
+    drawOver(this, view);
+    if (this.film) drawFrame(this, this.film);
     if (this.imagesStale || this.resized) this.after.set("images", () => [...this.pictures, this.largePicture].forEach((picture) => picture?.draw()));
     [this.imagesStale, this.resized] = [false, false];
     this.frames++;
@@ -348,30 +350,6 @@ export class Canvas extends Content {
       const place = pixelOf(matrix, at, panel.width, panel.height);
       if (place && panel.x + place[0] >= low && panel.x + place[0] <= high) call(panel.x + place[0], place[1]);
     };
-  }
-
-  /** Rings around points with a mark, and lines between panels. @param {View} view */
-  drawRings(view) {
-    const marks = this.marks();
-    /** @type {import("./rings.js").Ring[]} */
-    const rings = [];
-    for (const panel of this.panels) {
-      const draw = this.placing(view, panel);
-      for (const { point, kind } of marks) draw(this.data.arrays.position.subarray(3 * point, 3 * point + 3), (x, y) => rings.push({ x, y, kind }));
-      if (panel.x) rings.push({ x: panel.x, y: 0, kind: "line" });
-    }
-    this.cloud.rings.draw(rings, this.style().divider, this.pixels);
-  }
-
-  /** Names of boxes and the lasso, on a canvas over the picture. @param {View} view */
-  drawOver(view) {
-    const named = this.state.boxes && !this.moving ? this.data.boxes : [];
-    this.over.hidden = !named.length && !this.lasso; // a layer less to compose
-    if (this.over.hidden) return;
-    const context = this.over.getContext("2d");
-    context.clearRect(0, 0, this.over.width, this.over.height);
-    for (const panel of this.panels) nameTags(context, named, view, this.placing(view, panel), this.pixels);
-    this.lasso?.draw(context, this.pixels);
   }
 
   /** The panel at an event, and the place in it, pixels from its lower left corner. @param {MouseEvent} event */

@@ -69,6 +69,7 @@ export class Content {
   bitmapOf(data, number) {
     const bitmaps = (data.bitmaps ||= new Map());
     const blob = () => new Blob([/** @type {BlobPart} */ (data.arrays[`image/${number}`])]);
+    /** @returns {null} */
     const failed = () => {
       const { name } = data.cameras.find((camera) => camera.number === number);
       this.tell(`image ${name}`, `The image of ${cameraTitle(name)} cannot be read`);

@@ -127,25 +127,29 @@ function drawBar(x, context, ends, left, top, width, ratio) {
 async function saveFilm(x, play) {
   const type = TYPES.find((each) => window.MediaRecorder?.isTypeSupported(each));
   if (!type) return x.tell("film", "This browser cannot record films", 4000);
+  if (x.film) return x.tell("second film", "A film is being recorded; the next one can begin when it is done", 4000);
   const film = await filmOf(x, play, type);
   download(film, `${fileName(x)}.webm`);
 }
 
 /** @param {Explorer} x @returns {Promise<Blob>} @param {(x: Explorer) => Promise<void>} play */
 export async function filmOf(x, play, type = TYPES[1]) {
-  const recorder = new MediaRecorder(x.canvas.captureStream(30), { mimeType: type, videoBitsPerSecond: 12_000_000 });
+  const canvas = make("canvas"); // beside that of the cloud: names and the lasso have one of their own
+  x.film = canvas.getContext("2d");
+  x.draw(); // in its whole size
+  [canvas.width, canvas.height] = [x.canvas.width, x.canvas.height];
+  const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: type, videoBitsPerSecond: 12_000_000 });
   /** @type {Blob[]} */
   const parts = [];
   recorder.ondataavailable = ({ data }) => parts.push(data);
   const stopped = new Promise((done) => { recorder.onstop = done; });
   x.tell("film", "Recording ...");
-  x.filming = true;
-  x.draw(); // in its whole size
   recorder.start();
+  x.draw();
   try {
     await play(x);
   } finally {
-    x.filming = false;
+    x.film = null;
     recorder.stop();
   }
   await stopped;
