@@ -155,3 +155,30 @@ def test_a_lasso_takes_all_points(large):
     assert abs(large.run(code) - inside.sum()) <= 2
     large.run("x.select(new Int32Array(0), 'cloud')")
     large.page.wait_for_function(QUIET)
+
+
+def reload(page, code: str):
+    """Send the points again with other limits of the GPU."""
+    page.run(code + "; x.cloud.load(x.data); x.loadCloud(); x.refresh(['mode'])")
+    page.page.wait_for_function(QUIET)
+
+
+def test_features_have_the_same_colours_in_wider_textures(large):
+    settled(large, mode="features", side_by_side=True)
+    before = [large.colours(number) for number in range(3)]
+    reload(large, "x.cloud.leastWidth = 64")
+    assert large.run("return x.cloud.widths[2]") > 64
+    for number, colours in enumerate(before):
+        np.testing.assert_array_equal(large.colours(number), colours)
+    reload(large, "x.cloud.leastWidth = 2048")
+    settled(large, side_by_side=False)
+
+
+def test_features_without_a_texture_are_named_and_other_modes_go_on(large):
+    settled(large, mode="similarity", picked=[300], side_by_side=False)
+    reload(large, "x.most = x.cloud.mostTexels; x.cloud.mostTexels = 100")
+    assert "too large for this graphics card" in large.page.locator(".kx-hint").inner_text()
+    settled(large, mode="height")
+    assert large.page.locator(".kx-hint").inner_text() == "" and large.errors == []
+    reload(large, "x.cloud.mostTexels = x.most")
+    settled(large, mode="similarity", picked=[])

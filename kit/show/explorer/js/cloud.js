@@ -166,7 +166,7 @@ export class Cloud extends PointMemory {
     gl.useProgram(this.colouring.made);
     gl.bindVertexArray(this.whenColouring);
     this.inputs(number, job, value);
-    this.uniforms(set, job, branch, limits);
+    this.uniforms(number, job, branch, limits);
     this.tables.classes = texture(gl, job.classTable, 256, 1, "rgba8", this.tables.classes);
     this.pickTable(job.picks[number] || [], set);
     this.componentTable(set, job.components);
@@ -175,7 +175,7 @@ export class Cloud extends PointMemory {
     bindTexture(gl, u.u_classes, 1, this.tables.classes);
     bindTexture(gl, u.u_pickTable, 2, this.tables.picks);
     bindTexture(gl, u.u_components, 3, this.tables.components);
-    bindTexture(gl, u.u_direction, 4, set?.channels ? this.textures[number] : (this.tables.empty ||= texture(gl, new Int8Array(4), 1, 1, "rgba8i")));
+    bindTexture(gl, u.u_direction, 4, this.features[number] ? this.textures[number] : (this.tables.empty ||= texture(gl, new Int8Array(4), 1, 1, "rgba8i")));
     gl.bindBuffer(gl.ARRAY_BUFFER, null);
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.aside.frame);
     gl.bindTransformFeedback(gl.TRANSFORM_FEEDBACK, this.feedback);
@@ -216,12 +216,14 @@ export class Cloud extends PointMemory {
     attribute(gl, LOCATIONS.predicted, predicted, { kind: "uint", constant: ignore });
   }
 
-  /** @param {FeatureSet | undefined} set @param {Job} job @param {number} branch @param {number[]} limits */
-  uniforms(set, job, branch, limits) {
+  /** @param {number} number @param {Job} job @param {number} branch @param {number[]} limits */
+  uniforms(number, job, branch, limits) {
     const { gl } = this;
+    const set = this.setup.sets[number];
     const { uniforms: u } = this.colouring;
     gl.uniform1i(u.u_branch, branch);
     gl.uniform1i(u.u_texels, (set?.channels || 0) / 4);
+    gl.uniform1i(u.u_shift, Math.log2(this.widths[number] || 1));
     gl.uniform1i(u.u_ignore, this.setup.classes.ignore);
     gl.uniform2f(u.u_limits, limits[0], limits[1]);
     gl.uniform1i(u.u_thresholded, job.threshold === null ? 0 : 1);

@@ -18,6 +18,7 @@ export function picksOf(x, number) {
   const source = x.loaded.get(x.state.picked_in);
   const set = x.setup.sets[number];
   if (!source || !set?.channels) return [];
+  if (!x.cloud.features[number]) return [];
   const features = source === x.data ? x.cloud.features[number] : derived(source.arrays, "", `/${number}`, set);
   const weighted = (/** @type {number[]} */ indices, /** @type {number} */ sign) => {
     const found = indices.map((index) => x.pointOf(index, source)).filter((point) => point >= 0)

@@ -3,7 +3,7 @@
 import { derive, featuresOf } from "./data.js";
 import { texture } from "./gl.js";
 
-const TEXELS = 2048; // in a row of a texture of features
+const LEAST_WIDTH = 2048; // of a texture of features; every WebGL2 has as much
 let lastVersion = 0; // of any cloud on the page
 const SENT = /^(position|intensity|colour|labels)$|^(score|predicted|agreement)\//;
 
@@ -12,6 +12,17 @@ const SENT = /^(position|intensity|colour|labels)$|^(score|predicted|agreement)\
  * @typedef {import("./data.js").Features} Features
  * @typedef {import("./data.js").Numbers} Numbers
  */
+
+/**
+ * Width and rows of a texture for as many texels, about square: the width is a power of two, so that
+ * a part of a large cloud begins with a row.
+ * @param {number} texels @param {number} least width
+ */
+export function layoutOf(texels, least = LEAST_WIDTH) {
+  let width = least;
+  while (texels > width * width) width *= 2;
+  return { width, rows: Math.ceil(texels / width) };
+}
 
 export class PointMemory {
   /** @param {WebGL2RenderingContext} gl @param {import("./content.js").Setup} setup */
@@ -28,7 +39,12 @@ export class PointMemory {
     this.sent = [];
     /** @type {Record<number, WebGLTexture>} coordinates of features, by the number of the set */
     this.textures = {};
-    /** @type {(Features | null)[]} */
+    /** @type {Record<number, number>} their widths */
+    this.widths = {};
+    this.leastWidth = LEAST_WIDTH;
+    /** @type {number} the width and the rows that a texture can have */
+    this.mostTexels = gl.getParameter(gl.MAX_TEXTURE_SIZE);
+    /** @type {(Features | null)[]} those of a set that is too large are not here */
     this.features = [];
     /** @type {Data | null} */
     this.data = null;
@@ -71,11 +87,13 @@ export class PointMemory {
     this.send();
   }
 
-  /** @param {import("./data.js").FeatureSet} set @param {number} number */
+  /** Null where the GPU has no texture of this size. @param {import("./data.js").FeatureSet} set @param {number} number */
   reserveFeatures(set, number) {
+    const { width, rows } = layoutOf((this.count * set.channels) / 4, this.leastWidth);
+    if (Math.max(width, rows) > this.mostTexels) return null;
     const features = featuresOf(this.data.arrays, "", `/${number}`, set);
-    const rows = Math.ceil((this.count * set.channels) / 4 / TEXELS);
-    this.textures[number] = texture(this.gl, null, TEXELS, rows, "rgba8i", this.textures[number]);
+    this.widths[number] = width;
+    this.textures[number] = texture(this.gl, null, width, rows, "rgba8i", this.textures[number]);
     this.buffer(`rest/${number}`, features.rest.byteLength);
     return features;
   }
@@ -105,18 +123,18 @@ export class PointMemory {
 
   /** Coordinates of points as rows of the texture; a part begins with a row. @param {Features} features @param {number} number @param {number} from @param {number} to */
   sendTexels({ direction, channels }, number, from, to) {
-    const { gl } = this;
-    const [first, last] = [from, to].map((point) => (point * channels) / 4 / TEXELS);
+    const { gl, widths: { [number]: width } } = this;
+    const [first, last] = [from, to].map((point) => (point * channels) / 4 / width);
     const whole = Math.floor(last - first);
     const at = from * channels;
     gl.bindTexture(gl.TEXTURE_2D, this.textures[number]);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     const rows = (/** @type {number} */ row, /** @type {number} */ count, /** @type {Int8Array} */ data) =>
-      gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, row, TEXELS, count, gl.RGBA_INTEGER, gl.BYTE, data);
-    if (whole) rows(first, whole, direction.subarray(at, at + 4 * TEXELS * whole));
+      gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, row, width, count, gl.RGBA_INTEGER, gl.BYTE, data);
+    if (whole) rows(first, whole, direction.subarray(at, at + 4 * width * whole));
     if (first + whole === last) return;
-    const padded = new Int8Array(4 * TEXELS);
-    padded.set(direction.subarray(at + 4 * TEXELS * whole, to * channels));
+    const padded = new Int8Array(4 * width);
+    padded.set(direction.subarray(at + 4 * width * whole, to * channels));
     rows(first + whole, 1, padded);
   }
 

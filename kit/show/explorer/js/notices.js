@@ -16,6 +16,7 @@ export function noticesOf(x) {
     const [set, predicted] = [x.setup.sets[number], x.data.arrays[`predicted/${number}`]];
     if (["predictions", "errors"].includes(kind) && set && !predicted) found.push(`${set.name} has no predictions`);
     if (["features", "similarity"].includes(kind) && set && !set.channels) found.push(`${set.name} has no features`);
+    else if (["features", "similarity"].includes(kind) && set && x.cloud && !x.cloud.features[number]) found.push(`The features of ${set.name} are too large for this graphics card; max_points or channels make them smaller`);
   }
   if (["labels", "errors"].includes(kind) && !x.data.arrays.labels) found.push("This keyframe has no labels");
   if (kind === "similarity" && !x.state.picked.length) found.push("Click a point to see which points have similar features");

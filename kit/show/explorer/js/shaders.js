@@ -8,7 +8,7 @@ import { RING } from "./marks.js";
 export const COLOUR_SHADER = `#version 300 es
 precision highp float; precision highp int; precision highp sampler2D; precision highp isampler2D;
 in float a_value; in vec4 a_rgb; in vec4 a_rest; in uint a_label; in uint a_predicted;
-uniform int u_branch, u_texels, u_picks, u_ignore;
+uniform int u_branch, u_texels, u_shift, u_picks, u_ignore;
 uniform vec2 u_limits; uniform float u_threshold, u_meanSquare, u_least; uniform bool u_thresholded, u_plain;
 uniform vec3 u_noValue, u_correct, u_wrong, u_start;
 uniform sampler2D u_scale, u_classes, u_pickTable, u_components; uniform isampler2D u_direction;
@@ -16,7 +16,7 @@ flat out uint v_colour; flat out float v_score;
 
 vec4 own(int texel) {
   int at = gl_VertexID * u_texels + texel;
-  return vec4(texelFetch(u_direction, ivec2(at & 2047, at >> 11), 0)) * a_rest.x;
+  return vec4(texelFetch(u_direction, ivec2(at & ((1 << u_shift) - 1), at >> u_shift), 0)) * a_rest.x;
 }
 float cosineTo(int pick) {
   vec4 that = texelFetch(u_pickTable, ivec2(0, pick), 0); // weight, length, norm, along

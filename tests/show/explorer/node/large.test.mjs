@@ -124,3 +124,14 @@ test("work in slices ends with its value, and others come between the slices", a
   assert.ok(between >= 1);
   assert.equal(atOnce(steps()), "done");
 });
+
+test("features of any size have a texture that is about square, and parts begin with a row", async () => {
+  const { layoutOf } = await from("memory");
+  for (const [points, channels] of [[900, 32], [35_000, 64], [300_000, 256], [35_000, 4096], [1_000_000, 64]]) {
+    const texels = (points * channels) / 4;
+    const { width, rows } = layoutOf(texels);
+    assert.ok(width * rows >= texels && width * (rows - 1) < texels);
+    assert.ok(width <= 8192 && rows <= 8192, `${points} x ${channels}: ${width} x ${rows}`);
+    assert.equal((32_768 * channels) / 4 % width, 0);
+  }
+});
