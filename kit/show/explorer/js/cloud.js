@@ -171,11 +171,12 @@ export class Cloud extends PointMemory {
     this.pickTable(job.picks[number] || [], set);
     this.componentTable(set, job.components);
     const { uniforms: u } = this.colouring;
+    this.tables.empty ||= texture(gl, new Int8Array(4), 1, 1, "rgba8i"); // made here: it takes the active unit
     bindTexture(gl, u.u_scale, 0, this.scaleOf(job.scale));
     bindTexture(gl, u.u_classes, 1, this.tables.classes);
     bindTexture(gl, u.u_pickTable, 2, this.tables.picks);
     bindTexture(gl, u.u_components, 3, this.tables.components);
-    bindTexture(gl, u.u_direction, 4, this.features[number] ? this.textures[number] : (this.tables.empty ||= texture(gl, new Int8Array(4), 1, 1, "rgba8i")));
+    bindTexture(gl, u.u_direction, 4, this.features[number] ? this.textures[number] : this.tables.empty);
     gl.bindBuffer(gl.ARRAY_BUFFER, null);
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.aside.frame);
     gl.bindTransformFeedback(gl.TRANSFORM_FEEDBACK, this.feedback);
