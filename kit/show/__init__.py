@@ -6,6 +6,7 @@ interactive widget or a self-contained HTML page. Read `picture.py` first (a pic
 functions) and `explorer/widget.py` (the explorer).
 """
 
+from kit.show.explorer.linking import link
 from kit.show.explorer.steps import Steps
 from kit.show.explorer.widget import Explorer
 from kit.show.figures.ablation import ablation
@@ -30,6 +31,7 @@ __all__ = [
     "image_grid",
     "iou_bars",
     "labels",
+    "link",
     "loss_curve",
     "overlay",
     "points",

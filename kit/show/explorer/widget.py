@@ -144,6 +144,7 @@ class Explorer(Saving, anywidget.AnyWidget):
     swipe = _state(traitlets.Float(0.5, min=0.0, max=1.0))
     selected = traitlets.Instance(np.ndarray, allow_none=True)
     selected_in = traitlets.Int(0)
+    linked = traitlets.Unicode("").tag(sync=True)  # those with the same text move together
     _sent: _Keyframe | None = None
     _still: tuple[list, str] = ([], "")  # the state, and the picture of it
 

@@ -79,7 +79,7 @@ def figures() -> dict[str, go.Figure]:
     return make_figures()
 
 
-NO_FIGURES = ("Explorer", "PcaBasis", "Steps", "fit_basis", "save_png")
+NO_FIGURES = ("Explorer", "PcaBasis", "Steps", "fit_basis", "link", "save_png")
 KINDS = [name for name in show.__all__ if name not in NO_FIGURES]
 
 

@@ -10,6 +10,7 @@ import { showPanels } from "./headings.js";
 import { listenToKeys } from "./keyboard.js";
 import { build } from "./layout.js";
 import { Link } from "./link.js";
+import { changeOthers, enter, leave } from "./linking.js";
 import { axesOf, pixelOf, same } from "./maths.js";
 import { noticesOf } from "./notices.js";
 import { withCommas } from "./numbers.js";
@@ -18,7 +19,7 @@ import { Picture } from "./picture.js";
 import { Lasso, listenToPointer } from "./pointer.js";
 import { frustumAt } from "./shapes.js";
 import { statusOf } from "./tooltip.js";
-import { drawnView, followCamera, turn, viewFrom, zoom } from "./view.js";
+import { drawnView, fly, followCamera, turn, viewFrom, zoom } from "./view.js";
 
 const LEGEND_STATE = ["mode", "feature_set", "side_by_side", "swipe_with", "compare_with", "cosine", "similarity_range", "hidden_classes", "palette", "background", "colour_map"];
 const MIDDLE = 160; // pixels of the page around the middle of the view, in which a key picks
@@ -107,6 +108,7 @@ export class Explorer extends Canvas {
     const bytes = model.get("payload");
     this.remember(model.decoded || decode(this.setup.header, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
     this.link.listen();
+    enter(this);
     this.listenToCanvas();
     this.watch();
     this.theme();
@@ -128,6 +130,7 @@ export class Explorer extends Canvas {
     for (const [name, value] of real) this.model.set(name, value);
     this.model.save_changes();
     this.refresh(real.map(([name]) => name));
+    changeOthers(this, real.map(([name]) => name), fly);
   }
 
   /** @param {string[]} names */
@@ -176,6 +179,7 @@ export class Explorer extends Canvas {
     this.scheme?.removeEventListener("change", this.whenScheme);
     this.cloud?.close();
     gone(this);
+    leave(this);
     for (const data of this.loaded.values()) this.forget(data);
     [this.cloud, this.data] = [null, null];
     this.loaded.clear();
@@ -362,15 +366,6 @@ export class Explorer extends Canvas {
     const point = index === undefined ? -1 : this.pointOf(index);
     const { token, scene, count } = this.setup.keyframes[keyframe];
     this.footer.status.textContent = point < 0 ? `${scene || token} · ${withCommas(count)} points` : statusOf(this, index, point);
-  }
-
-  /** @param {number} label @param {boolean} only @param {Record<number, number>} counts */
-  toggleClass(label, only, counts) {
-    const { hidden_classes: hidden } = this.state;
-    const others = Object.keys(counts).map(Number).filter((each) => each !== label && each !== this.setup.classes.ignore);
-    const alone = others.every((each) => hidden.includes(each)) && !hidden.includes(label);
-    if (only) this.change({ hidden_classes: alone ? [] : others });
-    else this.change({ hidden_classes: hidden.includes(label) ? hidden.filter((each) => each !== label) : [...hidden, label] });
   }
 
   showControls() {

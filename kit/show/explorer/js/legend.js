@@ -224,12 +224,24 @@ function classRows(x, what) {
   const counts = x.classCounts(what);
   const nodes = classSwatches(x, what).map((each) => {
     const { label } = each;
-    const node = button("", "Click: hide or show. Alt-click: only this one", (event) => x.toggleClass(label, event.altKey, counts), "kx-class");
+    const node = button("", "Click: hide or show. Alt-click: only this one", (event) => toggleClass(x, label, event.altKey, counts), "kx-class");
     node.append(...swatchParts(each));
     node.dataset.label = String(label);
     return press(node, !x.state.hidden_classes.includes(label));
   });
   return nodes.length ? [make("div", "kx-classes", ...nodes)] : [make("p", "", `No ${what} in this keyframe.`)];
+}
+
+/**
+ * Hide a class or show it, or show only this one.
+ * @param {Explorer} x @param {number} label @param {boolean} only @param {Record<number, number>} counts of the classes
+ */
+function toggleClass(x, label, only, counts) {
+  const { hidden_classes: hidden } = x.state;
+  const others = Object.keys(counts).map(Number).filter((each) => each !== label && each !== x.setup.classes.ignore);
+  const alone = others.every((each) => hidden.includes(each)) && !hidden.includes(label);
+  const toggled = hidden.includes(label) ? hidden.filter((each) => each !== label) : [...hidden, label];
+  x.change({ hidden_classes: !only ? toggled : alone ? [] : others });
 }
 
 /**

@@ -1,5 +1,6 @@
 // Moves of the view: turn, pan, zoom, fly to a camera, look from above.
 
+import { moveOthers } from "./linking.js";
 import { add, axesOf, clamp, focalOf, mixViews } from "./maths.js";
 
 /**
@@ -45,6 +46,7 @@ export function move(x, changes) {
   if (x.follow?.value) x.follow.value = "";
   x.setMoving();
   x.redraw();
+  moveOthers(x);
 }
 
 /** Inform Python of a value that a gesture has changed. @param {Explorer} x @param {"view" | "swipe"} name */
