@@ -1,6 +1,8 @@
 """Gestures that end in another way than usual, keys of the browser, films that overlap."""
 
+import numpy as np
 import pytest
+import torch
 
 SEND = """const node = given === 'line' ? x.swipeNode : x.legend.head;
 const {left, top} = node.getBoundingClientRect();
@@ -96,3 +98,19 @@ def test_a_second_film_waits_for_the_first_and_names_are_in_it(shown):
     assert film.value.path().read_bytes()[:4] == b"\x1a\x45\xdf\xa3"
     drawn = shown.run("return x.drawn")
     assert set(drawn) == {True, False} and shown.run("return x.film") is None
+
+
+def test_a_selection_names_the_classes_that_are_nearest_to_it(shown):
+    shown.change(mode="labels", feature_set="distilled")
+    labels = shown.explorer.content.labels[0]
+    chosen = np.flatnonzero(labels == 15)[:12]
+    shown.run("x.select(Int32Array.from(given), 'cloud')", chosen.tolist())
+    unit = torch.nn.functional.normalize(shown.explorer.content.features["distilled"][0].feat)
+    unit = unit - shown.explorer.content.quantisers["distilled"].mean
+    unit = torch.nn.functional.normalize(unit)
+    cosine = unit @ unit[chosen].mean(0)
+    cosine[chosen] = -1
+    nearest = labels[cosine.topk(100).indices.numpy()]
+    told = shown.page.locator(".kx-nearest .kx-stat").first.inner_text().split("\n")
+    assert told[0] == shown.explorer.setup["classes"]["names"][15]
+    assert int(told[-1]) == pytest.approx((nearest == 15).sum(), abs=3)

@@ -1,6 +1,7 @@
 // The arrays of a keyframe, quantised features, and the cosine between them.
 
 import { clamp } from "./maths.js";
+import { bestOf } from "./numbers.js";
 import { atOnce } from "./slices.js";
 
 /**
@@ -29,6 +30,8 @@ import { atOnce } from "./slices.js";
  */
 
 /** @typedef {"float32" | "int32" | "int16" | "int8" | "uint8" | "uint16"} Kind of numbers */
+
+const MOST_COMPARED = 100_000; // points that are compared with a selection
 
 const ARRAYS = {
   float32: Float32Array,
@@ -186,10 +189,10 @@ export function componentsOf({ direction, rest, channels }, i, set, components) 
 }
 
 /**
- * Mean cosine of the features of points to each other: the square of the mean direction's length.
+ * Mean of the unit features of points; null if none has one.
  * @param {Features} features @param {Iterable<number>} points
  */
-export function meanCosine({ direction, rest, channels }, points) {
+function meanDirection({ direction, rest, channels }, points) {
   const sum = new Float64Array(channels);
   let count = 0;
   for (const point of points) {
@@ -198,7 +201,35 @@ export function meanCosine({ direction, rest, channels }, points) {
     for (let k = 0; k < channels; k++) sum[k] += (direction[channels * point + k] * scale) / norm;
     count++;
   }
-  return count ? sum.reduce((all, value) => all + (value / count) ** 2, 0) : null;
+  return count ? sum.map((value) => value / count) : null;
+}
+
+/**
+ * Mean cosine of the features of points to each other: the square of the mean direction's length.
+ * @param {Features} features @param {Iterable<number>} points
+ */
+export const meanCosine = (features, points) => meanDirection(features, points)?.reduce((all, value) => all + value ** 2, 0) ?? null;
+
+/**
+ * The points, but for the given ones, with the largest mean cosine to the given ones; of a large cloud
+ * among every so many points.
+ * @param {Features} features @param {Int32Array} points @param {number} k how many
+ */
+export function nearestTo(features, points, k) {
+  const { direction, rest, channels } = features;
+  const mean = meanDirection(features, points);
+  if (!mean) return [];
+  const count = rest.length / 4;
+  const given = new Set(points);
+  const scores = new Float32Array(count).fill(-Infinity);
+  for (let point = 0, step = Math.ceil(count / MOST_COMPARED); point < count; point += step) {
+    const [scale, length, norm] = [rest[4 * point], rest[4 * point + 1], rest[4 * point + 2]];
+    if (!length || given.has(point)) continue;
+    let sum = 0;
+    for (let i = 0, at = channels * point; i < channels; i++) sum += mean[i] * direction[at + i];
+    scores[point] = (sum * scale) / norm;
+  }
+  return bestOf(scores, k, (point) => scores[point] > -Infinity);
 }
 
 /**

@@ -1,6 +1,6 @@
 // Points selected by a box in an image or by a lasso in the cloud, and their statistics.
 
-import { meanCosine, surfaceOf } from "./data.js";
+import { meanCosine, nearestTo, surfaceOf } from "./data.js";
 import { button, icon, make, press, row, slider } from "./dom.js";
 import { pointsInside } from "./finding.js";
 import { cameraTitle, countOf, plainNumber, withCommas } from "./numbers.js";
@@ -12,6 +12,7 @@ import { cameraTitle, countOf, plainNumber, withCommas } from "./numbers.js";
  */
 
 const MOST_CLASSES = 5; // of the statistics
+const NEAREST = 100; // points outside of the selection whose classes are counted
 
 export class Selection {
   /** @param {Explorer} explorer */
@@ -99,7 +100,18 @@ function statisticRows(explorer, points) {
   const features = explorer.cloud?.features[explorer.shownSet()];
   const cosine = features && meanCosine(features, points);
   if (cosine !== null && features) facts.push(`mean cosine ${cosine.toFixed(2)} (${explorer.setup.sets[explorer.shownSet()].name})`);
-  return [...rows, make("p", "kx-small", facts.join(" · "))];
+  return [...rows, make("p", "kx-small", facts.join(" · ")), ...nearestRows(explorer, points)];
+}
+
+/** The classes of the points outside of a selection that are most similar to it. @param {Explorer} explorer @param {Int32Array} points */
+function nearestRows(explorer, points) {
+  const { labels } = explorer.data.arrays;
+  const features = explorer.cloud?.features[explorer.shownSet()];
+  const nearest = labels && features ? nearestTo(features, points, NEAREST) : [];
+  if (!nearest.length) return [];
+  const counts = countOf(nearest.map((point) => labels[point]));
+  const title = `Nearest outside (${nearest.length} points)`;
+  return [make("p", "kx-small", title), make("div", "kx-nearest", ...classBars(explorer, counts.slice(0, 3), nearest.length))];
 }
 
 /** @param {Explorer} explorer @param {[number, number][]} counts label and count, the most frequent first @param {number} total */

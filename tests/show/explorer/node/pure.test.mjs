@@ -6,7 +6,7 @@ import { test } from "node:test";
 const from = (name) => import(new URL(`../../../../kit/show/explorer/js/${name}.js`, import.meta.url));
 const { add, axesOf, cameraMatrix, clipMatrix, dot, isInside, mixViews, pixelOf, unproject } = await from("maths");
 const { bestOf, countOf, nextRatio, percentile, scaleTable, similarityLimits } = await from("numbers");
-const { cosineTo, decode, derived, featureOf, meanAgreement, meanCosine, pointOfIndex, surfaceOf, unpack } = await from("data");
+const { cosineTo, decode, derived, featureOf, meanAgreement, meanCosine, nearestTo, pointOfIndex, surfaceOf, unpack } = await from("data");
 const { linkOf, stateOf } = await from("links");
 const { segmentsOf } = await from("asking");
 const { entriesOf } = await from("steps");
@@ -97,6 +97,18 @@ test("cosines of quantised features are those of the vectors", () => {
   const pick = featureOf(features, 0);
   close([cosineTo(pick, features, 0, set, false), cosineTo(pick, features, 1, set, false)], [1, Math.SQRT1_2], 1e-3);
   close([meanCosine(features, [0, 1, 2])], [(2 + 2 * Math.SQRT1_2) / 4], 1e-3); // point 2 has no feature
+});
+
+test("the nearest to a selection are outside of it and have features", () => {
+  const set = { channels: 4, mean: [0, 0, 0, 0] };
+  const arrays = { // along x; x and y; y; none; along x, longer
+    "direction/0": Int8Array.of(127, 0, 0, 0, 90, 90, 0, 0, 0, 127, 0, 0, 127, 0, 0, 0, 60, 10, 0, 0),
+    "scale/0": new Float32Array(5).fill(1 / 127), "length/0": Float32Array.of(1, 1, 1, 0, 2),
+  };
+  const features = derived(arrays, "", "/0", set);
+  assert.deepEqual(nearestTo(features, Int32Array.of(0), 3), [4, 1, 2]);
+  assert.deepEqual(nearestTo(features, Int32Array.of(2, 3), 1), [1]);
+  assert.deepEqual(nearestTo(features, Int32Array.of(3), 1), []);
 });
 
 test("the mean cosine of two sets leaves out points without one of the features", () => {
