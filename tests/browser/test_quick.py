@@ -111,3 +111,56 @@ def test_points_that_are_not_drawn_are_not_picked(shown):
     found = shown.run(code, places[alone].tolist())
     expected = [point if point in set(drawn) else -1 for point in alone.tolist()]
     assert found == expected and -1 in found
+
+
+WHOLE = """const {gl, canvas} = x.cloud, pixels = new Uint8Array(4 * canvas.width * canvas.height);
+const whole = () => {
+  x.draw();
+  gl.readPixels(0, 0, canvas.width, canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+  return pixels.reduce((sum, value, i) => (sum * 31 + value) % 1000003, 7);
+};
+let count = 0;
+const own = x.cloud.drawPart.bind(x.cloud);
+x.cloud.drawPart = (...all) => { count++; own(...all); };
+"""
+
+
+def test_a_hover_shows_the_same_points_without_painting_them_again(shown):
+    shown.change(mode="similarity", picked=[300])
+    code = """const still = whole(); count = 0;
+      x.hover([90]);
+      const ringed = whole(), painted = count;
+      x.hover(null);
+      const again = whole(), kept = count;
+      x.cloud.painted = '';
+      const anew = whole();
+      delete x.cloud.drawPart;
+      return [still === again, still === anew, still === ringed, painted, kept, count > 0]"""
+    assert shown.run(WHOLE + code) == [True, True, False, 0, 0, True]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "x.change({point_size: 2})",
+        "x.change({density: 0.5})",
+        "x.change({mode: 'labels'})",
+        "x.change({threshold: 0.5})",
+        "x.change({frusta: false})",
+        "x.change({background: 'light'})",
+        "x.change({picked: [90]})",
+        "x.cloud.mark([3, 4, 5, 6])",
+        "x.state.view = {...x.state.view, azimuth: 4}",
+    ],
+)
+def test_what_changes_the_picture_is_painted(shown, change):
+    shown.change(mode="similarity", picked=[300], frusta=True, background="dark")
+    code = f"""const before = whole(); {change};
+      const after = whole();
+      x.cloud.painted = '';
+      const anew = whole();
+      delete x.cloud.drawPart;
+      return [before === after, after === anew]"""
+    assert shown.run(WHOLE + code) == [False, True]
+    shown.change(point_size=1.0, density=1.0, frusta=True, background="dark")
+    shown.run("x.cloud.mark(null)")

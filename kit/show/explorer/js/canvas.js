@@ -244,9 +244,12 @@ export class Canvas extends Content {
     const style = this.style();
     if (ratio < FEW) [style.shading, style.glow] = [0, 0]; // a slow machine: pixels cost more than points
     if (this.answering) style.glow = 0; // it takes all points once more
+    const painted = this.data.even || moving || this.answering ? "" : this.wholeKey(view); // of a small one
     if (whole && whole === this.cloud.rested) this.cloud.present(this.cloud.rest, this.panels, view, this.style(), false);
+    else if (painted && painted === this.cloud.painted) this.cloud.present(this.cloud.picture, this.panels, view, style, false);
     else {
       this.cloud.draw(this.panels, view, { ...style, shapes: this.shapes() }, ratio, moving || this.answering);
+      this.cloud.painted = painted;
       if (!this.pending && !this.answering) this.measure(began, ratio, moving);
       this.background.start();
     }
@@ -270,8 +273,9 @@ export class Canvas extends Content {
 
   /** A text that changes with everything that is seen in the picture of all points. @param {View} view */
   wholeKey(view) {
-    const { photo, density, frusta, boxes, palette } = { ...this.state, photo: this.photo };
-    return JSON.stringify([view, this.panels, this.style(), photo, density, frusta, boxes, palette, this.cloud.version, this.data.keyframe]);
+    const { density, frusta, boxes, palette } = this.state;
+    const style = { ...this.style(), photo: 0 }; // the photograph is put behind a finished picture
+    return JSON.stringify([view, this.panels, style, density, frusta, boxes, palette, this.cloud.version, this.data.keyframe]);
   }
 
   /**

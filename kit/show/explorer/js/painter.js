@@ -48,6 +48,7 @@ export class Painter extends Cloud {
     this.shapeBuffer = null;
     /** @type {Target | null} what is drawn into, before it comes to the screen */
     this.picture = null;
+    this.painted = ""; // what `picture` shows: a key of it, where it can be shown again
     /** @type {Target | null} the picture of all points of a large cloud, see `refining` */
     this.rest = null;
     this.rested = ""; // its key
@@ -58,7 +59,7 @@ export class Painter extends Cloud {
   /** @param {import("./data.js").Data} data */
   load(data) {
     super.load(data);
-    this.rested = "";
+    [this.rested, this.painted] = ["", ""];
     for (const photo of this.photos.values()) this.gl.deleteTexture(photo);
     this.photos.clear();
   }
@@ -118,6 +119,7 @@ export class Painter extends Cloud {
    */
   draw(panels, view, style, ratio = 1, hurried = ratio < 1) {
     this.picture = this.target(this.picture);
+    this.painted = "";
     const shown = ratio * style.density;
     const larger = { ...style, pointSize: style.pointSize * Math.min(1 / Math.sqrt(shown), 1.7) };
     atOnce(this.painting(this.picture, panels, view, larger, Math.ceil(this.count * shown)));
