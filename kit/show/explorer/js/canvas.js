@@ -18,6 +18,7 @@ const LEAST = 8_000; // points of a large cloud that are drawn at least
 const FEW = 0.25; // ratio of the points drawn while the view moves, below which there is no light
 const SLOW = 1.3 * FRAME; // milliseconds of a frame of few points, above which its pixels are the cost
 const COARSE = 0.5; // of the pixels in a row that are then drawn while the view moves
+const PATIENT = 120; // milliseconds for which frames go before the legend and images
 const LATE = 40; // milliseconds of a frame at rest, above which a click is first answered coarsely
 
 /**
@@ -76,6 +77,7 @@ export class Canvas extends Content {
   /** @type {Map<string, () => void>} what is done after the next frame, by name */
   after = new Map();
   due = false; // this frame was drawn
+  dueSince = 0; // when the first of what is left was put off
   stale = false; // a frame has to be drawn
   waiting = 0; // the number of the next animation frame
   resting = 0; // the timer that ends a move
@@ -191,6 +193,8 @@ export class Canvas extends Content {
   frame() {
     this.waiting = 0;
     if (this.pending && this.moving) return this.awaitFrame();
+    const late = this.due && performance.now() - this.dueSince > PATIENT;
+    if (this.stale && !late) return this.draw(); // first: a coarse answer is replaced by the whole picture
     if (this.due && this.isColoured()) this.catchUp();
     if (this.stale) this.draw();
   }
@@ -259,6 +263,7 @@ export class Canvas extends Content {
     if (this.imagesStale || this.resized) this.after.set("images", () => [...this.pictures, this.largePicture].forEach((picture) => picture?.draw()));
     [this.imagesStale, this.resized] = [false, false];
     this.frames++;
+    if (!this.due) this.dueSince = performance.now();
     this.due = this.after.size > 0;
     if (this.due) this.awaitFrame();
     if (this.flight || this.answering) this.redraw();
