@@ -79,6 +79,7 @@ export class Canvas extends Content {
   due = false; // this frame was drawn
   dueSince = 0; // when the first of what is left was put off
   stale = false; // a frame has to be drawn
+  shown = true; // what was drawn last; not yet right after `drawAtOnce`
   waiting = 0; // the number of the next animation frame
   resting = 0; // the timer that ends a move
 
@@ -184,6 +185,13 @@ export class Canvas extends Content {
     this.awaitFrame();
   }
 
+  /** Draw in this task, so that the answer is on the screen a frame earlier. @this {Explorer} */
+  drawAtOnce() {
+    if (this.pending || this.flight) return;
+    this.shown = false;
+    this.draw();
+  }
+
   /** @this {Explorer} */
   awaitFrame() {
     this.waiting ||= requestAnimationFrame(() => this.frame());
@@ -192,6 +200,10 @@ export class Canvas extends Content {
   /** @this {Explorer} */
   frame() {
     this.waiting = 0;
+    if (!this.shown) {
+      this.shown = true; // the browser shows now what was drawn before this frame
+      return this.awaitFrame();
+    }
     if (this.pending && this.moving) return this.awaitFrame();
     const late = this.due && performance.now() - this.dueSince > PATIENT;
     if (this.stale && !late) return this.draw(); // first: a coarse answer is replaced by the whole picture

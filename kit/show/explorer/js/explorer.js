@@ -297,6 +297,7 @@ export class Explorer extends Canvas {
     this.change({ picked_in: keyframe, picked, negatives });
     this.after.set("status", () => this.showStatus(index));
     this.redraw();
+    this.drawAtOnce();
     this.link.send({ type: "click", point: index, kind, keyframe, place, picked, negatives });
   }
 
