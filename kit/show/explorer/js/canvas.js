@@ -333,7 +333,7 @@ export class Canvas extends Content {
     const { clientWidth, clientHeight } = this.stage;
     const coarse = this.slow && this.isHurried();
     this.pixels = coarse || this.answering ? COARSE * full : full;
-    this.stage.toggleAttribute("data-coarse", coarse);
+    this.stage.toggleAttribute("data-coarse", coarse || this.restTime > LATE);
     const [width, height] = [clientWidth, clientHeight].map((v) => Math.round(v * this.pixels));
     if (this.canvas.width !== width || this.canvas.height !== height) {
       for (const canvas of [this.canvas, this.over]) [canvas.width, canvas.height] = [width, height];
