@@ -357,7 +357,9 @@ export class Explorer extends Canvas {
   }
 
   showNotices() {
-    this.hint.replaceChildren(...noticesOf(this).map((text) => make("p", "", text)));
+    const texts = noticesOf(this);
+    if (same(texts, [...this.hint.children].map((node) => node.textContent))) return; // a screen reader would repeat them
+    this.hint.replaceChildren(...texts.map((text) => make("p", "", text)));
   }
 
   /** @param {number} [index] */
