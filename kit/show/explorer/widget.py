@@ -5,7 +5,7 @@
     explorer.picked               # the points that were clicked
     explorer.save("street.html")  # one file that needs no network, with the same clicks
 
-It is a widget of its own (anywidget, plain WebGL2 in `js/explorer.js`). Once the data is in the
+It is a widget of its own (anywidget, plain WebGL2, its modules in `js/`). Once the data is in the
 browser, colours and views are computed there, and Python is informed of every change.
 """
 

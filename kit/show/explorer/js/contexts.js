@@ -45,6 +45,3 @@ export function gone(x) {
   const at = all.indexOf(x);
   if (at >= 0) all.splice(at, 1);
 }
-
-/** How many explorers of the page have a context. */
-export const countLiving = () => living().length;

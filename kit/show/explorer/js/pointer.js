@@ -38,7 +38,6 @@ export function listenToPointer(x, canvas) {
       else turn(x, dx, dy);
     }
   });
-  /** @param {MouseEvent} event */
   const up = (/** @type {PointerEvent} */ event) => {
     const single = down.delete(event.pointerId) && down.size === 0;
     if (!single) return;

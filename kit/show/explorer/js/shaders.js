@@ -76,7 +76,7 @@ precision highp float;
 in vec3 a_position; in vec4 a_colour; in uint a_mark; in float a_score;
 uniform mat4 u_matrix; uniform float u_spread; uniform vec4 u_size; // pixels at one metre, least, most, ratio without a value
 uniform vec3 u_glow; // low, high end of the scores, and the strength; 0: no glow
-uniform bool u_marking; uniform float u_dim;
+uniform bool u_marking;
 out vec4 v_colour; flat out float v_marked; flat out float v_inner;
 void main() {
   bool marked = a_mark > 0u;
