@@ -95,7 +95,7 @@ export class Canvas extends Content {
   }
 
   /** Give the context back, and keep a still picture. @this {Explorer} */
-  rest() {
+  giveBack() {
     if (!this.cloud || !this.data) return;
     this.draw();
     this.catchUp();

@@ -29,8 +29,8 @@ export function markInUse(x) {
   const others = all.filter((each) => each !== x);
   const hidden = others.filter((each) => !inSight(each));
   const spare = hidden.slice(0, Math.max(all.length - MOST_CONTEXTS, 0));
-  for (const each of spare) each.rest();
-  for (const each of others.filter((other) => !spare.includes(other)).slice(0, Math.max(living().length - LIMIT, 0))) each.rest();
+  for (const each of spare) each.giveBack();
+  for (const each of others.filter((other) => !spare.includes(other)).slice(0, Math.max(living().length - LIMIT, 0))) each.giveBack();
 }
 
 /** Whether an explorer lies in the window, or so close that it soon will. @param {Explorer} x */

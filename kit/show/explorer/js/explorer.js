@@ -49,7 +49,7 @@ export class Explorer extends Canvas {
   /** @type {PointerEvent | null} over the cloud */
   pointer = null;
   hoverTimer = 0;
-  wheeling = 0;
+  syncTimer = 0; // of moves that have no end of their own
 
   // The parts that layout.js makes.
   /** @type {import("./history.js").History} */

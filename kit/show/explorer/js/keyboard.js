@@ -1,7 +1,7 @@
 // Keys on the cloud, and their list.
 
 import { make } from "./dom.js";
-import { goHome, steps, syncView, top } from "./view.js";
+import { goHome, steps, syncViewLater, top } from "./view.js";
 
 /** @typedef {import("./explorer.js").Explorer} Explorer */
 
@@ -56,21 +56,15 @@ function act(x, event) {
 function arrow(x, [dx, dy], shifted) {
   if (shifted) steps.pan(x, dx, dy);
   else steps.turn(x, dx, dy);
-  later(x);
+  syncViewLater(x);
   return true;
-}
-
-/** Inform Python when the keys rest. @param {Explorer} x */
-function later(x) {
-  clearTimeout(x.wheeling);
-  x.wheeling = setTimeout(() => syncView(x), 250);
 }
 
 /** @type {Record<string, (x: Explorer, event: KeyboardEvent) => void>} */
 const ACTIONS = {
-  "+": (x) => { steps.zoom(x, -1); later(x); },
-  "=": (x) => { steps.zoom(x, -1); later(x); },
-  "-": (x) => { steps.zoom(x, 1); later(x); },
+  "+": (x) => { steps.zoom(x, -1); syncViewLater(x); },
+  "=": (x) => { steps.zoom(x, -1); syncViewLater(x); },
+  "-": (x) => { steps.zoom(x, 1); syncViewLater(x); },
   t: top,
   h: goHome,
   l: (x) => x.setLasso(!x.lasso),

@@ -2,7 +2,7 @@
 
 import { capture } from "./dom.js";
 import { clamp } from "./maths.js";
-import { pan, syncView, turn, zoom } from "./view.js";
+import { pan, syncView, syncViewLater, turn, zoom } from "./view.js";
 
 /** @typedef {import("./explorer.js").Explorer} Explorer */
 
@@ -69,8 +69,7 @@ function pinched(x, [a, b], pinch, middle) {
 function wheel(x, event) {
   event.preventDefault();
   zoom(x, Math.exp(clamp(event.deltaY, -200, 200) * 0.0015));
-  clearTimeout(x.wheeling);
-  x.wheeling = setTimeout(() => syncView(x), 200);
+  syncViewLater(x);
 }
 
 /** @param {Explorer} x @param {PointerEvent} event */

@@ -9,6 +9,7 @@ import { add, axesOf, clamp, focalOf, mixViews } from "./maths.js";
  */
 
 const FLIGHT = 650; // milliseconds
+const PAUSE = 250; // milliseconds without a turn of the wheel or a key
 const STEP = { turn: 8, pan: 40, zoom: 1.15 }; // of a key: degrees, pixels, times
 
 /**
@@ -57,6 +58,12 @@ export function sync(x, name) {
 
 /** @param {Explorer} x */
 export const syncView = (x) => sync(x, "view");
+
+/** The same when wheel and keys rest. @param {Explorer} x */
+export function syncViewLater(x) {
+  clearTimeout(x.syncTimer);
+  x.syncTimer = setTimeout(() => syncView(x), PAUSE);
+}
 
 /** @param {Explorer} x @param {number} dx @param {number} dy */
 export function turn(x, dx, dy) {
