@@ -55,7 +55,7 @@ def test_cards_do_not_blur_what_is_below_on_a_slow_machine(shown):
     still = shown.run(blur)
     shown.run("x.slow = true; x.setMoving(); x.draw()")
     assert "blur" in still and shown.run(blur) == "none"
-    shown.run("x.slow = false; x.draw()")
+    shown.run("x.slow = false; x.restTime = 10; x.draw()")
     assert shown.run(blur) == still
     shown.page.wait_for_function("() => !document.querySelector('.kx').explorer.moving")
     shown.run("delete x.measure")

@@ -320,6 +320,7 @@ export class Canvas extends Content {
     this.pending = true;
     this.cloud.measure(began, (spent) => {
       this.pending = false;
+      if (!this.data) return; // closed in the meantime
       if (!moving) this.restTime = spent;
       if (!moving && this.data.even) return;
       this.frameTime = spent;

@@ -96,7 +96,7 @@ export function recoloured(x) {
 function colourSegments(x) {
   const queries = x.queries().map((mode) => ({
     scores: x.data.arrays[mode.array] || new Float32Array(x.data.count).fill(-Infinity),
-    threshold: x.state.thresholds[mode.name] ?? mode.low + 0.5 * (mode.high - mode.low),
+    threshold: x.thresholdOf(mode.name) ?? mode.low + 0.5 * (mode.high - mode.low),
   }));
   x.segments = segmentsOf(queries, x.data.count, x.setup.classes.ignore);
   x.cloud.buffer("segments", x.segments);

@@ -83,6 +83,12 @@ export class Content {
     return this.setup.modes.find((mode) => mode.name === this.state.mode) || this.setup.modes[0];
   }
 
+  /** The threshold of a mode, whose name can be any text; null: none. @param {string} name */
+  thresholdOf(name) {
+    const { thresholds } = this.state;
+    return Object.hasOwn(thresholds, name) ? thresholds[name] : null;
+  }
+
   /** Modes of queries that were asked in words. */
   queries() {
     return this.setup.modes.filter(({ query }) => query);

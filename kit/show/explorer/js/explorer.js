@@ -121,7 +121,7 @@ export class Explorer extends Canvas {
     if ("mode" in changes && changes.mode !== this.state.mode) {
       const { [this.state.mode]: _, ...others } = this.state.thresholds;
       const thresholds = this.state.threshold === null ? others : { ...others, [this.state.mode]: this.state.threshold };
-      changes = { threshold: thresholds[changes.mode] ?? null, thresholds, ...changes };
+      changes = { threshold: this.thresholdOf(changes.mode), thresholds, ...changes };
     }
     const real = Object.entries(changes).filter(([name, value]) => !same(this.state[/** @type {keyof State} */ (name)], value));
     if (!real.length) return;

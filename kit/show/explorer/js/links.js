@@ -64,7 +64,7 @@ function checks({ modes, sets, classes, keyframes, colour_maps: maps }, state) {
     similarity_range: (value) => ["auto", "fixed"].includes(value),
     background: (value) => ["dark", "light"].includes(value),
     threshold: (value) => value === null || isNumber(value),
-    thresholds: (value) => value?.constructor === Object && Object.values(value).every((each) => isNumber(each)),
+    thresholds: (value) => Object(value) === value && !Array.isArray(value) && Object.values(value).every((each) => isNumber(each)),
     components: (value) => isListOf(value, (each) => isIndex(each, components)) && value.length === 3,
     hidden_classes: (value) => isListOf(value, (each) => isIndex(each, classes.names.length)),
     colour_map: (value) => maps.includes(value),
