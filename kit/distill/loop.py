@@ -163,7 +163,7 @@ def distill(
     folder = RunFolder(Path(out) if out else None, description, fabric)
     with folder.locked(), _faster(student, config):
         first_step, history = folder.open(step, config, settings)
-        student.distilled_from = DistilledFrom(teacher.name, teacher.fingerprint)
+        student.distilled_from = DistilledFrom(teacher.name, teacher.fingerprint, dataset.sensor)
         rows = _rows(step, batches, config, first_step)
         interrupted = _run(rows, step, config, folder, first_step, history, progress)
     finished = len(history) == config.steps

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def write_features(
     layer before the head, `head_feat` (N, D) in the teacher's feature space, and `valid` (N,).
     Where the file has no finite point, `valid` is false and the features are zero. The header has
     the digests of the checkpoint and of the scan, so a scan that was replaced is computed again. It
-    also has the mean and the deviation by which intensities were normalised.
+    also has the mean and the deviation of the data set's intensities, by which they were
+    normalised, and those of the data set that the student learned from, if its file says so.
 
     Args:
         data: "street" or the root of a data set.
@@ -103,6 +105,8 @@ def _write_file(
         return False
     sensor = keyframe.sensor
     scale = {"intensity_mean": sensor.intensity_mean, "intensity_std": sensor.intensity_std}
+    if student.distilled_from is not None and (lidar := student.distilled_from.lidar):
+        scale |= {f"training_{name}": value for name, value in asdict(lidar).items()}
     meta = {**made_from, **scale, "token": token}
     content = _file_content(student, keyframe)
     if half:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kit import store
+from kit.data.keyframe import Sensor
 from kit.store.state_dict import check_values, misfits, some, without_wrappers
 from kit.student.converted import probe_from
 from kit.student.presets import config_from_plain, config_to_plain, student_from_config
@@ -127,4 +128,11 @@ def _teacher_in(meta: Mapping, path: str | Path) -> DistilledFrom | None:
         raise ValueError(
             f"{path}: teacher: expected a name and a fingerprint as text, got {teacher}"
         )
-    return DistilledFrom(name, fingerprint)
+    try:
+        lidar = Sensor(**teacher["lidar"]) if teacher.get("lidar") else None
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: teacher: lidar: expected a name, intensity_mean and intensity_std, got "
+            f"{teacher['lidar']}"
+        ) from error
+    return DistilledFrom(name, fingerprint, lidar)

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kit.data.keyframe import Sensor
 from kit.store.ranges import check_whole
 from kit.student.point_batch import PointBatch
 from kit.student.scans import InputConfig
@@ -54,10 +55,13 @@ class DistilledFrom:
     Attributes:
         name: the teacher's name.
         fingerprint: a hash that identifies the teacher's features, `Teacher.fingerprint`.
+        lidar: by whose mean and deviation the intensities were normalised during training; of
+            several data sets their weighted mean. None: not known.
     """
 
     name: str
     fingerprint: str
+    lidar: Sensor | None = None
 
 
 @runtime_checkable

@@ -133,6 +133,7 @@ def test_a_distilled_student_names_its_teacher_and_shares_its_space(whole):
     loaded = load_student(whole.folder / "student.safetensors")
     for student in (whole.student, loaded):
         assert student.distilled_from.name == teacher.name
+        assert student.distilled_from.lidar == street().sensor
         assert space_of(student) == space_of(teacher)
         assert extract(student, street()[0]).space == space_of(teacher)
 

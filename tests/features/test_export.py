@@ -8,10 +8,13 @@ import torch
 from kit import store
 from kit.__main__ import main
 from kit.data import open_dataset
+from kit.data.keyframe import Sensor
 from kit.features.export import scan_digest, write_features
 from kit.features.extract import extract_layers
+from kit.street.dataset import Street
 from kit.student.checkpoints import save_student
 from kit.student.presets import build_student
+from kit.student.student import DistilledFrom
 
 
 @pytest.fixture
@@ -38,6 +41,20 @@ def test_every_row_of_a_real_file_has_its_features(checkpoint, shared_data, tmp_
     before = (out / f"{token}.safetensors").stat().st_mtime_ns
     assert main([*command, "--workers", "2"]) == 0  # a second call skips what is there
     assert (out / f"{token}.safetensors").stat().st_mtime_ns == before
+
+
+def test_the_header_has_the_scale_of_this_data_set_and_that_of_the_training(
+    student, tmp_path, monkeypatch
+):
+    student.distilled_from = DistilledFrom("a", "b", Sensor("another", 3.0, 7.0))
+    save_student(student, tmp_path / "student.safetensors")
+    street = Street(num_scenes=1, keyframes_per_scene=1, image_size=(28, 56))
+    monkeypatch.setattr("kit.features.export.open_dataset", lambda data: street)
+    (file,) = write_features("street", tmp_path / "student.safetensors", tmp_path / "out")
+    meta = store.load_tensors(file)[1]
+    assert meta["intensity_mean"] == street.sensor.intensity_mean
+    assert (meta["training_intensity_mean"], meta["training_intensity_std"]) == (3.0, 7.0)
+    assert meta["training_name"] == "another"
 
 
 def test_rows_without_a_finite_point_are_marked_and_keep_their_place(

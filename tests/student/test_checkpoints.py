@@ -102,6 +102,8 @@ def spoil(name):
             tensors["embed.conv1.weight"] = torch.ones_like(weight, dtype=torch.int32)
         elif name == "teacher":
             meta["teacher"] = {"name": ["a"], "fingerprint": 3}
+        elif name == "lidar":
+            meta["teacher"] = {"name": "a", "fingerprint": "b", "lidar": {"name": "c"}}
         else:
             key, _, value = name.partition("=")
             meta["student"][key] = eval(value)
@@ -118,6 +120,7 @@ def spoil(name):
         ("unexpected", r"1 differ \(embed.conv9.weight is not expected\)"),
         ("integers", "embed.conv1.weight: torch.int32 in the file, torch.float32 expected"),
         ("teacher", "teacher: expected a name and a fingerprint as text"),
+        ("lidar", "teacher: lidar: expected a name, intensity_mean and intensity_std"),
         ("depth=0", "depth must be a whole number from 1 to 16,384, got 0"),
         ("width=-4", "width must be a whole number from 1 to 16,384, got -4"),
         ("width=10**9", "width must be a whole number from 1 to 16,384, got 1000000000"),
