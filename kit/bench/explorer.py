@@ -41,17 +41,16 @@ const send = (type, [clientX, clientY]) =>
   x.canvas.dispatchEvent(new PointerEvent(type, {clientX, clientY, pointerId: 1, button: 0}));
 x.canvas.setPointerCapture = () => {};
 """
-# Stores when the first picture was drawn, with the work of the GPU. The page itself looks after
-# every animation frame, as the bench may be waiting for something else.
+# Stores when the first picture was drawn, with the work of the GPU. The page itself looks for it,
+# as the bench may wait for something else: before the next animation frame of the explorer.
 CLOCK = """const look = () => {
   const x = document.querySelector(".kx")?.explorer;
-  if (!x?.frames) return requestAnimationFrame(later);
+  if (!x?.frames) return requestAnimationFrame(look);
   const {gl} = x.cloud;
   gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
   window.firstDrawn = Date.now();
 };
-const later = () => setTimeout(look);
-requestAnimationFrame(later);
+requestAnimationFrame(look);
 """
 # Waits for the first frame, for one with the colours of all points, and for one with all pixels.
 CLICK = """async (place) => { %s
