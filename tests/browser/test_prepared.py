@@ -120,3 +120,19 @@ def test_of_several_only_one_is_prepared_and_given_back_without_a_view(page):
       return [...counts, living()];
     }""")
     assert counts == [1, True, 0, True, 1, 0]
+
+
+def test_the_first_frame_does_not_wait_for_photographs(page):
+    before, after, cameras = page.evaluate("""async () => {
+      start(0);
+      await until(() => prepared().root);
+      const { explorer: x } = prepared().root, sent = [];
+      const { photo } = x.cloud;
+      x.cloud.photo = (...given) => { sent.push(x.frames); photo.apply(x.cloud, given); };
+      await Promise.all(x.data.cameras.map(({ number }) => x.bitmapOf(x.data, number)));
+      const before = sent.length, [el] = show(0);
+      await shown(el);
+      await until(() => sent.length === x.data.cameras.length);
+      return [before, sent, x.data.cameras.length];
+    }""")
+    assert before == 0 and len(after) == cameras > 1 and min(after) >= 1

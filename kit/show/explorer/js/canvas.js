@@ -143,9 +143,13 @@ export class Canvas extends Content {
     this.cloud.mark(this.selection.numbers.size ? [...this.selection.numbers] : null);
     for (const { number } of data.cameras) {
       this.bitmapOf(data, number).then((bitmap) => {
-        if (!bitmap || this.data !== data || !this.cloud) return;
-        this.cloud.photo(number, bitmap);
-        this.redraw();
+        const show = () => {
+          if (!bitmap || this.data !== data || !this.cloud) return;
+          this.cloud.photo(number, bitmap);
+          this.redraw();
+        };
+        if (this.frames) show();
+        else this.after.set(`photo ${number}`, show); // the first frame does not wait for photographs
       });
     }
     recolour(this);
