@@ -3,8 +3,8 @@
 # What the installer fetches has to have the sha256 of requirements.hashes.
 #   CPU=1          install a torch without CUDA
 #   PYTHON=<file>  use this Python (3.11 or 3.12) instead of the first one found
-# ./setup.sh tests adds what only tests need: Chromium for the explorer, triton for the kernels. `make
-# test` calls that.
+# ./setup.sh tests adds what only tests need: Chromium and TypeScript for the explorer, triton for the
+# kernels. `make test` calls that.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -146,6 +146,13 @@ need_browser() {
     fi
 }
 
+# The types of the explorer's JavaScript are checked by TypeScript, which needs Node.
+need_typescript() {
+    if [ -e "$venv/typescript/node_modules/.bin/tsc" ] || ! command -v npm >/dev/null; then return; fi
+    npm install --silent --no-audit --no-fund --prefix "$venv/typescript" typescript@5.9.3 >/dev/null ||
+        say "TypeScript could not be installed: the test of the explorer's types skips"
+}
+
 # Without a GPU, tests run the kernels in Triton's interpreter. The version is the one that torch's
 # CUDA build brings.
 need_triton() {
@@ -183,4 +190,4 @@ main() {
     say "ready: make demo, make lab, make test"
 }
 
-if [ "${1:-}" = tests ]; then need_browser && need_triton; else main; fi
+if [ "${1:-}" = tests ]; then need_browser && need_triton && need_typescript; else main; fi
