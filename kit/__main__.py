@@ -24,7 +24,7 @@ COMMANDS = {
     "export": "Write a student as an ONNX file, for programs without PyTorch.",
     "init-recording": "Write a first recording.json for a folder of point files and images.",
     "bench": "Measure time, memory or quality; print a table and write JSON.",
-    "figures": "Write docs/figures.md from the JSON files of the benches.",
+    "figures": "Write docs/figures.md and the README's figures from the JSON of the benches.",
     "gallery": "Write a page of cards for saved explorers; it needs no network.",
     "cache": "Show the size of the cache; delete old entries, or all above a size.",
 }

@@ -1,10 +1,10 @@
-"""Writes docs/figures.md from `figures_template.md` and the JSON files in `results`.
+"""Writes docs/figures.md, and figures of the README, from the JSON files in `results`.
 
-The template holds the texts of the page, and a TOML block in the place of each table. A cell of a
-table is found by a regular expression over the names of a bench's rows. The name of a file says
-how it was made: `discover_pandaset.json` was written by `python -m kit bench discover --data
-<root of PandaSet> --out <file>`; `discover_street.json` would be the same without `--data`. A
-block `ablation` names a stored table of `kit.ablate` and one of its metrics.
+`figures_template.md` holds the texts of the page, and a TOML block in the place of each table. A
+cell of a table is found by a regular expression over the names of a bench's rows. The name of a
+file says how it was made: `discover_pandaset.json` was written by `python -m kit bench discover
+--data <root of PandaSet> --out <file>`; `discover_street.json` would be the same without `--data`.
+A block `ablation` names a stored table of `kit.ablate` and one of its metrics.
 """
 
 import re
@@ -16,6 +16,7 @@ from pathlib import Path
 from kit import bench, store
 from kit.bench._ablations import ablation, is_stored
 
+README, DEMO = Path("README.md"), "distill_street"
 RESULTS = Path(__file__).parent / "results"
 TEMPLATE = Path(__file__).parent / "figures_template.md"
 BLOCK = re.compile(r"(?ms)^```toml\n(.*?)^```\n")
@@ -46,11 +47,12 @@ class Table:
         return list(dict.fromkeys(file for file, _, _ in self.columns.values()))
 
 
-def write_figures(out: str | Path) -> list[str]:
-    """Write the page of figures.
+def write_figures(out: str | Path, readme: str | Path | None = None) -> list[str]:
+    """Write the page of figures, and the figures of the README.
 
     Args:
         out: the Markdown page.
+        readme: the README, whose figures are replaced.
 
     Returns:
         Headings of the tables that were left out, because a file they need is missing.
@@ -61,7 +63,25 @@ def write_figures(out: str | Path) -> list[str]:
     reports = {file.stem: store.read_json(file) for file in sorted(RESULTS.glob("*.json"))}
     page, left_out = figures_page(TEMPLATE.read_text(), reports)
     store.write_text(out, page)
+    if readme is not None:
+        text = readme_with_figures(Path(readme).read_text(), reports["distill_street"])
+        store.write_text(readme, text)
     return left_out
+
+
+def readme_with_figures(readme: str, report: Mapping) -> str:
+    """The README with the mIoU of `bench distill` in the last lines of the demo that it shows.
+
+    Raises:
+        ValueError: it has no such line, or several.
+    """
+    values = {row["name"]: row["value"] for row in report["rows"]}
+    for name in ("position", "random", "distilled", "teacher"):
+        line = rf"(?m)^({name} +)\d+\.\d(?= )"
+        if len(re.findall(line, readme)) != 1:
+            raise ValueError(f"README: expected one line that begins with {name!r} and its mIoU")
+        readme = re.sub(line, rf"\g<1>{values[f'linear probe, {name}']:.1f}", readme)
+    return readme
 
 
 def figures_page(template: str, reports: Reports) -> tuple[str, list[str]]:

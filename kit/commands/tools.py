@@ -123,14 +123,16 @@ class Figures:
 
     Attributes:
         out: the page to write.
+        readme: the README, in which figures are replaced.
     """
 
     out: Path = Path("docs/figures.md")
+    readme: Path = Path("README.md")
 
     def run(self) -> None:
         from kit.bench.figures import write_figures
 
-        write_figures(self.out)
+        write_figures(self.out, self.readme)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,17 @@ def test_the_page_in_the_repository_is_what_the_command_writes(tmp_path):
     assert (ROOT / "docs/figures.md").read_text() == written, again
 
 
+def test_the_readme_has_the_figures_of_the_bench():
+    readme = (ROOT / "README.md").read_text()
+    report = store.read_json(figures.RESULTS / "distill_street.json")
+    assert figures.readme_with_figures(readme, report) == readme, "run python -m kit figures"
+    (distilled,) = (r for r in report["rows"] if r["name"] == "linear probe, distilled")
+    distilled["value"] = 12.34
+    assert "\ndistilled   12.3  " in figures.readme_with_figures(readme, report)
+    with pytest.raises(ValueError, match="expected one line that begins with 'teacher'"):
+        figures.readme_with_figures(readme.replace("\nteacher ", "\n"), report)
+
+
 def test_cells_come_from_the_rows_that_fit(reports):
     page, left_out = figures.figures_page(TEMPLATE, reports)
     assert "| measured | street | target |\n| --- | --: | --: |\n" in page
