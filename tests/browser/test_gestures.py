@@ -48,7 +48,7 @@ def test_the_newest_of_several_reports_says_whether_it_is_in_sight(shown):
       };
       const other = new x.constructor(x.model, document.createElement('div'));
       window.IntersectionObserver = Own;
-      other.look = (visible) => found.push(visible);
+      other.setVisible = (visible) => found.push(visible);
       report([{isIntersecting: false}, {isIntersecting: true}]);
       other.close();
       return found"""
