@@ -27,11 +27,11 @@ class Terrain:
         self._height = hills * np.sqrt(2 / len(number)) / number  # a sine's mean square is a half
 
     def elevation(self, x, y) -> Float[np.ndarray, "*n"] | float:
-        """Height of the ground at places x, y (*n) in the world, metres."""
+        """Height of the ground at places x, y in the world, metres; arrays of any shape."""
         return np.sin(self._angle(x, y)) @ self._height
 
     def normal(self, x, y) -> Float[np.ndarray, "*n 3"]:
-        """Unit normals of the ground at places x, y (*n) in the world; they point upwards."""
+        """Unit normals (..., 3) of the ground at places x, y in the world; they point upwards."""
         slope = (np.cos(self._angle(x, y)) * self._height) @ self._waves  # dz/dx, dz/dy
         normal = np.concatenate([-slope, np.ones((*slope.shape[:-1], 1))], -1)
         return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
