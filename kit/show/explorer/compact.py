@@ -16,7 +16,7 @@ from kit.show.explorer.quantisation import measure
 from kit.show.explorer.state import QUANTISER_ROWS, Content, some_rows
 
 FEW = 20_000  # points, up to which a keyframe is stored as it is
-STEP = 0.05  # of the coordinates of features, whose length is at most 1
+STEP = 0.06  # of the coordinates of features, whose length is at most 1
 METRES = 0.01  # of positions, unless they reach farther than 300 m
 LENGTH = 1 / 150  # of the length of features
 SCORE_STEPS = 1000  # from the least to the largest score
