@@ -36,7 +36,7 @@ ALLOWED = {
 for room in ("demo", "ablate", "bench", "commands"):
     ALLOWED[room] = set(ALLOWED)
 # These take Features. A network is given to them as an argument, so they may name its type.
-INTERFACES = {"kit.teacher.teacher", "kit.teacher.feature_maps", "kit.student.student"}
+INTERFACES = {"kit._lazy", "kit.teacher.teacher", "kit.teacher.feature_maps", "kit.student.student"}
 HELPERS = {"kit._idle_threads"}  # of the package itself; the bench `crowded` measures it
 
 

@@ -11,6 +11,15 @@ first, then `run.py` and `table.py`.
 import sys
 import types
 
+from kit._lazy import lazy
+
+_HOME = {
+    "AblationTable": "kit.ablate.table",
+    "again": "kit.ablate.run",
+    "from_file": "kit.ablate.run",
+}
+__getattr__ = lazy(__name__, _HOME)
+
 
 class _Room(types.ModuleType):
     """The package `kit.ablate`, which can be called like its main function."""

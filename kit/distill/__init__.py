@@ -11,6 +11,16 @@ settings).
 import sys
 import types
 
+from kit._lazy import lazy
+
+_HOME = {
+    "LOSSES": "kit.distill.losses",
+    "compute_loss": "kit.distill.losses",
+    "distillation_loss": "kit.distill.losses",
+    "needs": "kit.distill.losses",
+}
+__getattr__ = lazy(__name__, _HOME)
+
 
 class _Room(types.ModuleType):
     """The package `kit.distill`, which can be called like its main function."""

@@ -10,12 +10,15 @@ measured alignment of every camera, as text and as a page. Read `examine.py` fir
 import sys
 import types
 
+from kit._lazy import lazy
+
 _HOME = {
     "Alignment": "kit.doctor.alignment",
     "Finding": "kit.doctor.findings",
     "Report": "kit.doctor.report",
     "motion": "kit.doctor.camera_edges",
 }
+__getattr__ = lazy(__name__, _HOME)
 
 
 class _Room(types.ModuleType):
@@ -25,14 +28,6 @@ class _Room(types.ModuleType):
         from kit.doctor.examine import doctor
 
         return doctor(*args, **options)
-
-
-def __getattr__(name: str):
-    import importlib
-
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    raise AttributeError(f"kit.doctor has no {name!r}; it has {', '.join(_HOME)}")
 
 
 sys.modules[__name__].__class__ = _Room

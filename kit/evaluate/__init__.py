@@ -22,12 +22,14 @@ from kit.evaluate.metrics import (
 from kit.evaluate.probe import PAPER, ProbeConfig, ProbeResult, knn_predict, linear_probe
 from kit.evaluate.protocols import (
     knn_dataset,
+    labelled_features,
     over_seeds,
     probe_dataset,
     probe_student,
     seen_points,
 )
 from kit.evaluate.resilience import Robustness, robustness
+from kit.evaluate.stored import stored_figures
 
 __all__ = [
     "CORRUPTIONS",
@@ -49,6 +51,7 @@ __all__ = [
     "knn_dataset",
     "knn_predict",
     "label_ratios",
+    "labelled_features",
     "linear_probe",
     "object_recall",
     "over_seeds",
@@ -60,4 +63,5 @@ __all__ = [
     "random_student",
     "robustness",
     "seen_points",
+    "stored_figures",
 ]

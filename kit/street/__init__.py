@@ -6,8 +6,15 @@ point and pixel; or a folder on disk in the nuScenes schema. Read `dataset.py` f
 keyframe).
 """
 
+from kit._lazy import lazy
 from kit.data.keyframe import Dataset
 
+_HOME = {
+    "RIGS": "kit.street.rigs",
+    "Weather": "kit.street.world.weather",
+    "portraits": "kit.street.render.portraits",
+}
+__getattr__ = lazy(__name__, _HOME)
 LOOKS_FOR = 'the name "street"'
 
 

@@ -6,3 +6,12 @@ then `presets.py` (students by name), `scans.py` and `augment.py` (their inputs)
 (their files), `waffleiron/` and `minkunet/` (the networks; in each, `published.py` reads
 checkpoints of other code).
 """
+
+from kit._lazy import lazy
+
+_HOME = {
+    "ReferenceWaffleIron": "kit.student.waffleiron.reference",
+    "pad_scans": "kit.student.waffleiron.reference",
+    "voxel_subsample": "kit.student.scans",
+}
+__getattr__ = lazy(__name__, _HOME)
