@@ -6,6 +6,7 @@ from torch import Tensor
 
 from kit.data.classes import IGNORE
 from kit.data.keyframe import Camera, Keyframe
+from kit.features.pca import PcaBasis, fit_basis
 from kit.lens import Pinhole
 
 IMAGE_WIDTH = 640  # pixels; images are shown, not measured
@@ -21,7 +22,7 @@ class RerunWriter:
     """
 
     def __init__(self):
-        self._basis: tuple[Tensor, ...] | None = None
+        self._basis: PcaBasis | None = None
         self._count = 0
 
     def __call__(self, keyframe: Keyframe, tensors: dict[str, Tensor], meta: dict) -> bytes:
@@ -54,16 +55,9 @@ class RerunWriter:
         return memory.drain_as_bytes()
 
     def _colours(self, feat: Float[Tensor, "N D"]) -> UInt8[Tensor, "N 3"]:
-        unit = torch.nn.functional.normalize(feat.float(), dim=1)
         if self._basis is None:
-            mean = unit.mean(0)
-            _, vectors = torch.linalg.eigh((unit - mean).T @ (unit - mean))
-            axes = vectors[:, -3:].flip(1)  # the largest variance first
-            low, high = ((unit - mean) @ axes).quantile(torch.tensor([0.02, 0.98]), 0)
-            self._basis = mean, axes, low, (high - low).clamp(min=1e-6)
-        mean, axes, low, span = self._basis
-        ratio = (((unit - mean) @ axes - low) / span).clamp(0, 1)
-        return (255 * ratio).round().to(torch.uint8)
+            self._basis = fit_basis(feat)
+        return self._basis.colours(feat)
 
 
 def _log_labels(rerun, recording, keyframe: Keyframe) -> None:

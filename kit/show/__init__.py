@@ -6,6 +6,7 @@ interactive widget or a self-contained HTML page. Read `picture.py` first (a pic
 functions) and `explorer/widget.py` (the explorer).
 """
 
+from kit.features.pca import PcaBasis, fit_basis
 from kit.show.explorer.linking import link
 from kit.show.explorer.steps import Steps
 from kit.show.explorer.widget import Explorer
@@ -15,7 +16,6 @@ from kit.show.figures.classes import errors, labels
 from kit.show.figures.clouds import feature_pca, points, side_by_side, similarity
 from kit.show.figures.images import feature_image, image_grid, overlay
 from kit.show.figures.superpixels import superpixels
-from kit.show.pca import PcaBasis, fit_basis
 from kit.show.png.render import save_png
 
 __all__ = [

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 
 from kit.data.classes import IGNORE
+from kit.features.pca import to_bytes
 from kit.projection import find_pairs
 from kit.show import theme
 from kit.show.explorer.agreement import agreement
@@ -21,7 +22,6 @@ from kit.show.explorer.quantisation import unit_rows
 from kit.show.explorer.scales import SCALES, STAGES, similarity_limits
 from kit.show.explorer.state import Content, features_at
 from kit.show.explorer.viewpoint import viewpoint_of
-from kit.show.pca import to_bytes
 from kit.show.scene import Cloud, Scene, SizeInSpace
 
 if TYPE_CHECKING:

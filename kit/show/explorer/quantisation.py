@@ -19,9 +19,9 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
+from kit.features.pca import main_directions
 from kit.show.arrays import choose, to_numpy
 from kit.show.features import FeatureArray
-from kit.show.pca import main_directions
 
 MAX_CHANNELS = 4096
 CHUNK = 4096  # rows that are quantised at once; they stay in the cache of the processor

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from kit.data.classes import IGNORE, ClassMap
 from kit.data.keyframe import Keyframe
+from kit.features.pca import PcaBasis, fit_basis
 from kit.features.spaces import Features
 from kit.show import arrays
 from kit.show.explorer.modes import MODES
@@ -25,7 +26,6 @@ from kit.show.explorer.quantisation import MAX_ROWS as QUANTISER_ROWS
 from kit.show.explorer.quantisation import Quantiser, fit_quantiser, unit_rows
 from kit.show.explorer.steps import Step, spread_steps, with_signs_of
 from kit.show.features import check_features, check_map
-from kit.show.pca import PcaBasis, fit_basis
 
 NUM_COMPONENTS = 12  # of the colours' basis, to choose red, green and blue from
 MAX_ROWS = 6_000  # for the fit of the colours' basis

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from kit.features.pca import PcaBasis
 from kit.features.spaces import Features
-from kit.show.pca import PcaBasis
 
 SAMPLE = 2_000  # points, for the signs of components
 

@@ -15,13 +15,13 @@ import plotly.graph_objects as go
 import torch
 
 from kit.data.keyframe import Keyframe
+from kit.features.pca import PcaBasis, fit_basis
 from kit.features.spaces import Features
 from kit.show import arrays
 from kit.show.arrays import Colour, Number, Points
 from kit.show.features import Given, named_features
 from kit.show.figures.discrete import by_value, few_values
 from kit.show.figures.render import figure_of
-from kit.show.pca import PcaBasis, fit_basis
 from kit.show.picture import BAR_ROOM, HEADING_ROOM, Margins, Picture, Scale, in_rows, panel_width
 from kit.show.scene import Box, Cloud, Place, Scene, Viewpoint
 

@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 from torch import Tensor
 
+from kit.features.pca import PcaBasis
 from kit.show import arrays
 from kit.show.arrays import Colour, ImageArray, Number
 from kit.show.chart import Axis, Chart, Dots, Photo
 from kit.show.features import MapGiven, check_map
 from kit.show.figures.render import figure_of
-from kit.show.pca import PcaBasis
 from kit.show.picture import (
     BAR_ROOM,
     HEADING_ROOM,

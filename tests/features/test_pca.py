@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from kit.features.pca import main_directions
 from kit.features.spaces import Features, Space
 from kit.show import PcaBasis, fit_basis
-from kit.show.pca import main_directions
 
 
 def spread() -> torch.Tensor:

@@ -12,9 +12,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from kit.features.spaces import Features
-from kit.show.arrays import check_finite, choose, to_numpy
-from kit.show.features import Given
 
+Given = Features | Float[Tensor, "_ _"] | Float[np.ndarray, "_ _"]
 MAX_ROWS = 30_000  # enough for three directions; a fit takes less than a second
 ROWS_AT_ONCE = 1024  # whose products are added up in the precision of the rows
 
@@ -130,7 +129,10 @@ def fit_basis(*feature_sets: Given, num_components: int = 3, unit: bool = True) 
     if not 1 <= num_components <= widths[0]:
         raise ValueError(f"num_components must be 1 to {widths[0]} channels, got {num_components}")
     rows = torch.cat(sets)
-    rows = rows[torch.from_numpy(choose(len(rows), MAX_ROWS))]  # (N, D)
+    if len(rows) > MAX_ROWS:
+        rows = rows[
+            torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:MAX_ROWS]
+        ]
     mean = rows.double().mean(0)
     components = main_directions(rows.double() - mean)[:, :num_components].contiguous()
     coordinates = ((rows - mean.float()) @ components).numpy()
@@ -155,9 +157,10 @@ def main_directions(rows: Float[Tensor, "N D"]) -> Float[Tensor, "D D"]:
 
 def _rows(feat: Given, unit: bool, name: str) -> Tensor:
     """Return (N, D) float32 rows, of unit length if asked; zero rows stay zero."""
-    array = to_numpy(feat.feat if isinstance(feat, Features) else feat)
-    if array.ndim != 2:
-        raise ValueError(f"{name} must be (N, D), got {array.shape}")
-    check_finite(array, name)
-    rows = torch.as_tensor(array, dtype=torch.float32)
+    given = torch.as_tensor(feat.feat if isinstance(feat, Features) else feat)
+    rows = given.detach().cpu().float()
+    if rows.ndim != 2:
+        raise ValueError(f"{name} must be (N, D), got {tuple(rows.shape)}")
+    if num_bad := int((~rows.isfinite()).sum()):
+        raise ValueError(f"{name}: {num_bad:,} of {rows.numel():,} numbers are NaN or infinite")
     return torch.nn.functional.normalize(rows, dim=1) if unit else rows
