@@ -8,10 +8,7 @@ first, then `run.py` and `table.py`.
     print(table.summary())
 """
 
-import sys
-import types
-
-from kit._lazy import lazy
+from kit._lazy import lazy, make_callable
 
 _HOME = {
     "AblationTable": "kit.ablate.table",
@@ -19,15 +16,4 @@ _HOME = {
     "from_file": "kit.ablate.run",
 }
 __getattr__ = lazy(__name__, _HOME)
-
-
-class _Room(types.ModuleType):
-    """The package `kit.ablate`, which can be called like its main function."""
-
-    def __call__(self, *args, **options):
-        from kit.ablate.run import ablate
-
-        return ablate(*args, **options)
-
-
-sys.modules[__name__].__class__ = _Room
+make_callable(__name__, "kit.ablate.run", "ablate")

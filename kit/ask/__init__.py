@@ -5,8 +5,9 @@ if the point resembles the examples; or, for several queries at once, the best q
 Read `queries.py` first, then `segmentation.py` and `prompts/` (where examples come from).
 """
 
-from kit.ask.prompts.asset import asset_names
+from kit._lazy import lazy
 from kit.ask.queries import Query
 from kit.ask.segmentation import Segmentation, segment
 
-__all__ = ["Query", "Segmentation", "asset_names", "segment"]
+__getattr__ = lazy(__name__, {"asset_names": "kit.ask.prompts.asset"})
+__all__ = ["Query", "Segmentation", "segment"]

@@ -16,7 +16,6 @@ from pathlib import Path
 from kit import bench, store
 from kit.bench._ablations import ablation, is_stored
 
-README, DEMO = Path("README.md"), "distill_street"
 RESULTS = Path(__file__).parent / "results"
 TEMPLATE = Path(__file__).parent / "figures_template.md"
 BLOCK = re.compile(r"(?ms)^```toml\n(.*?)^```\n")

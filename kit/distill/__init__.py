@@ -8,10 +8,7 @@ settings).
 `kit.distill(...)` calls `kit.distill.loop.distill`.
 """
 
-import sys
-import types
-
-from kit._lazy import lazy
+from kit._lazy import lazy, make_callable
 
 _HOME = {
     "LOSSES": "kit.distill.losses",
@@ -20,15 +17,4 @@ _HOME = {
     "needs": "kit.distill.losses",
 }
 __getattr__ = lazy(__name__, _HOME)
-
-
-class _Room(types.ModuleType):
-    """The package `kit.distill`, which can be called like its main function."""
-
-    def __call__(self, *args, **options):
-        from kit.distill.loop import distill
-
-        return distill(*args, **options)
-
-
-sys.modules[__name__].__class__ = _Room
+make_callable(__name__, "kit.distill.loop", "distill")

@@ -11,8 +11,7 @@ import torch
 
 from kit.distill.settings import DistillConfig
 
-STEPS = {"cpu": 1}  # steps between two readings: there the loss is finished with the step
-STEPS_ON_GPU = 10
+STEPS = {"cpu": 1, "cuda": 10}  # between two readings; on a CPU the loss is finished with the step
 
 
 class PendingRows:
@@ -33,7 +32,7 @@ class PendingRows:
         device: torch.device,
     ):
         self._history, self._record, self._config = history, record, config
-        self._steps = STEPS.get(device.type, STEPS_ON_GPU)
+        self._steps = STEPS.get(device.type, 1)
         self._rows: list[dict] = []
 
     def add(self, row: dict) -> None:

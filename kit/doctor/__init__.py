@@ -7,10 +7,7 @@ measured alignment of every camera, as text and as a page. Read `examine.py` fir
 `kit.doctor(...)` calls `kit.doctor.examine.doctor`.
 """
 
-import sys
-import types
-
-from kit._lazy import lazy
+from kit._lazy import lazy, make_callable
 
 _HOME = {
     "Alignment": "kit.doctor.alignment",
@@ -19,15 +16,4 @@ _HOME = {
     "motion": "kit.doctor.camera_edges",
 }
 __getattr__ = lazy(__name__, _HOME)
-
-
-class _Room(types.ModuleType):
-    """The package `kit.doctor`, which can be called like its main function."""
-
-    def __call__(self, *args, **options):
-        from kit.doctor.examine import doctor
-
-        return doctor(*args, **options)
-
-
-sys.modules[__name__].__class__ = _Room
+make_callable(__name__, "kit.doctor.examine", "doctor")

@@ -130,9 +130,8 @@ def fit_basis(*feature_sets: Given, num_components: int = 3, unit: bool = True) 
         raise ValueError(f"num_components must be 1 to {widths[0]} channels, got {num_components}")
     rows = torch.cat(sets)
     if len(rows) > MAX_ROWS:
-        rows = rows[
-            torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:MAX_ROWS]
-        ]
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
+        rows = rows[order[:MAX_ROWS]]
     mean = rows.double().mean(0)
     components = main_directions(rows.double() - mean)[:, :num_components].contiguous()
     coordinates = ((rows - mean.float()) @ components).numpy()

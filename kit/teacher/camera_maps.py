@@ -31,7 +31,7 @@ class MissingImages:
 
     def __call__(self, camera: Camera) -> Float[Tensor, "3 h w"] | None:
         """The image as the teacher takes it; None if its maps are in the cache."""
-        if self.cache is not None and self.cache.has(f"{self.fingerprint}/{camera.fingerprint()}"):
+        if self.cache is not None and self.cache.has(_key(self.fingerprint, camera)):
             return None
         return camera.resized(self.image_size)
 
@@ -59,7 +59,7 @@ def camera_maps(
     found: list[FeatureMaps | None] = [None] * len(cameras)
     keys = []
     if cache is not None:
-        keys = [f"{teacher.fingerprint}/{camera.fingerprint()}" for camera in cameras]
+        keys = [_key(teacher.fingerprint, camera) for camera in cameras]
     for index, key in enumerate(keys):
         stored = cache.get(key)
         if stored is not None:
@@ -75,6 +75,11 @@ def camera_maps(
                 cache.put(keys[index], {str(n): each for n, each in enumerate(maps.maps)})
             found[index] = maps
     return [maps.to(teacher.device, torch.float32) for maps in found]
+
+
+def _key(fingerprint: str, camera: Camera) -> str:
+    """Name in the cache of the maps that a teacher with this fingerprint makes of an image."""
+    return f"{fingerprint}/{camera.fingerprint()}"
 
 
 def _image(
