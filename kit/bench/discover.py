@@ -17,6 +17,7 @@ from kit.data import open_dataset
 from kit.data.keyframe import Keyframe
 from kit.data.split import split
 from kit.discover.foreground import (
+    all_points,
     background_seed,
     cluster_score,
     find_foreground,
@@ -27,7 +28,7 @@ from kit.discover.foreground import (
 from kit.discover.objects import find_objects, object_features, unsupervised_classes
 from kit.discover.shape import Geometry, height_band_score, shape_score
 from kit.evaluate.annotated import annotated_foreground, annotated_objects
-from kit.evaluate.metrics import average_precision, object_recall, overlap
+from kit.evaluate.metrics import foreground_metrics, object_recall
 from kit.evaluate.protocols import seen_points
 from kit.features.extract import Source
 from kit.features.spaces import Features
@@ -66,9 +67,9 @@ def _on(where: str, keyframes: list[Keyframe], sources: dict[str, Source]) -> It
     annotations = [scored_foreground(keyframe) for keyframe in keyframes]
     ratio = torch.cat([wanted[points] for wanted, points in annotations]).float().mean().item()
     yield Row(f"{where}, ratio of foreground", ratio, "AP of chance")
-    band = metrics([height_band_score(g.height) for g in geometries], annotations)
+    band = foreground_metrics([height_band_score(g.height) for g in geometries], annotations)
     yield from _rows(f"{where}, height band", band)
-    shape = metrics([shape_score(g) for g in geometries], annotations)
+    shape = foreground_metrics([shape_score(g) for g in geometries], annotations)
     yield from _rows(f"{where}, shape alone", shape)
     refined: dict[str, float] = {}
     for name, source in sources.items():
@@ -81,7 +82,7 @@ def _on(where: str, keyframes: list[Keyframe], sources: dict[str, Source]) -> It
                 all_points(f, method(f, g.restrict(f.index)))
                 for f, g in zip(features, geometries, strict=True)
             ]
-            found = metrics(scores, annotations)
+            found = foreground_metrics(scores, annotations)
             with_target = title == "refined" and distilled
             yield from _rows(f"{where}, {title}, {name}", found, with_target)
         refined[name] = found["AP"]  # of the last method
@@ -107,21 +108,6 @@ def scored_foreground(keyframe: Keyframe) -> tuple[Tensor, Tensor]:
     wanted, annotated = annotated_foreground(keyframe)
     points = seen_points(keyframe)
     return wanted, points[annotated[points]]
-
-
-def all_points(features: Features, score: Tensor) -> Tensor:
-    """A score for every point; points without a feature get the lowest score."""
-    everywhere = torch.full((features.num_points,), float(score.min()))
-    everywhere[features.index] = score
-    return everywhere
-
-
-def metrics(scores: list[Tensor], annotations: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """AP, and F1 and IoU above 0, over the points of all keyframes together."""
-    score = torch.cat([s[points] for s, (_, points) in zip(scores, annotations, strict=True)])
-    wanted = torch.cat([wanted[points] for wanted, points in annotations])
-    found = overlap(score > 0, wanted)
-    return {"AP": average_precision(score, wanted), "F1": found.f1, "IoU": found.iou}
 
 
 def _rows(title: str, found: dict[str, float], with_target: bool = False) -> Iterator[Row]:

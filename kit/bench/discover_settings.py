@@ -12,11 +12,12 @@ from torch import Tensor
 
 from kit.bench import Row
 from kit.bench._asking import all_sources
-from kit.bench.discover import METHODS, all_points, metrics, scored_foreground
+from kit.bench.discover import METHODS, scored_foreground
 from kit.discover.components import mean_of_components
-from kit.discover.foreground import cluster_score, principal_component_score, refine
+from kit.discover.foreground import all_points, cluster_score, principal_component_score, refine
 from kit.discover.settings import DiscoverConfig
 from kit.discover.shape import Geometry, height_band_score, shape_score
+from kit.evaluate.metrics import foreground_metrics
 from kit.features.spaces import Features
 from kit.store import FeatureCache
 from kit.street.dataset import Street
@@ -101,7 +102,7 @@ def measured_on(streets: Sequence[Street]) -> Callable[..., float]:
             for k, f in zip(keyframes, features, strict=True)
         ]
         scores = [all_points(f, method(f, g)) for f, g in zip(features, geometries, strict=True)]
-        found = metrics(scores, annotations)
+        found = foreground_metrics(scores, annotations)
         return (found["AP"] + found["F1"]) / 2
 
     return measure

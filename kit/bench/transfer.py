@@ -19,14 +19,14 @@ from torch import nn
 
 from kit.ask.queries import Query
 from kit.bench import Row
-from kit.bench.discover import all_points, metrics
 from kit.data import open_dataset
 from kit.data.keyframe import Dataset, Keyframe
 from kit.data.split import split
-from kit.discover.foreground import refined_score
+from kit.discover.foreground import all_points, refined_score
 from kit.discover.shape import Geometry
 from kit.evaluate.annotated import annotated, annotated_foreground
 from kit.evaluate.baselines import position, random_student
+from kit.evaluate.metrics import foreground_metrics
 from kit.evaluate.transfer import (
     ALL,
     Extracted,
@@ -267,7 +267,7 @@ class Foreground:
         """AP and F1 over all keyframes; empty without keyframes."""
         if not self.found:
             return {}
-        found = metrics(self.found, self.annotations)
+        found = foreground_metrics(self.found, self.annotations)
         return {unit: value for unit, value in found.items() if unit != "IoU"}
 
 

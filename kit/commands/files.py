@@ -91,12 +91,10 @@ class Discover:
         student = load(self.checkpoint)
         found = discover(open_dataset(self.data), student.eval(), self.out, self.config)
         if found is None:
-            print("no annotations to compare with")
+            print("no annotated foreground to compare with")
         else:
-            print(
-                f"foreground of {found.keyframes} keyframes, compared with their annotations: "
-                f"AP {found.ap:.3f}, F1 {found.f1:.3f}, IoU {found.iou:.3f}"
-            )
+            values = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+            print(f"foreground, compared with annotations: {values}")
         print(f"written to {self.out}")
 
 

@@ -64,6 +64,13 @@ def refined_score(features: Features, geometry: Geometry) -> Float[Tensor, " S"]
     return score + of_prior.clamp(max=0) if config.prior == "veto" else score
 
 
+def all_points(features: Features, score: Float[Tensor, " S"]) -> Float[Tensor, " N"]:
+    """Scores of all points of a keyframe; points without a feature get the lowest one."""
+    everywhere = torch.full((features.num_points,), float(score.min()))
+    everywhere[features.index] = score
+    return everywhere
+
+
 def refine(
     features: Features,
     initial: Float[Tensor, " S"],

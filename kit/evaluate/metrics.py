@@ -1,7 +1,9 @@
 """Evaluation metrics: scores, classes and objects of points against annotations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from sklearn.metrics import average_precision_score
@@ -48,6 +50,25 @@ def overlap(predicted: Bool[Tensor, " N"], wanted: Bool[Tensor, " N"]) -> Overla
         f1=2 * both / max(num_predicted + num_wanted, 1),
         iou=both / max(union, 1),
     )
+
+
+def foreground_metrics(
+    scores: Sequence[Float[Tensor, " _"]],
+    annotations: Sequence[tuple[Bool[Tensor, " _"], Int[Tensor, " _"]]],
+) -> dict[str, float]:
+    """Compare scores of foreground with annotations, over the points of all keyframes together.
+
+    Args:
+        scores: of every point, by keyframe; above 0 for foreground.
+        annotations: by keyframe: which points are foreground, and the index of those to score on.
+
+    Returns:
+        "AP", the average precision; "F1" and "IoU" of the points with a score above 0.
+    """
+    score = torch.cat([s[points] for s, (_, points) in zip(scores, annotations, strict=True)])
+    wanted = torch.cat([wanted[points] for wanted, points in annotations])
+    found = overlap(score > 0, wanted)
+    return {"AP": average_precision(score, wanted), "F1": found.f1, "IoU": found.iou}
 
 
 def object_recall(

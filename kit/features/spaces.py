@@ -146,12 +146,12 @@ def space_of(model: Teacher | Student) -> Space:
     teacher, dim = model.distilled_from, model.config.head[-1]
     if teacher is not None:
         return Space(teacher.name, dim, teacher.fingerprint)
-    return Space("an untrained student's head", dim, _digest(model))
+    return Space("an untrained student's head", dim, digest_of(model))
 
 
 def layer_space(student: Student, layer: str, dim: int) -> Space:
     """The feature space of a layer before the distillation head: it is the student's own."""
-    return Space(f"{layer} of a student", dim, f"{layer} {_digest(student)}")
+    return Space(f"{layer} of a student", dim, f"{layer} {digest_of(student)}")
 
 
 def baseline_space(baseline: Callable, dim: int) -> Space:
@@ -164,7 +164,7 @@ def baseline_space(baseline: Callable, dim: int) -> Space:
 _DIGESTS: WeakKeyDictionary = WeakKeyDictionary()  # module -> (state of its tensors, digest)
 
 
-def _digest(module: nn.Module) -> str:
+def digest_of(module: nn.Module) -> str:
     """A hash of a network's weights; computed again only after the weights changed.
 
     PyTorch counts changes of a tensor, except those through `tensor.data`.

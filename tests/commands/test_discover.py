@@ -1,6 +1,7 @@
 """The command `discover`: its files, compared with the functions and with the annotations."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,9 +62,38 @@ def test_the_agreement_is_that_of_scikit_learn(street, found):
     scores = [content_of(out, token)[0]["score"] for token in street.tokens]
     score = torch.cat(scores).numpy()
     wanted = torch.cat([keyframe.annotations.foreground for keyframe in street]).numpy()
-    assert agreement.keyframes == 2
-    assert agreement.ap == pytest.approx(average_precision_score(wanted, score))
-    assert agreement.f1 == pytest.approx(f1_score(wanted, score > 0))
+    assert agreement["AP"] == pytest.approx(average_precision_score(wanted, score))
+    assert agreement["F1"] == pytest.approx(f1_score(wanted, score > 0))
+
+
+def test_files_that_are_there_are_kept_and_compared(street, student, found, monkeypatch):
+    out, agreement = found
+    before = {file: file.stat().st_mtime_ns for file in out.iterdir()}
+    monkeypatch.setattr("kit.commands.discover.extract", lambda *_: pytest.fail("computed again"))
+    assert discover(street, student, out, CONFIG) == agreement
+    assert {file: file.stat().st_mtime_ns for file in out.iterdir()} == before
+
+
+def test_files_of_other_settings_or_students_are_not_replaced(street, student, found):
+    for other, config in (
+        (student, replace(CONFIG, rounds=2)),
+        (kit.random_student(student), CONFIG),
+    ):
+        with pytest.raises(ValueError, match="another student or other settings"):
+            discover(street, other.eval(), found[0], config)
+
+
+def test_a_scan_that_was_replaced_is_computed_again(street, student, tmp_path):
+    columns = ["x", "y", "z", "intensity"]
+    scan = torch.cat([street[0].points, street[0].intensity[:, None]], 1).numpy()
+    tokens = []
+    for rows in (scan, scan[::2]):
+        np.save(tmp_path / "scan.npy", rows)
+        dataset = kit.open_dataset(tmp_path / "scan.npy", columns=columns)
+        discover(dataset, student, tmp_path / "out", CONFIG)
+        tokens.append(dataset.tokens[0])
+    assert tokens[0] == tokens[1]
+    assert len(content_of(tmp_path / "out", tokens[1])[0]["score"]) == len(scan[::2])
 
 
 def test_rows_that_were_dropped_are_marked(street, student, tmp_path):
@@ -83,5 +113,5 @@ def test_the_command_prints_what_it_found(tmp_path, capsys, monkeypatch, street)
     monkeypatch.setattr("kit.data.open_dataset", lambda data: street)
     assert main(["discover", "--out", str(tmp_path), "--rounds", "0", "--prior", "none"]) == 0
     printed = capsys.readouterr().out
-    assert "foreground of 2 keyframes" in printed and "AP 0." in printed
+    assert "foreground, compared with annotations" in printed and "AP 0." in printed
     assert len(list(tmp_path.glob("*.foreground.safetensors"))) == 2
