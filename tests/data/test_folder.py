@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import small_layouts
 import torch
-from own_recording import NAMES, SIZE, K, T, picture, rows, write_recording
+from own_recording import NAMES, SIZE, K, T, picture, rows, write_labelled, write_recording
 
 import kit
 from kit.__main__ import main
@@ -149,10 +149,7 @@ def test_two_images_or_labels_of_one_name_are_refused(tmp_path):
     picture(7).save(root / "images/front/001.jpg")
     with pytest.raises(ValueError, match="images/front: two images are named 001: 001.* and 001"):
         kit.open_dataset(root)
-    labels = {"files": "labels", "classes": {"0": "car"}}
-    root = write_recording(tmp_path / "b", labels=labels)
-    (root / "labels").mkdir()
-    np.zeros(400, np.uint8).tofile(root / "labels/000.label")
+    root = write_labelled(tmp_path / "b", 400)
     np.save(root / "labels/000.npy", np.zeros(400, np.uint8))
     with pytest.raises(ValueError, match="labels.files: two label files are named 000"):
         kit.open_dataset(root)
@@ -315,10 +312,7 @@ def test_files_that_do_not_belong_together_are_named(tmp_path):
     root = write_recording(tmp_path / "c", lidar={"files": "images", "columns": list(NAMES)})
     with pytest.raises(FileNotFoundError, match="images: there is no file of the expected kind"):
         kit.open_dataset(root)
-    labels = {"files": "labels", "classes": {"0": "car"}}
-    root = write_recording(tmp_path / "d", labels=labels)
-    (root / "labels").mkdir()
-    np.zeros(7, np.uint8).tofile(root / "labels/000.label")
+    root = write_labelled(tmp_path / "d", 7)
     with pytest.raises(ValueError, match=r"000.label: labels of the shape \(7,\).*the 400 points"):
         kit.open_dataset(root)[0]
 

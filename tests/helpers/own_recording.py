@@ -41,3 +41,11 @@ def write_recording(root: Path, count: int = 3, names=None, **changes) -> Path:
     content = {name: value for name, value in content.items() if value is not None}
     (root / "recording.json").write_text(json.dumps(content))
     return root
+
+
+def write_labelled(root: Path, count: int) -> Path:
+    """A recording whose scan 000 has a file of so many labels."""
+    write_recording(root, labels={"files": "labels", "classes": {"0": "car"}})
+    (root / "labels").mkdir()
+    np.zeros(count, np.uint8).tofile(root / "labels/000.label")
+    return root

@@ -66,12 +66,8 @@ def points_from_above(
     else:
         dots = _dots_by_value(xyz, by_value(listed, values, index, scale), size)
     ego = Dots(np.zeros((1, 2)), theme.INK, 11, "triangle", outline="#ffffff", name="ego")
-    chart = Chart(
-        (*dots, ego),
-        Axis("x, right (m)", (-half, half)),
-        Axis("y, forward (m)", (-half, half)),
-        equal=True,
-    )
+    axes = (Axis(name, (-half, half)) for name in ("x, right (m)", "y, forward (m)"))
+    chart = Chart((*dots, ego), *axes, equal=True)
     subtitle, margins = arrays.count_text(len(index), len(xyz)), Margins(left=64, bottom=60)
     picture = Picture(title, subtitle, 560, (chart,), fitted, margins=margins)
     if listed is not None:
